@@ -1,0 +1,1 @@
+"""What the network sees, drawn. May import every room above it."""
