@@ -1,0 +1,36 @@
+"""LeNet: the network that reads handwriting, trained, measured, seen through and used.
+
+Public names are loaded when first used, so that `import lenet` costs no torch:
+`train`, `evaluate`, `load`, `load_data`, `Reader`, `RECIPES`, `Recipe`, `LeNet`, `LeNetConfig`.
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "LeNet": "lenet.models.network",
+    "LeNetConfig": "lenet.models.config",
+    "LeNetError": "lenet.errors",
+    "RECIPES": "lenet.training.recipes",
+    "Reader": "lenet.inference.reader",
+    "Recipe": "lenet.training.recipes",
+    "evaluate": "lenet.training.evaluate",
+    "load": "lenet.models.checkpoint:load_checkpoint",
+    "load_data": "lenet.data.datasets:load",
+    "train": "lenet.training.loop",
+}
+
+__all__ = sorted(_PLACES)  # noqa: PLE0605  (a list all the same)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module 'lenet' has no attribute {name!r}")
+    module, _, attribute = _PLACES[name].partition(":")
+    return getattr(import_module(module), attribute or name)
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

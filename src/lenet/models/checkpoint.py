@@ -1,0 +1,125 @@
+"""A network in one `.safetensors` file: its weights and its card. No pickle, no second way in.
+
+The card is JSON in the file's header: the configuration (with the pixel scaling), the names of the classes,
+and what the writer adds, such as the recipe and the figures measured. It holds no times and no paths, so
+that equal trainings give equal files.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from lenet.errors import CheckpointError, ModelError
+from lenet.files import write_bytes
+from lenet.models.config import LeNetConfig
+from lenet.models.network import LeNet
+
+FORMAT = "lenet/1"
+LARGEST_FILE = 1 << 30  # bytes; the largest network that a configuration allows takes a fifth of it
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A loaded network, in evaluation mode, and its card."""
+
+    model: LeNet
+    card: dict[str, Any]
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The names of the classes, in the order of the logits."""
+        return tuple(self.card["classes"])
+
+
+def save_checkpoint(path: Path, model: LeNet, card: Mapping[str, Any]) -> None:
+    """Write `model` to `path`, whole or not at all.
+
+    `card` must hold "classes", one name a logit; configuration and format are added. Equal weights and
+    cards give equal bytes. Raises CheckpointError on a card that does not fit.
+    """
+    classes = [str(name) for name in card["classes"]]
+    if len(classes) != model.config.classes:
+        raise CheckpointError(
+            f"the card names {len(classes)} classes, the network has {model.config.classes}"
+        )
+    content = {**card, "format": FORMAT, "config": model.config.to_dict(), "classes": classes}
+    write_tensors(path, model.state_dict(), content)
+
+
+def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
+    """Read the network that `save_checkpoint` wrote.
+
+    Raises CheckpointError, one line, when the file is missing, cut short, foreign, of other shapes than its
+    card says, or holds a number that is not finite.
+    """
+    path = Path(path)
+    tensors, card = read_tensors(path, FORMAT)
+    if not isinstance(card.get("config"), dict):
+        raise CheckpointError(f"{path}: the card has no configuration; is it a LeNet checkpoint?")
+    try:
+        config = LeNetConfig.from_dict(card["config"])
+    except (ModelError, TypeError) as error:
+        raise CheckpointError(f"{path}: the card describes no network: {error}") from None
+    classes = card.get("classes")
+    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
+        raise CheckpointError(f"{path}: the card names no classes")
+    if len(classes) != config.classes:
+        raise CheckpointError(f"{path}: the card names {len(classes)} classes for {config.classes} logits")
+    with torch.device("meta"):
+        model = LeNet(config)
+    check_fit(path, tensors, {name: value.shape for name, value in model.state_dict().items()})
+    model.load_state_dict(tensors, assign=True)
+    return Checkpoint(model.to(device).eval(), card)
+
+
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
+    """Write named tensors and a JSON card as one safetensors file, whole or not at all."""
+    detached = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    # One metadata key: safetensors writes several in no fixed order, and equal files shall be equal.
+    content = save(detached, metadata={"card": json.dumps(card, sort_keys=True, ensure_ascii=False)})
+    write_bytes(path, content)
+
+
+def read_tensors(path: Path, expected_format: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """The tensors and the card of a file of ours. Raises CheckpointError on any other file."""
+    if not path.is_file():
+        raise CheckpointError(f"{path}: no such file; `lenet runs` lists the checkpoints there are")
+    if path.stat().st_size > LARGEST_FILE:
+        raise CheckpointError(f"{path}: {path.stat().st_size:,} bytes are too many for a LeNet checkpoint")
+    try:
+        with safe_open(path, framework="pt") as file:
+            card = json.loads((file.metadata() or {}).get("card", "null"))
+            if not isinstance(card, dict) or card.get("format") != expected_format:
+                raise CheckpointError(
+                    f"{path}: a safetensors file, but none of ours ({expected_format}); `lenet train` writes them"
+                )
+            # Cloned, because the file is mapped into memory and may be replaced under us.
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError, ValueError, RecursionError) as error:
+        reason = " ".join(str(error).split())
+        raise CheckpointError(
+            f"{path}: not a whole safetensors file ({reason}); train or copy it again"
+        ) from None
+    return tensors, card
+
+
+def check_fit(path: Path, tensors: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> None:
+    """Raise CheckpointError unless `tensors` are finite floats with exactly these names and shapes."""
+    if tensors.keys() != shapes.keys():
+        odd = sorted(tensors.keys() ^ shapes.keys())
+        raise CheckpointError(f"{path}: the tensors are not those of its network ({', '.join(odd[:3])} …)")
+    for name, tensor in tensors.items():
+        if tensor.shape != shapes[name] or tensor.dtype != torch.float32:
+            raise CheckpointError(
+                f"{path}: {name} is {tensor.dtype} {tuple(tensor.shape)}; "
+                f"the card says float32 {tuple(shapes[name])}"
+            )
+        if not tensor.isfinite().all():
+            raise CheckpointError(f"{path}: {name} holds numbers that are not finite; the training diverged")

@@ -1,0 +1,99 @@
+"""The network itself. N is the batch, C channels, H and W rows and columns in the shape comments."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lenet.errors import ModelError
+from lenet.models.config import POOL, LeNetConfig
+
+Initialisation = Literal["default", "xavier", "kaiming"]
+
+
+class LeNet(nn.Module):
+    """LeNet-5 and its relatives, as `config` describes; layers are children in the order of the summary.
+
+    The network takes pixels as they come (bytes 0..255, or floats 0..1) and scales, pads or resizes them
+    itself, so that training, reading and every export see the same numbers.
+    """
+
+    def __init__(self, config: LeNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        shape: tuple[int, ...] = (1, config.input_size, config.input_size)
+        for layer in config.layers():
+            match layer.kind:
+                case "Conv2d":
+                    padding = config.padding if layer.name == "conv1" else 0
+                    module: nn.Module = nn.Conv2d(
+                        shape[0], layer.output_shape[0], config.kernel_size, padding=padding
+                    )
+                case "Linear":
+                    module = nn.Linear(shape[0], layer.output_shape[0])
+                case "AvgPool2d" | "MaxPool2d":
+                    module = getattr(nn, layer.kind)(POOL)
+                case "Dropout":
+                    module = nn.Dropout(config.dropout)
+                case _:
+                    module = getattr(nn, layer.kind)()
+            self.add_module(layer.name, module)
+            shape = layer.output_shape
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Pixels as the first convolution wants them.
+
+        Args:
+            images: (N, 1, H, W), bytes 0..255 or floats 0..1, light ink on black.
+
+        Returns:
+            Floats (N, 1, input_size, input_size), standardised. Raises ModelError on other shapes.
+        """
+        if images.ndim != 4 or images.shape[1] != 1:
+            raise ModelError(f"images have the shape {tuple(images.shape)}; (N, 1, H, W) is needed")
+        pixels = images.float() / 255 if images.dtype == torch.uint8 else images
+        height, width = pixels.shape[2:]
+        side = self.config.input_size
+        if (height, width) != (side, side):
+            if self.config.fit == "pad" and height <= side and width <= side:
+                top, left = (side - height) // 2, (side - width) // 2
+                pixels = functional.pad(pixels, (left, side - width - left, top, side - height - top))
+            else:
+                pixels = functional.interpolate(
+                    pixels, (side, side), mode="bilinear", align_corners=False, antialias=True
+                )
+        return (pixels - self.config.pixel_mean) / self.config.pixel_std  # (N, 1, side, side)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, classes) for images (N, 1, H, W); see `prepare` for what images may be."""
+        maps = self.prepare(images)
+        for layer in self.children():
+            maps = layer(maps)
+        return maps
+
+    def probabilities(self, images: Tensor) -> Tensor:
+        """Softmax of the logits: (N, classes), each row adds up to 1."""
+        return self(images).softmax(dim=1)
+
+
+def initialise(model: LeNet, scheme: Initialisation, generator: torch.Generator) -> None:
+    """Draw fresh weights from `generator` alone; torch's own random state is neither read nor changed.
+
+    'default' is what torch layers do, uniform within ±1/√fan-in; 'xavier' and 'kaiming' are the uniform
+    forms of Glorot and Bengio 2010 and of He et al. 2015. Biases are always torch's default.
+    """
+    with torch.no_grad():
+        for layer in model.children():
+            if not isinstance(layer, nn.Conv2d | nn.Linear):
+                continue
+            bound = layer.weight[0].numel() ** -0.5
+            match scheme:
+                case "xavier":
+                    nn.init.xavier_uniform_(layer.weight, generator=generator)
+                case "kaiming":
+                    nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
+                case _:
+                    nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+            if layer.bias is not None:
+                nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
