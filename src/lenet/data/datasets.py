@@ -86,7 +86,7 @@ def _load_digits(split: Split) -> ImageSet:
     small = digits.images / 16
     canvases = np.zeros((len(small), 1, 28, 28), dtype=np.uint8)
     for index, image in enumerate(small):
-        large = np.clip(ndimage.zoom(image, 20 / 8, order=3, grid_mode=True, mode="constant"), 0, 1)
+        large = np.clip(ndimage.zoom(image, 20 / 8, order=3, grid_mode=True, mode="grid-constant"), 0, 1)
         row, column = ndimage.center_of_mass(large)
         top, left = (min(max(round(13.5 - at), 0), 8) for at in (row, column))
         canvases[index, 0, top : top + 20, left : left + 20] = np.rint(large * 255)
