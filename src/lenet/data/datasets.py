@@ -1,18 +1,23 @@
 """Labelled images in memory, by name or from your own files."""
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lenet.data.idx import read_idx
+from lenet.data.digits import load_digits
+from lenet.data.idx import decode_idx, read_idx
+from lenet.data.own import Example, list_class_folders, list_csv, sort_naturally
+from lenet.data.pictures import load_picture
+from lenet.data.sources import SOURCES, SPLITS, Source, SourceFile, Split, find_source
+from lenet.data.store import read_source_file
 from lenet.errors import DataError
 
-Split = Literal["train", "test"]
+_DIGITS_HELD_OUT = 360
+_OWN_SHARE_HELD_OUT = 0.2
+_SPLIT_SEED = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,42 +63,21 @@ class ImageSet:
 
 
 def load(source: str | Path, split: Split) -> ImageSet:
-    """Load the training or the test images of a data set by name."""
-    if split not in ("train", "test"):
-        raise DataError(f"there is no split {split!r}; choose 'train' or 'test'")
-    if source == "digits":
-        return _load_digits(split)
-    if source not in ("mnist", "fashion-mnist"):
-        raise DataError(f"unknown data set {source!r}; known: digits, mnist, fashion-mnist")
-    prefix = "t10k" if split == "test" else "train"
-    folder = Path(os.environ.get("LENET_DATA", ".")) / source
-    images = read_idx(folder / f"{prefix}-images-idx3-ubyte.gz").unsqueeze(1)
-    labels = read_idx(folder / f"{prefix}-labels-idx1-ubyte.gz").long()
-    classes = tuple("0123456789") if source == "mnist" else _FASHION
-    return ImageSet(images, labels, classes, str(source), flips=source == "fashion-mnist")
+    """Load the training or the test images of a data set, by name or by path.
 
-
-_FASHION = (
-    "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot",
-)  # fmt: skip
-
-
-def _load_digits(split: Split) -> ImageSet:
-    from scipy import ndimage
-    from sklearn.datasets import load_digits
-
-    digits = load_digits()
-    small = digits.images / 16
-    canvases = np.zeros((len(small), 1, 28, 28), dtype=np.uint8)
-    for index, image in enumerate(small):
-        large = np.clip(ndimage.zoom(image, 20 / 8, order=3, grid_mode=True, mode="grid-constant"), 0, 1)
-        row, column = ndimage.center_of_mass(large)
-        top, left = (min(max(round(13.5 - at), 0), 8) for at in (row, column))
-        canvases[index, 0, top : top + 20, left : left + 20] = np.rint(large * 255)
-    labels = torch.from_numpy(digits.target.astype(np.int64))
-    whole = ImageSet(torch.from_numpy(canvases), labels, tuple("0123456789"), "digits")
-    train, test = split_stratified(labels, 360, seed=0)
-    return whole.subset(test if split == "test" else train)
+    Names are those in `lenet.data.sources`; what is not in LENET_DATA or the cache is fetched. `digits` is
+    divided into 1,437 for training and 360 for testing, every class in proportion, always the same ones.
+    A path is a folder of class folders, a folder of IDX files, or a CSV of files and labels; pictures that
+    their owner has not divided are divided four to one, in the same way. Images are 28×28, save for a
+    folder of IDX files, which keeps its own size.
+    Raises DataError when there is no such data set or it is damaged, DownloadError when no mirror gives it.
+    """
+    if split not in SPLITS:
+        raise DataError(f"there is no split {split!r}; choose train or test")
+    if isinstance(source, Path) or (source not in SOURCES and Path(source).exists()):
+        return _load_path(Path(source).expanduser(), split)
+    known = find_source(source)
+    return _load_files(known, split) if known.files else _load_bundled(known, split)
 
 
 def split_stratified(labels: Tensor, count: int, seed: int) -> tuple[Tensor, Tensor]:
@@ -103,7 +87,7 @@ def split_stratified(labels: Tensor, count: int, seed: int) -> tuple[Tensor, Ten
     Raises DataError unless 0 < count < N.
     """
     if not 0 < count < len(labels):
-        raise DataError(f"cannot hold out {count} of {len(labels)} images; choose 1 to {len(labels) - 1}")
+        raise DataError(f"cannot hold out {count} of {len(labels)} images; hold out at least 1, and not all")
     generator = torch.Generator().manual_seed(seed)
     sizes = torch.bincount(labels).tolist()
     # Largest remainder: the shares rounded down, then one more for those that lost most.
@@ -117,3 +101,96 @@ def split_stratified(labels: Tensor, count: int, seed: int) -> tuple[Tensor, Ten
         members = torch.nonzero(labels == label).flatten()
         held_out[members[torch.randperm(len(members), generator=generator)[:quota]]] = True
     return torch.nonzero(~held_out).flatten(), torch.nonzero(held_out).flatten()
+
+
+def _load_bundled(source: Source, split: Split) -> ImageSet:
+    images, labels = load_digits()
+    train, test = split_stratified(labels, _DIGITS_HELD_OUT, _SPLIT_SEED)
+    return ImageSet(images, labels, source.classes, source.name).subset(train if split == "train" else test)
+
+
+def _load_files(source: Source, split: Split) -> ImageSet:
+    images, labels = (_read(source, file) for file in source.files[split])
+    if source.transposed:
+        images = images.mT.contiguous()
+    if labels.dim() == 2:  # QMNIST: the class, then seven particulars of the writing
+        labels = labels[:, 0]
+    labels = labels.long() - source.first_label
+    return ImageSet(images.unsqueeze(1), labels, source.classes, source.name, source.flips)
+
+
+def _read(source: Source, file: SourceFile) -> Tensor:
+    content, path = read_source_file(source, file)
+    values = decode_idx(content, str(path))
+    if values.shape != file.shape:
+        raise DataError(f"{path}: holds {tuple(values.shape)} values, where {source.name} has {file.shape}")
+    return values
+
+
+def _load_path(path: Path, split: Split) -> ImageSet:
+    if path.is_file() and path.suffix.lower() == ".csv":
+        return _load_pictures(list_csv(path), split, path)
+    if path.is_dir():
+        if any(_is_idx(entry) for entry in path.iterdir()):
+            return _load_idx_folder(path, split)
+        return _load_pictures(list_class_folders(path), split, path)
+    if path.exists():
+        raise DataError(
+            f"{path}: neither a folder nor a .csv; `lenet data import` takes files of known data sets"
+        )
+    raise DataError(f"{path}: there is no such folder or CSV")
+
+
+def _load_pictures(examples: list[Example], split: Split, path: Path) -> ImageSet:
+    classes = sort_naturally([example.label for example in examples])
+    if len(classes) < 2:
+        raise DataError(f"{path}: {len(classes)} class; a network needs at least two to tell apart")
+    numbers = {name: number for number, name in enumerate(classes)}
+    labels = torch.tensor([numbers[example.label] for example in examples])
+    if examples[0].split is None:
+        count = max(1, round(len(examples) * _OWN_SHARE_HELD_OUT))
+        train, test = split_stratified(labels, count, _SPLIT_SEED)
+        chosen = (train if split == "train" else test).tolist()
+    else:
+        chosen = [at for at, example in enumerate(examples) if example.split == split]
+        untaught = set(classes) - {example.label for example in examples if example.split == "train"}
+        if untaught:
+            raise DataError(f"{path}: class {min(untaught)} has no training picture; add some")
+    if not chosen:
+        raise DataError(f"{path}: it holds no {split} pictures; mark some, or leave the split away")
+    images = np.stack([load_picture(examples[at].path) for at in chosen])
+    return ImageSet(torch.from_numpy(images).unsqueeze(1), labels[chosen], tuple(classes), str(path))
+
+
+def _load_idx_folder(folder: Path, split: Split) -> ImageSet:
+    """A folder of IDX files named as MNIST's are; the classes are the numbers that occur."""
+    images, labels = (read_idx(_find_idx(folder, split, kind)) for kind in ("images", "labels"))
+    if images.dtype != torch.uint8 or images.dim() != 3:
+        raise DataError(f"{folder}: the {split} images must be bytes (N, H, W), not {tuple(images.shape)}")
+    if labels.dim() != 1 or labels.numel() == 0:
+        raise DataError(
+            f"{folder}: the {split} labels must be one number per image, not {tuple(labels.shape)}"
+        )
+    training = labels if split == "train" else read_idx(_find_idx(folder, "train", "labels"))
+    classes = tuple(str(number) for number in range(int(training.max()) + 1)) if training.numel() else ()
+    return ImageSet(images.unsqueeze(1), labels.long(), classes, str(folder))
+
+
+def _is_idx(path: Path) -> bool:
+    return path.is_file() and ("idx3" in path.name or "idx1" in path.name)
+
+
+def _find_idx(folder: Path, split: Split, kind: str) -> Path:
+    prefixes = ("train",) if split == "train" else ("t10k", "test")
+    found = [
+        entry
+        for entry in sorted(folder.iterdir())
+        if _is_idx(entry) and kind in entry.name and any(prefix in entry.name for prefix in prefixes)
+    ]
+    if not found:
+        raise DataError(f"{folder}: there is no {prefixes[0]}-{kind} IDX file in it")
+    if len({entry.name.removesuffix(".gz") for entry in found}) > 1:
+        raise DataError(
+            f"{folder}: {found[0].name} and {found[1].name} both hold {split} {kind}; keep one set"
+        )
+    return found[0]

@@ -1,53 +1,66 @@
 """gzip, unpacked with a limit: a small file that swells to gigabytes costs bounded memory."""
 
+import gzip
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 from lenet.errors import DataError
 
 _GZIP = b"\x1f\x8b"
-_PIECE = 1 << 20
+_PIECE_BYTES = 1 << 20
 
 
-def read_unpacked(path: Path, max_bytes: int) -> bytes:
+def read_unpacked(path: Path, max_bytes: int) -> bytearray:
     """Read a file, unpacking it if its first bytes say gzip (its name says nothing).
 
     Raises DataError, naming the file, when it cannot be read, is damaged, or holds more than `max_bytes`.
     """
-    try:
-        with path.open("rb") as file:
-            content = file.read(max_bytes + 1)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-    if content[:2] == _GZIP:
-        return gunzip(content, max_bytes, str(path))
-    if len(content) > max_bytes:
-        raise DataError(f"{path}: larger than {max_bytes} bytes; this is no data set that fits in memory")
+    with open_unpacked(path) as stream:
+        content = read_pieces(stream, max_bytes + 1)
+        if len(content) > max_bytes:
+            raise DataError(f"{path}: holds more than the {max_bytes} bytes expected; fetch it again")
+        return content
+
+
+def read_pieces(stream: BinaryIO, count: int) -> bytearray:
+    """Read `count` bytes, or what there is, without setting memory aside for bytes that never come."""
+    content = bytearray()
+    while piece := stream.read(min(_PIECE_BYTES, count - len(content))):
+        content += piece
     return content
 
 
-def gunzip(content: bytes, max_bytes: int, name: str) -> bytes:
-    """Unpack gzip, one piece at a time, and stop at `max_bytes`; `name` is what an error calls it.
+@contextmanager
+def open_unpacked(path: Path) -> Iterator[BinaryIO]:
+    """Open a file, plain or gzip, as the stream of its unpacked bytes.
 
-    Several gzip members one after another are one stream, as the format says; zero padding may follow.
-    Raises DataError when the stream is damaged, cut short, or unpacks to more than `max_bytes`.
+    Raises DataError, naming the file, for whatever goes wrong while it is open.
     """
-    pieces: list[bytes] = []
-    total = 0
-    rest = content
     try:
-        while rest.strip(b"\0"):
-            member = zlib.decompressobj(wbits=31)  # 31: a gzip header and its checksum
-            while not member.eof:
-                piece = member.decompress(rest, _PIECE)
-                rest = member.unconsumed_tail
-                total += len(piece)
-                if total > max_bytes:
-                    raise DataError(f"{name}: unpacks to more than {max_bytes} bytes; refused")
-                if not piece and not rest and not member.eof:
-                    raise DataError(f"{name}: cut short in the middle of its gzip stream; fetch it again")
-                pieces.append(piece)
-            rest = member.unused_data
-    except zlib.error as error:
-        raise DataError(f"{name}: damaged gzip stream ({error}); fetch it again") from error
-    return b"".join(pieces)
+        with path.open("rb") as file, unpacking(file, str(path)) as stream:
+            yield stream
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+
+
+@contextmanager
+def unpacking(file: BinaryIO, name: str) -> Iterator[BinaryIO]:
+    """Yield the unpacked bytes of an open, seekable file; `name` is what an error calls it.
+
+    Raises DataError when the gzip stream is damaged or cut short.
+    """
+    head = file.read(len(_GZIP))
+    file.seek(0)
+    if head != _GZIP:
+        yield file
+        return
+    try:
+        with gzip.GzipFile(fileobj=file, mode="rb") as stream:
+            yield stream  # type: ignore[misc]  # it reads like any binary file
+    except EOFError as error:
+        raise DataError(f"{name}: its gzip stream is cut short; fetch it again") from error
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{name}: its gzip stream is damaged; fetch it again") from error
