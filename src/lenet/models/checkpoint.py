@@ -98,7 +98,7 @@ def read_tensors(path: Path, expected_format: str) -> tuple[dict[str, Tensor], d
             card = json.loads((file.metadata() or {}).get("card", "null"))
             if not isinstance(card, dict) or card.get("format") != expected_format:
                 raise CheckpointError(
-                    f"{path}: a safetensors file, but none of ours ({expected_format}); `lenet train` writes them"
+                    f"{path}: a safetensors file, but not of the format {expected_format}; was it trained here?"
                 )
             # Cloned, because the file is mapped into memory and may be replaced under us.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118

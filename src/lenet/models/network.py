@@ -74,7 +74,8 @@ class LeNet(nn.Module):
 
     def probabilities(self, images: Tensor) -> Tensor:
         """Softmax of the logits: (N, classes), each row adds up to 1."""
-        return self(images).softmax(dim=1)
+        logits: Tensor = self(images)
+        return logits.softmax(dim=1)
 
 
 def initialise(model: LeNet, scheme: Initialisation, generator: torch.Generator) -> None:
