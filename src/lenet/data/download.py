@@ -1,7 +1,6 @@
 """Fetching one file from the first mirror that gives it; the only module that uses the network."""
 
 import http.client
-import logging
 import ssl
 import time
 import urllib.error
@@ -38,7 +37,7 @@ def download(
     given up when it says nothing for `timeout_seconds`, stays below 10 kB/s, or sends over `max_bytes`.
     Raises DownloadError, with what each mirror did, when none gives the file.
     """
-    logging.getLogger("pooch").setLevel(logging.WARNING)  # it would report on stderr; that is the caller's
+    pooch.get_logger().setLevel("WARNING")  # it would report on stderr, which is the command line's
     fetch = _Fetch(max_bytes, timeout_seconds, progress)
     faults = []
     for url in urls:
@@ -115,11 +114,11 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 def _one_line(error: Exception) -> str:
-    reason = getattr(error, "reason", None)
+    reason = getattr(error, "reason", error)  # what urllib wraps
     if isinstance(error, urllib.error.HTTPError):
         text = f"answers {error.code}"
     elif isinstance(error, ValueError) and "hash" in str(error):
         text = "gives another file (wrong checksum)"
     else:
-        text = str(reason or error) or type(error).__name__
+        text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
     return " ".join(text.split())[:160]

@@ -93,8 +93,8 @@ def fetch(name: str, progress: "Progress | None" = None) -> Path:
     folder = cache_folder() / source.name
     missing = [file for file in source.all_files if not _is_sound(source, file, folder)]
     if missing:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache_folder()) as scratch:
             if source.bundle and not _own_mirrors(source):
                 _fetch_bundle(source.bundle, Path(scratch), progress)
             else:
