@@ -149,6 +149,8 @@ def train_steps(
     weights = weigh_classes(recipe, labels)
     steps = math.ceil(len(data) / recipe.batch_size)
     for epoch in range(state.epoch + 1, recipe.epochs + 1):
+        if _has_lost_patience(state, recipe):
+            return
         order = sample_order(len(data), recipe.shuffle, seed, epoch).to(device)
         distort = random_stream(seed, "distortions", epoch, device=device)
         totals = torch.zeros(2, dtype=torch.float64, device=device)  # loss, right answers
@@ -204,11 +206,9 @@ def train_steps(
             seconds=seconds,
             examples_per_second=examples / seconds,
         )
-        if has_lost_patience(state, recipe):
-            return
 
 
-def has_lost_patience(state: TrainingState, recipe: Recipe) -> bool:
+def _has_lost_patience(state: TrainingState, recipe: Recipe) -> bool:
     """True when the recipe's patience is used up: too many epochs since the best one."""
     return bool(recipe.patience and state.best_epoch and state.epoch - state.best_epoch >= recipe.patience)
 

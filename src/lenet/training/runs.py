@@ -1,0 +1,197 @@
+"""Runs from beginning to end: begin, go on, sum up, list."""
+
+import hashlib
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from lenet.data.datasets import ImageSet, load, split_stratified
+from lenet.errors import DivergedError, LeNetError, RecipeError, RunError
+from lenet.models.checkpoint import load_checkpoint
+from lenet.models.device import find_device
+from lenet.training.curves import draw_curves
+from lenet.training.evaluate import evaluate
+from lenet.training.folder import Plan, RunFolder
+from lenet.training.loop import Epoch, Step, make_model, start, train_steps
+from lenet.training.recipes import Recipe
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """What came of a run. Figures are None as long as it has none."""
+
+    run: str
+    checkpoint: str | None
+    """The best epoch's where images were held out, else the last one's."""
+    epochs: int
+    """Finished ones."""
+    train_loss: float | None
+    train_accuracy: float | None
+    validation_accuracy: float | None
+    test_accuracy: float | None
+    """Of `checkpoint`, measured once at the end."""
+    seconds: float
+    examples_per_second: float
+    recipe: str
+    data: str
+    seed: int
+    is_finished: bool
+
+
+def begin_run(
+    recipe: Recipe, *, seed: int = 0, device: str = "auto", runs_dir: Path = Path("runs")
+) -> RunFolder:
+    """Make the folder of a new run, `RECIPE-DATA-SEED` (and a number where that is taken), with its plan.
+
+    The network gets as many classes as the data have. Raises DataError, RecipeError or DeviceError before
+    anything is written.
+    """
+    if seed < 0:
+        raise RecipeError(f"seed is {seed}; it must be 0 or more")
+    if Path(recipe.data).exists():
+        recipe = replace(recipe, data=str(Path(recipe.data).resolve()))  # so that it resumes from anywhere
+    data = load(recipe.data, "train")
+    recipe = replace(recipe, model=replace(recipe.model, classes=len(data.classes)))
+    plan = Plan(recipe, seed, str(find_device(device)), torch.get_num_threads(), fingerprint(data))
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    # Written aside and renamed: a run folder without its plan is never seen.
+    aside = RunFolder(Path(tempfile.mkdtemp(prefix=".run-", dir=runs_dir)))
+    try:
+        aside.path.chmod(0o755)
+        aside.write_plan(plan)
+        aside.write_environment()
+        data_name = re.sub(r"[^\w.-]+", "-", Path(recipe.data).name)
+        return RunFolder(_claim(aside.path, runs_dir / f"{recipe.name}-{data_name}-{seed}"))
+    except BaseException:
+        shutil.rmtree(aside.path, ignore_errors=True)
+        raise
+
+
+def open_run(path: Path, epochs: int | None = None) -> RunFolder:
+    """The run in `path`, to go on with; with more `epochs` than planned, its plan is extended.
+
+    Raises RunError when it is no run, or when its schedule depends on the number of epochs.
+    """
+    folder = RunFolder(path)
+    plan = folder.read_plan()
+    if epochs is not None and epochs != plan.recipe.epochs:
+        if plan.recipe.schedule not in ("constant", "step"):
+            raise RunError(
+                f"{path}: its {plan.recipe.schedule} schedule was laid out for {plan.recipe.epochs} epochs"
+            )
+        if epochs < len(folder.read_history()):
+            raise RunError(f"{path} has finished {len(folder.read_history())} epochs; --epochs must be more")
+        folder.write_plan(replace(plan, recipe=replace(plan.recipe, epochs=epochs)))
+        (path / "evaluation.json").unlink(missing_ok=True)
+    return folder
+
+
+def carry_out(folder: RunFolder) -> Iterator[Step | Epoch]:
+    """Train a run from where it is to its end, writing each epoch; then measure it on the test images.
+
+    Killed at any point and carried out again, it ends with the same bits: the plan fixes seed, threads and
+    data. Raises DivergedError, naming the last good checkpoint, when the loss is no longer finite, and
+    RunError when the data have changed since it began.
+    """
+    with folder.alone():
+        folder.sweep()
+        plan = folder.read_plan()
+        recipe, data = plan.recipe, load(plan.recipe.data, "train")
+        if fingerprint(data) != plan.data_sha256:
+            raise RunError(f"{folder.path}: {recipe.data} is not what the run began with; begin a new one")
+        test = load(recipe.data, "test")
+        learning, validation = data, None
+        if recipe.validation:
+            rest, held_out = split_stratified(data.labels, recipe.validation, plan.seed)
+            learning, validation = data.subset(rest), data.subset(held_out)
+        if torch.get_num_threads() != plan.threads:
+            torch.set_num_threads(plan.threads)  # sums round differently with another number
+        state = start(make_model(recipe, plan.seed).to(find_device(plan.device)), recipe)
+        folder.read_state(state)
+        try:
+            for record in train_steps(
+                state,
+                learning,
+                recipe,
+                seed=plan.seed,
+                validation=validation,
+                test=None if validation else test,
+            ):
+                if isinstance(record, Epoch):
+                    folder.write_epoch(state, record, plan, data.classes)
+                yield record
+        except DivergedError as error:
+            kept = (
+                f"{folder.last} holds epoch {state.epoch}"
+                if folder.last.exists()
+                else "no epoch was finished"
+            )
+            raise DivergedError(f"{error}; {kept}") from None
+        draw_curves(folder.read_history(), folder.path / "curves.png", title=folder.path.name)
+        chosen = folder.best if validation else folder.last
+        evaluation = evaluate(load_checkpoint(chosen, plan.device), test)
+        folder.write_evaluation({"checkpoint": chosen.name, "split": "test", **evaluation.to_dict()})
+
+
+def sum_up(folder: RunFolder) -> RunSummary:
+    """What came of the run so far. Raises RunError when it is no run."""
+    plan, history, evaluation = folder.read_plan(), folder.read_history(), folder.read_evaluation()
+    last = history[-1] if history else None
+    checkpoint = folder.best if plan.recipe.validation else folder.last
+    seconds = sum(epoch.seconds for epoch in history)
+    examples = sum(epoch.examples_per_second * epoch.seconds for epoch in history)
+    accuracies = [epoch.validation_accuracy for epoch in history if epoch.validation_accuracy is not None]
+    return RunSummary(
+        run=str(folder.path),
+        checkpoint=str(checkpoint) if checkpoint.exists() else None,
+        epochs=len(history),
+        train_loss=last.train_loss if last else None,
+        train_accuracy=last.train_accuracy if last else None,
+        validation_accuracy=max(accuracies, default=None),
+        test_accuracy=evaluation["accuracy"] if evaluation else None,
+        seconds=seconds,
+        examples_per_second=examples / seconds if seconds else 0.0,
+        recipe=plan.recipe.name,
+        data=plan.recipe.data,
+        seed=plan.seed,
+        is_finished=evaluation is not None,
+    )
+
+
+def list_runs(runs_dir: Path) -> list[RunSummary]:
+    """Every run in `runs_dir`, by name; folders that are none are passed over."""
+    summaries = []
+    for path in sorted(runs_dir.glob("*/recipe.json")):
+        try:
+            summaries.append(sum_up(RunFolder(path.parent)))
+        except LeNetError:
+            continue
+    return summaries
+
+
+def fingerprint(data: ImageSet) -> str:
+    """SHA-256 over images, labels and classes: equal for equal data, wherever they were read from."""
+    digest = hashlib.sha256(json.dumps(data.classes).encode())
+    digest.update(data.images.numpy().tobytes())
+    digest.update(data.labels.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _claim(aside: Path, wanted: Path) -> Path:
+    """Rename `aside` to `wanted`, or to the first `wanted-2`, `wanted-3` … that is free; never over a run."""
+    number = 1
+    while True:
+        target = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+        try:
+            if not target.exists():
+                return aside.rename(target)  # a folder with files in it is never replaced
+        except OSError:
+            if not target.exists():
+                raise
+        number += 1
