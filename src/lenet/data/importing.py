@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lenet.data.sources import SOURCES, Source, SourceFile, find_source
-from lenet.data.store import cache_folder, file_names, keep, unbundle, verify
+from lenet.data.store import ARCHIVE_FAULTS, cache_folder, file_names, keep, unbundle, verify
 from lenet.data.unpack import read_pieces, unpacking
 from lenet.errors import DataError
 
@@ -126,14 +126,7 @@ def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
                         yield entry.name, bytes(read_pieces(stream_, _MAX_BYTES))  # type: ignore[arg-type]
         else:
             yield str(path), path.read_bytes() if path.stat().st_size <= _MAX_BYTES else b""
-    except (
-        zipfile.BadZipFile,
-        tarfile.TarError,
-        NotImplementedError,
-        RuntimeError,
-        EOFError,
-        OSError,
-    ) as error:
+    except ARCHIVE_FAULTS as error:
         raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())}); get it again") from error
 
 

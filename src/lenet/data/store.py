@@ -1,10 +1,14 @@
 """Where the files of the named data sets lie: LENET_DATA, the cache folder, and the way into the cache."""
 
 import hashlib
+import lzma
 import os
+import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,6 +21,20 @@ from lenet.files import write_bytes
 
 if TYPE_CHECKING:
     from lenet.data.download import Progress
+
+
+ARCHIVE_FAULTS = (
+    zipfile.BadZipFile,
+    tarfile.TarError,
+    zlib.error,
+    lzma.LZMAError,
+    EOFError,
+    OSError,
+    NotImplementedError,  # a way of packing that nobody uses
+    RuntimeError,  # encrypted
+    ValueError,
+)
+"""What reading a damaged or foreign archive can raise."""
 
 
 @dataclass(frozen=True)
@@ -93,8 +111,7 @@ def fetch(name: str, progress: "Progress | None" = None) -> Path:
     folder = cache_folder() / source.name
     missing = [file for file in source.all_files if not _is_sound(source, file, folder)]
     if missing:
-        cache_folder().mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache_folder()) as scratch:
+        with _writing_cache(), tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache_folder()) as scratch:
             if source.bundle and not _own_mirrors(source):
                 _fetch_bundle(source.bundle, Path(scratch), progress)
             else:
@@ -107,11 +124,26 @@ def keep(source: Source, file: SourceFile, packed: bytes | bytearray) -> Path:
     """Put verified bytes, packed or not, into the cache as `file`, whole or not at all."""
     folder = cache_folder() / source.name
     path = folder / (file.name + (".gz" if packed[:2] == b"\x1f\x8b" else ""))
-    write_bytes(path, bytes(packed))
-    for other in file_names(file):
-        if other != path.name:
-            (folder / other).unlink(missing_ok=True)
+    with _writing_cache():
+        write_bytes(path, bytes(packed))
+        # Copies under its other names would be found before it, and may be damaged.
+        for other in file_names(file):
+            if other != path.name:
+                (folder / other).unlink(missing_ok=True)
     return path
+
+
+@contextmanager
+def _writing_cache() -> Iterator[None]:
+    """Make the cache folder, and raise DataError when it cannot be made or written."""
+    try:
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        reason = error.strerror or error
+        raise DataError(
+            f"{cache_folder()}: cannot be written ({reason}); point LENET_CACHE elsewhere"
+        ) from error
 
 
 def file_names(file: SourceFile) -> tuple[str, ...]:
@@ -154,7 +186,7 @@ def unbundle(bundle: Bundle, archive: Path) -> None:
                     if len(packed) > file.max_packed:
                         raise DataError(f"{archive}: {file.name} is larger than it can be; fetch it again")
                     keep(source, file, packed)
-    except (zipfile.BadZipFile, KeyError, NotImplementedError, OSError) as error:
+    except (*ARCHIVE_FAULTS, KeyError) as error:
         raise DataError(f"{archive}: not the archive expected ({error}); fetch it again") from error
 
 

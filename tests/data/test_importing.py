@@ -1,0 +1,119 @@
+"""Files got elsewhere: recognised by what is in them."""
+
+import io
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+import torch
+
+from lenet.data.datasets import load
+from lenet.data.importing import import_data
+from lenet.data.sources import SOURCES
+from lenet.errors import DataError
+
+from .conftest import make_tiny
+
+
+def pack(folder: Path, kind: str) -> Path:
+    """A folder as it is, or as an archive beside it."""
+    if kind == "folder":
+        return folder
+    archive = folder.with_suffix(f".{kind}")
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    if kind == "zip":
+        with zipfile.ZipFile(archive, "w") as members:
+            for path in paths:
+                members.write(path, path.relative_to(folder))
+    else:
+        with tarfile.open(archive, "w:gz") as members:
+            for path in paths:
+                members.add(path, path.relative_to(folder))
+    return archive
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tgz"])
+@pytest.mark.parametrize("packed", [True, False])
+def test_recognised_under_any_name(
+    tiny, server, cache: Path, tmp_path: Path, kind: str, packed: bool
+) -> None:
+    folder = tiny.write(tmp_path / "got" / "deep", packed=packed)
+    for number, path in enumerate(sorted(folder.iterdir())):
+        path.rename(folder / f"file{number}.bin")
+    (folder / "read me.txt").write_text("not a data set")
+    (folder / "broken.gz").write_bytes(b"\x1f\x8b\x08 broken")
+    assert import_data(pack(tmp_path / "got", kind)) == cache / "tiny"
+    assert len(load("tiny", "train")) == 6
+    assert not server.requests
+
+
+def test_incomplete_until_the_last_file(tiny, cache: Path, tmp_path: Path) -> None:
+    folder = tiny.write(tmp_path / "got")
+    last = folder / "t10k-labels-idx1-ubyte.gz"
+    content = last.read_bytes()
+    last.write_bytes(content[:-9])
+    with pytest.raises(DataError, match="this is tiny, but t10k-labels-idx1-ubyte is not there"):
+        import_data(folder)
+    assert not cache.exists()
+    last.write_bytes(content)
+    assert import_data(folder) == cache / "tiny"
+    last.write_bytes(content)
+    assert import_data(last).name == "tiny"
+
+
+def test_two_sets_need_a_name(tiny, cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other = make_tiny("other", seed=9)
+    monkeypatch.setitem(SOURCES, "other", other.source)
+    tiny.write(tmp_path / "got" / "a")
+    other.write(tmp_path / "got" / "b")
+    # The labels of both sets are the same files, and count for both.
+    with pytest.raises(DataError, match=r"tiny and other|other and tiny"):
+        import_data(tmp_path / "got")
+    assert import_data(tmp_path / "got", "other") == cache / "other"
+    assert torch.equal(load("other", "train").images[:, 0], other.tensors["train-images-idx3-ubyte"])
+
+
+def test_named_set_without_a_published_checksum(
+    cache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = make_tiny("plain", known_inside=False)
+    monkeypatch.setitem(SOURCES, "plain", plain.source)
+    folder = plain.write(tmp_path / "got", packed=False)
+    with pytest.raises(DataError, match="name the data set"):
+        import_data(folder)
+    assert import_data(folder, "plain") == cache / "plain"
+    assert len(load("plain", "test")) == 4
+    packed = plain.write(tmp_path / "packed")
+    assert import_data(packed) == cache / "plain"
+
+
+def test_published_archive(letters, server, cache: Path, tmp_path: Path) -> None:
+    archive = tmp_path / "got.zip"
+    archive.write_bytes(server.files["/letters.zip"])
+    assert import_data(archive) == cache / "letters"
+    assert len(load("letters", "train")) == 6
+    assert not server.requests
+    assert not list(tmp_path.rglob("escape.txt"))
+
+
+@pytest.mark.parametrize("what", ["nothing", "empty folder", "text", "broken zip", "digits", "unknown"])
+def test_faults_are_one_line(cache, tmp_path: Path, what: str) -> None:
+    path, name = tmp_path / "got", None
+    if what == "empty folder":
+        path.mkdir()
+    elif what == "text":
+        path.write_text("hello")
+    elif what == "broken zip":
+        archive = io.BytesIO()
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as members:
+            members.writestr("a", bytes(1000))
+        content = bytearray(archive.getvalue())
+        content[33] ^= 0xFF
+        path.write_bytes(content)
+    elif what in ("digits", "unknown"):
+        path.mkdir()
+        name = what
+    with pytest.raises(DataError) as caught:
+        import_data(path, name)
+    assert "\n" not in str(caught.value)
