@@ -22,6 +22,7 @@ from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
 
 FORMAT = "lenet/1"
+WEIGHTS = Path(__file__).parents[1] / "weights"
 LARGEST_FILE = 1 << 30  # bytes; the largest network that a configuration allows takes a fifth of it
 
 
@@ -79,6 +80,24 @@ def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Che
     return Checkpoint(model.to(device).eval(), card)
 
 
+def find_checkpoint(name: str | Path) -> Path:
+    """The file that `name` means: a file itself, a run folder's best or last, or weights that are shipped.
+
+    Raises CheckpointError when it means none.
+    """
+    path = Path(name)
+    for candidate in (
+        path,
+        path / "best.safetensors",
+        path / "last.safetensors",
+        WEIGHTS / f"{name}.safetensors",
+    ):
+        if candidate.is_file():
+            return candidate
+    shipped = ", ".join(sorted(file.stem for file in WEIGHTS.glob("*.safetensors"))) or "none"
+    raise CheckpointError(f"{name}: no such checkpoint or run folder; shipped weights: {shipped}")
+
+
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
     """Write named tensors and a JSON card as one safetensors file, whole or not at all."""
     detached = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
@@ -98,7 +117,7 @@ def read_tensors(path: Path, expected_format: str) -> tuple[dict[str, Tensor], d
             card = json.loads((file.metadata() or {}).get("card", "null"))
             if not isinstance(card, dict) or card.get("format") != expected_format:
                 raise CheckpointError(
-                    f"{path}: a safetensors file, but not of the format {expected_format}; was it trained here?"
+                    f"{path}: a safetensors file, but none of format {expected_format}; train one"
                 )
             # Cloned, because the file is mapped into memory and may be replaced under us.
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118

@@ -1,0 +1,1 @@
+"""Faces for people. May import every room above it."""
