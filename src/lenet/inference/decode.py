@@ -14,7 +14,7 @@ from typing import IO, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lenet.errors import PictureError
 
@@ -25,10 +25,9 @@ Picture: TypeAlias = (
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 64 * 2**20
-WORKING_SIDE = 640  # pixels; a larger picture is reduced while it is decoded, which bounds memory and time
+WORKING_SIDE = 512  # pixels; a larger picture is reduced while it is decoded, which bounds memory and time
 
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
-_DEEP_MODES = ("I", "F")  # more than eight bits a pixel; also every mode that starts with "I;"
 
 # Damaged metadata makes Pillow warn, and silencing a warning swaps a table that all threads share.
 _one_decoder = threading.Lock()
@@ -89,7 +88,7 @@ def _open(picture: Picture, name: str) -> Image.Image:
         return Image.open(BytesIO(content), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise PictureError(_too_large(name)) from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         known = ", ".join(FORMATS)
         raise PictureError(f"{name}: not a picture in a known format; save it as one of {known}") from error
 
@@ -156,42 +155,41 @@ def _reduce(image: Image.Image, ours: bool) -> DecodedPicture:
     width, height = image.size
     shrink = min(1.0, WORKING_SIDE / max(width, height))
     size = max(1, round(width * shrink)), max(1, round(height * shrink))
-    # A JPEG is decoded at a half, a quarter or an eighth straight away: faster, and never large in memory.
-    if shrink < 1 and ours:
-        image.draft(None, (2 * size[0], 2 * size[1]))
+    if shrink < 1 and ours:  # a JPEG is decoded at a half, a quarter or an eighth straight away
+        image.draft(None, size)
     reason = f"{image.format or 'pixels'}, {width} × {height}, {image.mode}"
     upright = ImageOps.exif_transpose(image)
     if upright.size != image.size:  # turned by a quarter
         width, height, size = height, width, size[::-1]
-    opaque = _opaque(_eight_bit(upright))
+    upright = _eight_bit(upright)
     if shrink < 1:
-        opaque = opaque.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+        upright = upright.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
         reason += f", reduced to {size[0]} × {size[1]}"
-    return DecodedPicture(np.asarray(opaque), width, height, reason)
+    return DecodedPicture(np.asarray(_opaque(upright)), width, height, reason)
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """Spread a deep picture's own range over 0..255; what its numbers mean, the file does not say."""
-    if image.mode not in _DEEP_MODES and not image.mode.startswith("I;"):
-        return image
-    levels = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0.0, neginf=0.0)
-    low, high = float(levels.min()), float(levels.max())
-    return Image.fromarray(np.rint((levels - low) * (255 / max(high - low, 1e-6))).astype(np.uint8))
+    """The same picture as L, RGB or RGBA. A deep picture's own range is spread over 0..255: what its numbers
+    mean, the file does not say."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        levels = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0.0, neginf=0.0)
+        low, high = float(levels.min()), float(levels.max())
+        return Image.fromarray(np.rint((levels - low) * (255 / max(high - low, 1e-6))).astype(np.uint8))
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
 def _opaque(image: Image.Image) -> Image.Image:
-    """Lay a transparent picture on a ground that shows it: ink on its opposite, a cut-out on its own colour."""
-    if not image.has_transparency_data:
+    """Lay a transparent picture on what shows it: ink on its opposite, a cut-out on its own colour."""
+    if image.mode != "RGBA":
         return image.convert("RGB")
-    layers = np.asarray(image.convert("RGBA"))
-    alpha = layers[:, :, 3]
-    visible = layers[alpha > 127][:, :3]
-    if visible.size == 0:
-        ground = (255, 255, 255)
-    elif len(visible) > alpha.size / 2:
-        red, green, blue = np.median(visible, axis=0)
+    layers = np.asarray(image, dtype=np.float32)
+    alpha = layers[:, :, 3] / 255
+    ground = (255, 255, 255)
+    if alpha.mean() > 0.5:
+        red, green, blue = np.median(layers[alpha > 0.5][:, :3], axis=0)
         ground = (int(red), int(green), int(blue))
-    else:
-        ground = (0, 0, 0) if visible.mean() > 127.5 else (255, 255, 255)
-    below = Image.new("RGBA", image.size, (*ground, 255))
-    return Image.alpha_composite(below, image.convert("RGBA")).convert("RGB")
+    elif alpha.any() and np.average(layers[:, :, :3].mean(axis=2), weights=alpha) > 127.5:
+        ground = (0, 0, 0)
+    return Image.alpha_composite(Image.new("RGBA", image.size, (*ground, 255)), image).convert("RGB")
