@@ -102,12 +102,14 @@ def test_digits_lie_as_those_of_mnist_do() -> None:
     mass = pixels.sum((1, 2))
     for axis in (1, 2):
         centre = (pixels.sum(3 - axis) * torch.arange(28)).sum(1) / mass
-        # Moved by whole pixels, so at most half a pixel off; a few meet the edge of the image.
-        assert (centre - 13.5).abs().quantile(0.99) < 0.6
-    rows = (pixels.amax(2) > 100).sum(1)
-    assert 19 <= rows.double().mean() <= 20.5
+        # Moved by whole pixels, so at most half a pixel off; a few lose a little at the edge.
+        assert (centre - 13.5).abs().max() < 0.75
+    ink = pixels > 127
+    heights, widths = ink.any(2).sum(1).double(), ink.any(1).sum(1).double()
+    # MNIST's own: 19.6 high and 15.5 wide on average.
+    assert 19 <= heights.mean() <= 20.5
+    assert 15 <= widths.mean() <= 16.5
     assert pixels.max() == 255
-    assert 0.12 < pixels.mean() / 255 < 0.21
 
 
 @needs("mnist")

@@ -238,8 +238,10 @@ def test_folder_of_idx_files_that_do_not_fit(tmp_path: Path) -> None:
 def test_a_path_that_is_nothing(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder or CSV"):
         load(tmp_path / "gone", "train")
-    with pytest.raises(DataError, match="no data set is called"):
+    with pytest.raises(DataError, match="no such folder or CSV"):
         load(str(tmp_path / "gone"), "train")
+    with pytest.raises(DataError, match="no data set is called"):
+        load("gone", "train")
     (tmp_path / "picture.png").write_bytes(b"")
     with pytest.raises(DataError, match=r"neither a folder nor a \.csv"):
         load(tmp_path / "picture.png", "train")

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lenet.data.digits import load_digits
 from lenet.data.idx import decode_idx, read_idx
-from lenet.data.own import Example, list_class_folders, list_csv, sort_naturally
+from lenet.data.own import Example, list_class_folders, list_csv, list_visible, sort_naturally
 from lenet.data.pictures import load_picture
 from lenet.data.sources import SOURCES, SPLITS, Source, SourceFile, Split, find_source
 from lenet.data.store import read_source_file
@@ -74,8 +74,9 @@ def load(source: str | Path, split: Split) -> ImageSet:
     """
     if split not in SPLITS:
         raise DataError(f"there is no split {split!r}; choose train or test")
-    if isinstance(source, Path) or (source not in SOURCES and Path(source).exists()):
-        return _load_path(Path(source).expanduser(), split)
+    path = Path(source).expanduser()
+    if isinstance(source, Path) or (source not in SOURCES and (path.exists() or _looks_like_path(source))):
+        return _load_path(path, split)
     known = find_source(source)
     return _load_files(known, split) if known.files else _load_bundled(known, split)
 
@@ -127,11 +128,15 @@ def _read(source: Source, file: SourceFile) -> Tensor:
     return values
 
 
+def _looks_like_path(source: str) -> bool:
+    return any(mark in source for mark in "./\\~")
+
+
 def _load_path(path: Path, split: Split) -> ImageSet:
     if path.is_file() and path.suffix.lower() == ".csv":
         return _load_pictures(list_csv(path), split, path)
     if path.is_dir():
-        if any(_is_idx(entry) for entry in path.iterdir()):
+        if any(_is_idx(entry) for entry in list_visible(path)):
             return _load_idx_folder(path, split)
         return _load_pictures(list_class_folders(path), split, path)
     if path.exists():
@@ -184,7 +189,7 @@ def _find_idx(folder: Path, split: Split, kind: str) -> Path:
     prefixes = ("train",) if split == "train" else ("t10k", "test")
     found = [
         entry
-        for entry in sorted(folder.iterdir())
+        for entry in list_visible(folder)
         if _is_idx(entry) and kind in entry.name and any(prefix in entry.name for prefix in prefixes)
     ]
     if not found:

@@ -35,7 +35,7 @@ def list_class_folders(folder: Path) -> list[Example]:
     if len(divided) == 1:
         absent = "test" if divided == ["train"] else "train"
         raise DataError(f"{folder}: there is {divided[0]}/ but no {absent}/; add it, or move the classes up")
-    others = [entry.name for entry in _visible(folder) if entry.is_dir() and entry.name not in SPLITS]
+    others = [entry.name for entry in list_visible(folder) if entry.is_dir() and entry.name not in SPLITS]
     if others:
         raise DataError(f"{folder}: {others[0]}/ lies beside train/ and test/; move it into one of them")
     return [example for split in SPLITS for example in _list_classes(folder / split, split)]
@@ -66,10 +66,8 @@ def list_csv(path: Path) -> list[Example]:
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: cannot be read as a CSV ({reason}); save it as UTF-8 text") from error
-    if {example.split for example in examples} >= {None, "train"} or {e.split for e in examples} >= {
-        None,
-        "test",
-    }:
+    splits = {example.split for example in examples}
+    if None in splits and len(splits) > 1:
         raise DataError(f"{path}: some rows have a split and some have none; fill the column or remove it")
     return examples
 
@@ -84,12 +82,23 @@ def sort_naturally(names: Sequence[str]) -> list[str]:
     return sorted(set(names), key=key)
 
 
+def list_visible(folder: Path) -> list[Path]:
+    """What lies in a folder, in a fixed order, without what systems leave behind."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be listed ({error.strerror})") from error
+    return [
+        entry for entry in entries if not entry.name.startswith(".") and entry.name.lower() not in _LITTER
+    ]
+
+
 def _list_classes(folder: Path, split: Split | None) -> list[Example]:
     examples: list[Example] = []
-    for entry in _visible(folder):
+    for entry in list_visible(folder):
         if not entry.is_dir():
             continue
-        pictures = _visible(entry)
+        pictures = list_visible(entry)
         if not pictures:
             raise DataError(f"{entry}: the class has no picture; add some or remove the folder")
         for picture in pictures:
@@ -101,17 +110,6 @@ def _list_classes(folder: Path, split: Split | None) -> list[Example]:
     if not examples:
         raise DataError(f"{folder}: has no class folders; put the pictures of each class into one of its own")
     return examples
-
-
-def _visible(folder: Path) -> list[Path]:
-    """What lies in a folder, in a fixed order, without what systems leave behind."""
-    try:
-        entries = sorted(folder.iterdir())
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be listed ({error.strerror})") from error
-    return [
-        entry for entry in entries if not entry.name.startswith(".") and entry.name.lower() not in _LITTER
-    ]
 
 
 def _parse_row(row: dict[str, str | None], place: str, table: Path, where: str) -> Example:

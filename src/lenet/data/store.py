@@ -187,7 +187,8 @@ def unbundle(bundle: Bundle, archive: Path) -> None:
                         raise DataError(f"{archive}: {file.name} is larger than it can be; fetch it again")
                     keep(source, file, packed)
     except (*ARCHIVE_FAULTS, KeyError) as error:
-        raise DataError(f"{archive}: not the archive expected ({error}); fetch it again") from error
+        reason = " ".join(str(error).split())
+        raise DataError(f"{archive}: not the archive expected ({reason}); get it again") from error
 
 
 def _found(source: Source) -> str:
