@@ -7,6 +7,7 @@ Results go to standard output, progress to standard error. A user's mistake ends
 from __future__ import annotations
 
 import json as json_module
+import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -320,6 +321,8 @@ def end(message: str, code: int = 2) -> NoReturn:
 
 def main() -> None:
     """The `lenet` command."""
+    # Threads that wait sleep: where other programs want the processors too, spinning is 10 times slower.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         code = app(exit_on_error=False, print_error=False)
     except CycloptsError as error:

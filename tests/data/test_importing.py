@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lenet.data.datasets import load
 from lenet.data.importing import import_data
@@ -117,3 +119,40 @@ def test_faults_are_one_line(cache, tmp_path: Path, what: str) -> None:
     with pytest.raises(DataError) as caught:
         import_data(path, name)
     assert "\n" not in str(caught.value)
+
+
+@given(kind=st.sampled_from(["zip", "tgz", "tar"]), data=st.data())
+def test_damaged_archives_import_whole_or_not_at_all(
+    tmp_path_factory: pytest.TempPathFactory, kind: str, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("fuzz")
+    made = make_tiny("damaged")
+    content = bytearray(archive_of(kind, made.packed))
+    for _ in range(data.draw(st.integers(1, 4))):
+        content[data.draw(st.integers(0, len(content) - 1))] ^= data.draw(st.integers(1, 255))
+    path = folder / "got"
+    path.write_bytes(content)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LENET_CACHE", str(folder / "cache"))
+        patch.setitem(SOURCES, "damaged", made.source)
+        try:
+            import_data(path)
+        except DataError:
+            assert not (folder / "cache").exists()
+            return
+        assert torch.equal(load("damaged", "train").images[:, 0], made.tensors["train-images-idx3-ubyte"])
+
+
+def archive_of(kind: str, files: dict[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    if kind == "zip":
+        with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as members:
+            for name, content in files.items():
+                members.writestr(f"{name}.gz", content)
+    else:
+        with tarfile.open(fileobj=buffer, mode="w:gz" if kind == "tgz" else "w") as archive:
+            for name, content in files.items():
+                entry = tarfile.TarInfo(f"{name}.gz")
+                entry.size = len(content)
+                archive.addfile(entry, io.BytesIO(content))
+    return buffer.getvalue()

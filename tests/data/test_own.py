@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from lenet.data.datasets import load
@@ -250,3 +252,14 @@ def test_a_path_that_is_nothing(tmp_path: Path) -> None:
 def test_natural_order() -> None:
     names = ["10", "2", "a10", "B", "a2", "2", "b", "Ä", "1"]
     assert sort_naturally(names) == ["1", "2", "10", "a2", "a10", "B", "b", "Ä"]
+
+
+@given(st.binary(max_size=120), st.booleans())
+def test_any_csv_gives_a_set_or_a_data_error(
+    tmp_path_factory: pytest.TempPathFactory, content: bytes, headed: bool
+) -> None:
+    path = tmp_path_factory.mktemp("fuzz") / "mine.csv"
+    path.write_bytes((b"file,label,split\n" if headed else b"") + content)
+    with pytest.raises(DataError) as caught:  # there is no picture that it could name
+        load(path, "train")
+    assert "\n" not in str(caught.value)

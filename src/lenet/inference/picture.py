@@ -119,7 +119,7 @@ def flatten_light(dark: Plane) -> tuple[Plane, str]:
     else:
         paper = paper_under(dark)
         reason = f"uneven light: paper goes from {paper.min():.2f} to {paper.max():.2f}"
-    return np.clip(1 - dark / np.maximum(paper, np.float32(0.05)), 0, 1), reason
+    return np.clip((paper - dark) / np.maximum(paper, np.float32(0.05)), 0, 1), reason
 
 
 def paper_under(dark: Plane) -> Plane:

@@ -145,7 +145,7 @@ def train_steps(
     """Train from `state` on, changing it; as `train`, with a Step ten times a second in between."""
     device = next(state.model.parameters()).device
     images, labels = data.images.to(device), data.labels.to(device)
-    _check_parts(data, recipe)
+    check_parts(data, recipe)
     weights = weigh_classes(recipe, labels)
     steps = math.ceil(len(data) / recipe.batch_size)
     for epoch in range(state.epoch + 1, recipe.epochs + 1):
@@ -255,7 +255,7 @@ def _note_best(state: TrainingState, loss: float | None, accuracy: float | None)
     return True
 
 
-def _check_parts(data: ImageSet, recipe: Recipe) -> None:
+def check_parts(data: ImageSet, recipe: Recipe) -> None:
     """Raise where data and recipe do not belong together."""
     if len(data.classes) != recipe.model.classes:
         raise DataError(

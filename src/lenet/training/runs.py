@@ -18,7 +18,7 @@ from lenet.models.device import find_device
 from lenet.training.curves import draw_curves
 from lenet.training.evaluate import evaluate
 from lenet.training.folder import Plan, RunFolder
-from lenet.training.loop import Epoch, Step, make_model, start, train_steps
+from lenet.training.loop import Epoch, Step, check_parts, make_model, start, train_steps
 from lenet.training.recipes import Recipe
 
 
@@ -58,6 +58,8 @@ def begin_run(
         recipe = replace(recipe, data=str(Path(recipe.data).resolve()))  # so that it resumes from anywhere
     data = load(recipe.data, "train")
     recipe = replace(recipe, model=replace(recipe.model, classes=len(data.classes)))
+    check_parts(data, recipe)
+    _hold_out(data, recipe, seed)
     plan = Plan(recipe, seed, str(find_device(device)), torch.get_num_threads(), fingerprint(data))
     runs_dir.mkdir(parents=True, exist_ok=True)
     # Written aside and renamed: a run folder without its plan is never seen.
@@ -106,10 +108,7 @@ def carry_out(folder: RunFolder) -> Iterator[Step | Epoch]:
         if fingerprint(data) != plan.data_sha256:
             raise RunError(f"{folder.path}: {recipe.data} is not what the run began with; begin a new one")
         test = load(recipe.data, "test")
-        learning, validation = data, None
-        if recipe.validation:
-            rest, held_out = split_stratified(data.labels, recipe.validation, plan.seed)
-            learning, validation = data.subset(rest), data.subset(held_out)
+        learning, validation = _hold_out(data, recipe, plan.seed)
         if torch.get_num_threads() != plan.threads:
             torch.set_num_threads(plan.threads)  # sums round differently with another number
         state = start(make_model(recipe, plan.seed).to(find_device(plan.device)), recipe)
@@ -181,6 +180,14 @@ def fingerprint(data: ImageSet) -> str:
     digest.update(data.images.numpy().tobytes())
     digest.update(data.labels.numpy().tobytes())
     return digest.hexdigest()
+
+
+def _hold_out(data: ImageSet, recipe: Recipe, seed: int) -> tuple[ImageSet, ImageSet | None]:
+    """What to learn from, and the images held out for validation, if any."""
+    if not recipe.validation:
+        return data, None
+    rest, held_out = split_stratified(data.labels, recipe.validation, seed)
+    return data.subset(rest), data.subset(held_out)
 
 
 def _claim(aside: Path, wanted: Path) -> Path:
