@@ -1,0 +1,96 @@
+"""Train one recipe on full data with several seeds and write what came of it, mean ± standard deviation.
+
+    python benchmarks/systems.py d2l
+    python benchmarks/systems.py lab3 --epochs 20
+    python benchmarks/systems.py best --data fashion-mnist --seeds 0,1,2,3,4
+
+The test images choose nothing: figures are those of the last epoch, or, where a recipe holds images out, of
+the best epoch by those. Results go to benchmarks/results/RECIPE-DATA.json.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+from statistics import mean, stdev
+
+import torch
+from machine import describe_machine
+
+from lenet.training.loop import Epoch
+from lenet.training.recipes import find_recipe
+from lenet.training.runs import begin_run, carry_out, sum_up
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("recipe")
+    parser.add_argument("--data")
+    parser.add_argument("--epochs", type=int)
+    parser.add_argument("--seeds", default="0,1,2")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--keep", type=Path, help="keep the run folders here")
+    given = parser.parse_args()
+    torch.set_num_threads(given.threads)
+    recipe = find_recipe(given.recipe, given.data)
+    if given.epochs:
+        recipe = recipe.override({"epochs": given.epochs})
+
+    seeds = [int(seed) for seed in given.seeds.split(",")]
+    with tempfile.TemporaryDirectory() as scratch:
+        runs = [train_once(recipe, seed, given.keep or Path(scratch)) for seed in seeds]
+    result = {
+        "what": "accuracy",
+        "recipe": recipe.to_dict(),
+        "command": shlex.join(["python", "benchmarks/systems.py", *sys.argv[1:]]),
+        "seeds": seeds,
+        "summary": {
+            name: summarise([run[name] for run in runs])
+            for name in ("train_loss", "train_accuracy", "validation_accuracy", "test_accuracy")
+            if runs[0][name] is not None
+        },
+        "runs": runs,
+        "machine": describe_machine(),
+    }
+    RESULTS.mkdir(exist_ok=True)
+    file = RESULTS / f"{recipe.name}-{recipe.data}.json".replace(f"{recipe.data}-{recipe.data}", recipe.data)
+    file.write_text(json.dumps(result, indent=1) + "\n")
+    print(file, json.dumps(result["summary"]))
+
+
+def train_once(recipe, seed: int, runs_dir: Path) -> dict[str, object]:
+    run = begin_run(recipe, seed=seed, device="cpu", runs_dir=runs_dir)
+    for record in carry_out(run):
+        if isinstance(record, Epoch):
+            print(
+                f"seed {seed} epoch {record.epoch}/{record.epochs} loss {record.train_loss:.4f}",
+                file=sys.stderr,
+            )
+    summary = asdict(sum_up(run))
+    kept = (
+        "train_loss",
+        "train_accuracy",
+        "validation_accuracy",
+        "test_accuracy",
+        "seconds",
+        "examples_per_second",
+    )
+    path = [
+        [e.train_loss, e.train_accuracy, e.test_accuracy or e.validation_accuracy] for e in run.read_history()
+    ]
+    return {"seed": seed, **{name: summary[name] for name in kept}, "path": path}
+
+
+def summarise(values: list[float]) -> dict[str, float]:
+    return {"mean": mean(values), "standard_deviation": stdev(values) if len(values) > 1 else 0.0}
+
+
+if __name__ == "__main__":
+    main()
