@@ -1,0 +1,40 @@
+"""From nothing to reading pictures, with the data set that comes with the install.
+
+    make demo
+
+Trains the recipe `quick` on scikit-learn's 1,437 training digits, measures it on the 360 test digits, and
+reads the pictures beside this file, once with that network and once with the weights that come with lenet.
+"""
+
+from pathlib import Path
+
+from lenet import RECIPES, Reader
+from lenet.apps.progress import show_progress
+from lenet.apps.tables import align, show_run
+from lenet.data.datasets import load
+from lenet.inference.picture import read_steps
+from lenet.insight.figures import draw_hardest, draw_steps
+from lenet.models.checkpoint import find_checkpoint, load_checkpoint
+from lenet.training.evaluate import evaluate
+from lenet.training.runs import begin_run, carry_out, sum_up
+
+PICTURES = sorted((Path(__file__).parent / "pictures").glob("*.*"))
+
+run = begin_run(RECIPES["quick"])
+for _ in show_progress(carry_out(run)):
+    pass
+print(f"\n{show_run(sum_up(run))}")
+
+digits = load("digits", "test")
+draw_hardest(evaluate(load_checkpoint(run.last), digits), digits, run.path / "hardest.png")
+draw_steps(read_steps(PICTURES[0]), run.path / "steps.png", PICTURES[0].name)
+
+just_trained, shipped = Reader(run.last), Reader(find_checkpoint("mnist"))
+rows = [["picture", "just trained", "shipped weights"]]
+for picture in PICTURES:
+    readings = [reader.read(picture) for reader in (just_trained, shipped)]
+    rows.append([picture.name, *(f"{reading.text} ({reading.confidence:.0%})" for reading in readings)])
+print(f"\n{align(rows)}\n")
+for figure in ("curves.png", "hardest.png", "steps.png"):
+    print(f"look at {run.path / figure}")
+print("next: .venv/bin/lenet --help")
