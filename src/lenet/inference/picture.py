@@ -1,6 +1,6 @@
 """Any picture -> digit crops as MNIST has them: a chain of small steps, each with its reason.
 
-    decode -> grey -> polarity -> flatten -> ink -> digits -> crops
+    decode -> page -> grey -> polarity -> flatten -> ink -> digits -> crops
 
 Between the steps a picture is a float32 plane (h, w) in 0..1. From `flatten_light` on it is contrast: 0 is
 paper, 1 is ink as dark as can be. Sizes are fractions of the picture or of the digit, so that the same
@@ -16,6 +16,7 @@ from scipy import ndimage
 
 from lenet.inference.crop import Mask, Plane, normalise, resize
 from lenet.inference.decode import DecodedPicture, Picture, decode
+from lenet.inference.page import find_page
 
 Box = tuple[int, int, int, int]  # left, top, width, height
 
@@ -62,7 +63,8 @@ def read_steps(picture: Picture) -> list[Step]:
 
 def find_crops(decoded: DecodedPicture) -> tuple[tuple[Crop, ...], list[tuple[str, Plane | Mask, str]]]:
     """Run the chain; return its crops, and of each step before them its name, its plane and its reason."""
-    grey, grey_reason = to_grey(decoded.pixels)
+    page, page_reason = find_page(decoded.pixels)
+    grey, grey_reason = to_grey(decoded.pixels[page])
     dark, dark_reason = to_dark_ink(grey)
     contrast, contrast_reason = flatten_light(dark)
     ink, ink_reason = find_ink(contrast)
@@ -70,9 +72,9 @@ def find_crops(decoded: DecodedPicture) -> tuple[tuple[Crop, ...], list[tuple[st
     crops = []
     for digit in digits:
         image, reason = normalise(contrast, digit)
-        crops.append(Crop(image, _box_in_original(digit, decoded), reason))
+        crops.append(Crop(image, _box_in_original(digit, page, decoded), reason))
     return tuple(crops), [
-        ("grey", grey, grey_reason),
+        ("grey", grey, f"{page_reason}; {grey_reason}"),
         ("polarity", dark, dark_reason),
         ("flattened", contrast, contrast_reason),
         ("ink", ink, ink_reason),
@@ -98,16 +100,16 @@ def to_grey(pixels: NDArray[np.uint8]) -> tuple[Plane, str]:
 
 
 def to_dark_ink(grey: Plane) -> tuple[Plane, str]:
-    """Invert light ink on dark paper. Paper is what the border shows; ink is what lies farthest from it."""
-    paper = float(np.median(border_of(grey)))
-    calm = ndimage.uniform_filter(grey, 3) if min(grey.shape) > 64 else grey
-    darker, lighter = paper - float(calm.min()), float(calm.max()) - paper
+    """Invert light ink on dark paper. Paper is the median around each place; ink is what strays from it."""
+    height, width = grey.shape
+    shrink = min(1.0, 64 / max(height, width))
+    small = resize(grey, (round(width * shrink), round(height * shrink)))
+    strays = small - ndimage.median_filter(small, max(1, max(small.shape) // 3), mode="nearest")
+    darker, lighter = (float(np.square(np.clip(sign * strays, 0, 1)).sum()) for sign in (-1, 1))
+    share = max(darker, lighter) / max(darker + lighter, 1e-9)
     if lighter > darker:
-        return (
-            1 - grey,
-            f"light ink, inverted: {lighter:.2f} above the border, the darkest {darker:.2f} below",
-        )
-    return grey, f"dark ink: {darker:.2f} below the border, {lighter:.2f} above"
+        return 1 - grey, f"light ink, inverted: {share:.0%} of what strays from the paper is lighter"
+    return grey, f"dark ink: {share:.0%} of what strays from the paper is darker"
 
 
 def flatten_light(dark: Plane) -> tuple[Plane, str]:
@@ -127,7 +129,7 @@ def paper_under(dark: Plane) -> Plane:
     height, width = dark.shape
     shrink = min(1.0, 256 / max(height, width))
     small = resize(dark, (max(1, round(width * shrink)), max(1, round(height * shrink))))
-    reach = max(1, max(small.shape) // 4)
+    reach = max(1, max(small.shape) // 3)
     closed = ndimage.grey_closing(ndimage.gaussian_filter(small, 1), size=(reach, reach), mode="nearest")
     return resize(ndimage.gaussian_filter(closed, 2), (width, height))
 
@@ -147,7 +149,8 @@ def find_ink(contrast: Plane) -> tuple[Mask, str]:
 
 def threshold_ink(contrast: Plane) -> tuple[Mask, str]:
     """Weak ink that holds together with strong ink and is larger than dust."""
-    noise = 1.4826 * float(np.median(np.abs(contrast - np.median(contrast))))
+    paper = contrast[contrast <= otsu(contrast)]
+    noise = 1.4826 * float(np.median(np.abs(paper - np.median(paper))))
     floor = max(FAINTEST_INK, 4 * noise)
     candidates = contrast[contrast > floor]
     if candidates.size == 0:
@@ -230,9 +233,10 @@ def otsu(values: Plane) -> float:
     return float(edges[1:-1][np.argmax(below * above * (means[0] - means[1]) ** 2)])
 
 
-def _box_in_original(digit: Mask, decoded: DecodedPicture) -> Box:
-    height, width = digit.shape
-    rows, columns = np.flatnonzero(digit.any(axis=1)), np.flatnonzero(digit.any(axis=0))
+def _box_in_original(digit: Mask, page: tuple[slice, slice], decoded: DecodedPicture) -> Box:
+    height, width = decoded.pixels.shape[:2]
+    rows = np.flatnonzero(digit.any(axis=1)) + page[0].start
+    columns = np.flatnonzero(digit.any(axis=0)) + page[1].start
     across, down = decoded.width / width, decoded.height / height
     left, top = int(columns[0] * across), int(rows[0] * down)
     right, bottom = round((columns[-1] + 1) * across), round((rows[-1] + 1) * down)
