@@ -8,28 +8,25 @@ reads the pictures beside this file, once with that network and once with the we
 
 from pathlib import Path
 
-from lenet import RECIPES, Reader
+from lenet import RECIPES, Reader, evaluate, load, load_data
 from lenet.apps.progress import show_progress
 from lenet.apps.tables import align, show_run
-from lenet.data.datasets import load
 from lenet.inference.picture import read_steps
 from lenet.insight.figures import draw_hardest, draw_steps
-from lenet.models.checkpoint import find_checkpoint, load_checkpoint
-from lenet.training.evaluate import evaluate
 from lenet.training.runs import begin_run, carry_out, sum_up
 
-PICTURES = sorted((Path(__file__).parent / "pictures").glob("*.*"))
+PICTURES = sorted((Path(__file__).parent / "pictures").glob("[0-9]*"))
 
 run = begin_run(RECIPES["quick"])
 for _ in show_progress(carry_out(run)):
     pass
 print(f"\n{show_run(sum_up(run))}")
 
-digits = load("digits", "test")
-draw_hardest(evaluate(load_checkpoint(run.last), digits), digits, run.path / "hardest.png")
+digits = load_data("digits", "test")
+draw_hardest(evaluate(load(run.last), digits), digits, run.path / "hardest.png")
 draw_steps(read_steps(PICTURES[0]), run.path / "steps.png", PICTURES[0].name)
 
-just_trained, shipped = Reader(run.last), Reader(find_checkpoint("mnist"))
+just_trained, shipped = Reader(load(run.last)), Reader(load("mnist"))
 rows = [["picture", "just trained", "shipped weights"]]
 for picture in PICTURES:
     readings = [reader.read(picture) for reader in (just_trained, shipped)]

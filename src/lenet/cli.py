@@ -104,11 +104,11 @@ def evaluate(
     Example: lenet evaluate runs/lab3-mnist-0/epoch-005.safetensors --data mnist --out figures
     """
     from lenet.data.datasets import load
-    from lenet.models.checkpoint import find_checkpoint, load_checkpoint
+    from lenet.models.checkpoint import load_checkpoint
     from lenet.models.device import find_device
     from lenet.training.evaluate import evaluate as measure
 
-    loaded = load_checkpoint(find_checkpoint(checkpoint), find_device(device))
+    loaded = load_checkpoint(checkpoint, find_device(device))
     images = load(data or trained_on(loaded.card), split)
     evaluation = measure(loaded, images)
     if out is not None:
@@ -135,9 +135,9 @@ def predict(
     Example: lenet predict photo.jpg --explain steps.png
     Example: lenet predict --sample 50 --data mnist --out grid.png
     """
-    from lenet.models.checkpoint import find_checkpoint, load_checkpoint
+    from lenet.models.checkpoint import load_checkpoint
 
-    loaded = load_checkpoint(find_checkpoint(checkpoint))
+    loaded = load_checkpoint(checkpoint)
     if sample:
         return predict_sample(loaded, data or trained_on(loaded.card), sample, seed, out, json=json)
     if not pictures:

@@ -54,13 +54,13 @@ def save_checkpoint(path: Path, model: LeNet, card: Mapping[str, Any]) -> None:
     write_tensors(path, model.state_dict(), content)
 
 
-def load_checkpoint(path: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
-    """Read the network that `save_checkpoint` wrote.
+def load_checkpoint(name: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
+    """Read a network that `save_checkpoint` wrote: a file, a run folder's, or weights that are shipped.
 
     Raises CheckpointError, one line, when the file is missing, cut short, foreign, of other shapes than its
     card says, or holds a number that is not finite.
     """
-    path = Path(path)
+    path = find_checkpoint(name)
     tensors, card = read_tensors(path, FORMAT)
     if not isinstance(card.get("config"), dict):
         raise CheckpointError(f"{path}: the card has no configuration; is it a LeNet checkpoint?")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from difflib import get_close_matches
+from math import prod
 from typing import Any, Literal, get_args
 
 from lenet.errors import ModelError
@@ -20,6 +21,7 @@ Fit = Literal["pad", "resize"]
 LARGEST_SIDE = 512
 LARGEST_WIDTH = 8192
 MOST_PARAMETERS = 50_000_000  # 200 MB: a card from a stranger cannot ask for more memory than this
+MOST_OUTPUTS = 10_000_000  # of one layer for one image, for the same reason
 POOL = 2
 
 
@@ -93,6 +95,12 @@ class LeNetConfig:
         _check_number("pixel_std", self.pixel_std, 1e-6, 1000)
         if self.parameters > MOST_PARAMETERS:
             raise ModelError(f"{self.parameters:,} parameters; at most {MOST_PARAMETERS:,} are taken")
+        largest = max(self.layers(), key=lambda layer: prod(layer.output_shape))
+        if prod(largest.output_shape) > MOST_OUTPUTS:
+            raise ModelError(
+                f"{largest.name}: {prod(largest.output_shape):,} numbers leave it for one image; "
+                f"at most {MOST_OUTPUTS:,} are taken"
+            )
 
     def layers(self) -> tuple[Layer, ...]:
         """Every layer in order, for an input of (1, input_size, input_size).

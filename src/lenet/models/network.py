@@ -48,10 +48,13 @@ class LeNet(nn.Module):
             images: (N, 1, H, W), bytes 0..255 or floats 0..1, light ink on black.
 
         Returns:
-            Floats (N, 1, input_size, input_size), standardised. Raises ModelError on other shapes.
+            Floats (N, 1, input_size, input_size) of the weights' type, standardised. Raises ModelError on
+            other shapes and on whole numbers other than bytes, whose range nobody knows.
         """
         if images.ndim != 4 or images.shape[1] != 1:
             raise ModelError(f"images have the shape {tuple(images.shape)}; (N, 1, H, W) is needed")
+        if images.dtype != torch.uint8 and not images.is_floating_point():
+            raise ModelError(f"images are {images.dtype}; bytes 0..255 or floats 0..1 are needed")
         pixels = images.float() / 255 if images.dtype == torch.uint8 else images
         height, width = pixels.shape[2:]
         side = self.config.input_size
@@ -63,7 +66,8 @@ class LeNet(nn.Module):
                 pixels = functional.interpolate(
                     pixels, (side, side), mode="bilinear", align_corners=False, antialias=True
                 )
-        return (pixels - self.config.pixel_mean) / self.config.pixel_std  # (N, 1, side, side)
+        standardised = (pixels - self.config.pixel_mean) / self.config.pixel_std  # (N, 1, side, side)
+        return standardised.to(next(self.parameters()).dtype)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, classes) for images (N, 1, H, W); see `prepare` for what images may be."""
