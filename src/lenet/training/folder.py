@@ -99,7 +99,7 @@ class RunFolder:
             del figures[measured]  # equal trainings shall give equal files
         card = {
             "classes": classes,
-            "recipe": plan.recipe.to_dict(),
+            "recipe": plan.recipe.to_dict() | {"data": Path(plan.recipe.data).name},
             "seed": plan.seed,
             "epoch": epoch.epoch,
             "figures": figures,

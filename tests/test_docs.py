@@ -1,0 +1,110 @@
+"""Every command and every piece of Python in the documents does what it says."""
+
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from lenet.cli import app
+from lenet.training.recipes import RECIPES
+
+ROOT = Path(__file__).parents[1]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+
+
+def commands(page: Path, language: str) -> list[str]:
+    """The lines that call lenet, without the prompt."""
+    lines = "\n".join(blocks(page, language)).splitlines()
+    return [line.removeprefix("$ ") for line in lines if re.match(r"(\$ )?lenet ", line)]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder where the examples' pictures lie as they do in the project."""
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    return tmp_path
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_shell_blocks_run_as_they_stand(page: Path, folder: Path) -> None:
+    for command in commands(page, "sh"):
+        arguments = [sys.executable, "-m", "lenet", *shlex.split(command)[1:]]
+        done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=240)
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_long_commands_at_least_parse(page: Path) -> None:
+    for command in commands(page, "console"):
+        app.parse_args(shlex.split(command)[1:], exit_on_error=False, print_error=False)
+
+
+def test_refusals_are_quoted_as_they_are(folder: Path) -> None:
+    quoted = re.findall(
+        r"^\$ (lenet .*)\n(lenet: .*)$", "\n".join(blocks(ROOT / "docs/do.md", "console")), re.MULTILINE
+    )
+    assert quoted
+    for command, line in quoted:
+        arguments = [sys.executable, "-m", "lenet", *shlex.split(command)[1:]]
+        done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True)
+        assert (done.returncode, done.stderr.strip()) == (2, line)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_python_blocks_run(page: Path, folder: Path) -> None:
+    for block in blocks(page, "python"):
+        done = subprocess.run(
+            [sys.executable, "-c", block], cwd=folder, capture_output=True, text=True, timeout=240
+        )
+        assert done.returncode == 0, done.stderr
+
+
+def test_make_targets_in_the_documents_exist() -> None:
+    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in [*PAGES, ROOT / "CONTRIBUTING.md"]:
+        assert set(re.findall(r"`?make ([a-z]+)", "\n".join(blocks(page, "sh")))) <= targets
+
+
+def test_links_lead_somewhere() -> None:
+    for page in PAGES:
+        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
+            if "://" not in target:
+                assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_every_recipe_that_is_measured_stands_in_the_results() -> None:
+    page = (ROOT / "docs/results.md").read_text("utf-8")
+    for name in RECIPES:
+        if name != "quick":
+            assert f"| {name} |" in page, f"measure {name} with benchmarks/systems.py"
+
+
+def test_the_results_page_is_what_the_measurements_say(tmp_path: Path) -> None:
+    """The page is generated: made again, it is the same, so no figure was typed by hand."""
+    for copied in ("benchmarks", "docs", "README.md"):
+        subprocess.run(["cp", "-r", ROOT / copied, tmp_path], check=True)
+    environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run(
+        [sys.executable, tmp_path / "benchmarks/table.py"], check=True, env=environment, capture_output=True
+    )
+    for page in ("docs/results.md", "README.md"):
+        assert (tmp_path / page).read_text("utf-8") == (ROOT / page).read_text("utf-8")
+
+
+@pytest.mark.timeout(240)
+def test_the_demo_reads_pictures(folder: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, ROOT / "examples/demo.py"], cwd=folder, capture_output=True, text=True, timeout=200
+    )
+    assert done.returncode == 0, done.stderr
+    assert "test accuracy 9" in done.stdout
+    for figure in ("curves.png", "hardest.png", "steps.png"):
+        assert (folder / "runs/quick-digits-0" / figure).stat().st_size > 10_000
