@@ -1,0 +1,163 @@
+"""What every test may use: one thread, small data, the command line in this process."""
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lenet.cli import main
+from lenet.data.datasets import ImageSet, load
+from lenet.data.idx import write_idx
+from lenet.models.config import LeNetConfig
+
+torch.set_num_threads(1)
+
+SMALL = LeNetConfig(input_size=12, channels=(2, 3), kernel_size=3, padding=1, hidden=(8,), classes=3)
+
+
+def make_bars(count: int, seed: int = 0, side: int = 12) -> ImageSet:
+    """Rows, columns and diagonals with noise on them: three classes that a small network learns at once."""
+    generator = torch.Generator().manual_seed(seed)
+    labels = torch.arange(count) % 3
+    images = torch.randint(0, 60, (count, 1, side, side), generator=generator)
+    places = torch.randint(1, side - 1, (count,), generator=generator)
+    for image, label, place in zip(images, labels.tolist(), places.tolist(), strict=True):
+        if label == 0:
+            image[0, place] = 255
+        elif label == 1:
+            image[0, :, place] = 255
+        else:
+            image[0].fill_diagonal_(255)
+    return ImageSet(images.byte(), labels, ("row", "column", "diagonal"), "bars")
+
+
+@pytest.fixture(scope="session")
+def bars() -> ImageSet:
+    return make_bars(90)
+
+
+@pytest.fixture(scope="session")
+def more_bars() -> ImageSet:
+    return make_bars(45, seed=1)
+
+
+@pytest.fixture(scope="session")
+def bars_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bars as a folder of IDX files, as `--data` takes it."""
+    folder = tmp_path_factory.mktemp("bars")
+    for prefix, data in (("train", make_bars(90)), ("t10k", make_bars(45, seed=1))):
+        write_idx(folder / f"{prefix}-images-idx3-ubyte", data.images[:, 0])
+        write_idx(folder / f"{prefix}-labels-idx1-ubyte", data.labels.byte())
+    return folder
+
+
+@pytest.fixture
+def small() -> LeNetConfig:
+    """A network for the bars: 12×12 pixels, three classes, a few hundred weights."""
+    return SMALL
+
+
+@pytest.fixture(scope="session")
+def digits() -> ImageSet:
+    return load("digits", "train")
+
+
+@pytest.fixture(scope="session")
+def digits_test() -> ImageSet:
+    return load("digits", "test")
+
+
+def load_or_skip(name: str, split: str) -> ImageSet:
+    folder = Path(os.environ.get("LENET_DATA", "")) / name
+    if "LENET_DATA" not in os.environ or not folder.is_dir():
+        pytest.skip(f"LENET_DATA holds no {name}")
+    return load(name, split)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def mnist_test() -> ImageSet:
+    """MNIST's 10,000 test images; the test is skipped where LENET_DATA does not hold them."""
+    return load_or_skip("mnist", "test")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a command did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working folder, with no data beside it and no way to a network."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("LENET_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("LENET_DATA", str(tmp_path / "nothing"))
+    monkeypatch.setenv("LENET_MIRROR", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("OMP_WAIT_POLICY", "PASSIVE")
+    monkeypatch.setenv("COLUMNS", "100")
+    return folder
+
+
+@pytest.fixture
+def lenet(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., Outcome]:
+    """The `lenet` command, in this process and in the empty working folder."""
+
+    def run(*arguments: object) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["lenet", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main()
+        captured = capsys.readouterr()
+        code = ended.value.code
+        assert code is None or isinstance(code, int)
+        return Outcome(code or 0, captured.out, captured.err)
+
+    return run
+
+
+@pytest.fixture
+def full_disk() -> Callable[[int], Any]:
+    """A block in which no file can grow beyond some bytes: the system's own limit, as a full disk acts."""
+    resource = pytest.importorskip("resource", reason="no such limit on this system")
+
+    @contextmanager
+    def limit(most_bytes: int) -> Iterator[None]:
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    return limit
+
+
+def list_tree(folder: Path) -> dict[str, bytes | None]:
+    """Every path in a folder, and the content of the files."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
+        for path in sorted(folder.rglob("*"))
+    }
+
+
+@pytest.fixture
+def tree() -> Callable[[Path], dict[str, bytes | None]]:
+    return list_tree

@@ -1,0 +1,70 @@
+"""Files appear whole or not at all."""
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from lenet.files import replacing, write_bytes, write_text
+
+
+def test_a_file_is_written_with_its_folders(tmp_path: Path):
+    path = tmp_path / "a" / "b" / "file.txt"
+    write_text(path, "größer\n")
+    assert path.read_bytes() == "größer\n".encode()
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_old_content_is_there_until_the_new_one_is_whole(tmp_path: Path):
+    path = tmp_path / "file"
+    write_bytes(path, b"old")
+    with replacing(path) as temporary:
+        temporary.write_bytes(b"new")
+        assert path.read_bytes() == b"old"
+        assert temporary.parent == path.parent  # or the rename would be a copy
+    assert path.read_bytes() == b"new"
+
+
+@pytest.mark.parametrize("kind", [ValueError, KeyboardInterrupt, SystemExit])
+def test_a_block_that_fails_changes_nothing(tmp_path: Path, kind: type[BaseException]):
+    path = tmp_path / "file"
+    write_bytes(path, b"old")
+
+    def fail() -> None:
+        with replacing(path) as temporary:
+            temporary.write_bytes(b"half")
+            raise kind
+
+    with pytest.raises(kind):
+        fail()
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_changes_nothing(tmp_path: Path, full_disk: Callable[[int], Any]):
+    path = tmp_path / "file"
+    write_bytes(path, b"old")
+    with full_disk(1000), pytest.raises(OSError, match="too large"):
+        write_bytes(path, bytes(2000))
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_in_the_way_stays(tmp_path: Path):
+    (tmp_path / "taken" / "inside").mkdir(parents=True)
+    with pytest.raises(OSError, match="taken"):
+        write_bytes(tmp_path / "taken", b"content")
+    assert [p.name for p in tmp_path.iterdir()] == ["taken"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes are POSIX's")
+def test_a_file_has_the_mode_that_the_user_wants(tmp_path: Path):
+    before = os.umask(0o027)
+    try:
+        write_bytes(tmp_path / "file", b"content")
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
