@@ -153,7 +153,8 @@ def train_steps(
             return
         order = sample_order(len(data), recipe.shuffle, seed, epoch).to(device)
         distort = random_stream(seed, "distortions", epoch, device=device)
-        totals = torch.zeros(2, dtype=torch.float64, device=device)  # loss, right answers
+        exact = torch.float32 if device.type == "mps" else torch.float64  # Apple GPUs have no doubles
+        totals = torch.zeros(2, dtype=exact, device=device)  # loss, right answers
         examples, last_report = 0, 0.0
         began = time.perf_counter()
         state.model.train()
