@@ -178,10 +178,9 @@ def predict_sample(loaded: Any, data: str, count: int, seed: int, out: Path, *, 
 
     from lenet.data.datasets import load
     from lenet.insight.figures import draw_sample
-    from lenet.training.evaluate import check_classes
+    from lenet.training.evaluate import match_classes
 
-    images = load(data, "test")
-    check_classes(loaded, images)
+    images = match_classes(loaded, load(data, "test"))
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
     errors = draw_sample(loaded.model, images, order[:count], out)
     drawn = min(count, len(images))

@@ -1,6 +1,6 @@
 """How well a network does on labelled images: accuracy, per class, confusion, hardest examples."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import torch
@@ -72,11 +72,10 @@ def compute_logits(model: LeNet, images: Tensor) -> Tensor:
 def evaluate(network: LeNet | Checkpoint, data: ImageSet, hardest: int = 50) -> Evaluation:
     """Measure a network, or a loaded checkpoint, on `data`; keep the `hardest` examples by loss.
 
-    Raises DataError when the data's classes are not those of the network.
+    Raises DataError when the network does not know the data's classes.
     """
     if isinstance(network, Checkpoint):
-        check_classes(network, data)
-        network = network.model
+        data, network = match_classes(network, data), network.model
     if network.config.classes != len(data.classes):
         raise DataError(
             f"{data.name} has {len(data.classes)} classes, the network was made for {network.config.classes}"
@@ -107,14 +106,21 @@ def evaluate(network: LeNet | Checkpoint, data: ImageSet, hardest: int = 50) -> 
     )
 
 
-def check_classes(checkpoint: Checkpoint, data: ImageSet) -> None:
-    """Raise DataError unless the checkpoint was trained on classes of the same names."""
-    if checkpoint.classes != tuple(data.classes):
-        known, given = ", ".join(checkpoint.classes[:3]), ", ".join(data.classes[:3])
+def match_classes(checkpoint: Checkpoint, data: ImageSet) -> ImageSet:
+    """`data` with the checkpoint's classes and their numbers; classes are the same by name.
+
+    Raises DataError when the data have a class that the checkpoint does not know.
+    """
+    numbers = {name: number for number, name in enumerate(checkpoint.classes)}
+    strange = [name for name in data.classes if name not in numbers]
+    if strange:
+        known = ", ".join(checkpoint.classes[:3])
         raise DataError(
-            f"{data.name} has {len(data.classes)} classes ({given} …), the checkpoint knows "
-            f"{len(checkpoint.classes)} ({known} …); evaluate it on data of its own classes"
+            f"{data.name} has a class {strange[0]!r}, the checkpoint knows {len(numbers)} others ({known} …); "
+            "evaluate it on data of its own classes"
         )
+    order = torch.tensor([numbers[name] for name in data.classes])
+    return replace(data, labels=order[data.labels], classes=checkpoint.classes)
 
 
 def _figure_classes(confusion: Tensor, names: tuple[str, ...]) -> tuple[ClassFigures, ...]:
