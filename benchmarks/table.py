@@ -10,12 +10,15 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "results.md"
 
+README = Path(__file__).parents[1] / "README.md"
+BEGIN, END = "<!-- results -->", "<!-- /results -->"
+
 HEAD = """# Results
 
-Every figure was measured by the command in its row; `benchmarks/results/` holds what it wrote: each seed, the
-path epoch by epoch, the machine and the versions. Mean ± standard deviation over seeds. The test images chose
-nothing: figures are those of the last epoch or, where a recipe holds images out of training, of the best epoch
-by those.
+Every figure was measured by the command in its row; `benchmarks/results/` holds what it wrote: each seed,
+the path epoch by epoch, the machine and the versions. Mean ± standard deviation over seeds. The test images
+chose nothing: figures are those of the last epoch or, where a recipe holds images out of training, of the
+best epoch by those.
 """
 
 
@@ -32,7 +35,10 @@ def main() -> None:
         f"Python {machine['python']}, torch {machine['torch']}.\n"
     )
     PAGE.write_text("\n".join(parts))
-    print(PAGE)
+    before, mark, rest = README.read_text().partition(BEGIN)
+    _, end, after = rest.partition(END)
+    README.write_text(f"{before}{mark}\n{show_short(accuracy)}{end}{after}")
+    print(PAGE, README)
 
 
 def show_accuracy(results: list[dict[str, Any]]) -> str:
@@ -56,6 +62,22 @@ def show_accuracy(results: list[dict[str, Any]]) -> str:
     return "\n".join(rows) + "\n"
 
 
+def show_short(results: list[dict[str, Any]]) -> str:
+    """The table of the README."""
+    rows = [
+        "| `lenet train …` | data | test accuracy | seeds | its author's figure |",
+        "|---|---|---|---|---|",
+    ]
+    for result in results:
+        recipe = result["recipe"]
+        accuracy = show_share(result["summary"]["test_accuracy"])
+        published = show_published(recipe["published"]).partition("; loss")[0]
+        rows.append(
+            f"| `{recipe['name']}` | {recipe['data']} | {accuracy} | {len(result['seeds'])} | {published} |"
+        )
+    return "\n".join(rows) + "\n"
+
+
 def show_share(value: dict[str, float]) -> str:
     return f"{100 * value['mean']:.2f} ± {100 * value['standard_deviation']:.2f} %"
 
@@ -71,7 +93,8 @@ def show_published(published: dict[str, Any]) -> str:
 def show_speed(result: dict[str, Any]) -> str:
     return (
         f"`{result['command']}`: {result['images']:,} images of Fashion-MNIST, recipe `{result['recipe']}`, "
-        f"{len(result['pairs'])} pairs of runs in turn in one process, {result['machine']['threads']} threads: "
+        f"{len(result['pairs'])} pairs of runs in turn in one process, "
+        f"{result['machine']['threads']} threads: "
         f"**{result['ratio_median']:.2f} times** the tutorials' loop (median of the pairs' ratios; "
         f"{result['ratio_min']:.2f} to {result['ratio_max']:.2f}); medians {result['ours_median']:,.0f} and "
         f"{result['tutorials_median']:,.0f} examples/s.\n"

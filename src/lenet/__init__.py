@@ -22,7 +22,7 @@ _PLACES = {
     "train": "lenet.training.loop",
 }
 
-__all__ = sorted(_PLACES)  # noqa: PLE0605  (a list all the same)
+__all__ = sorted(_PLACES)
 
 
 def __getattr__(name: str) -> Any:

@@ -116,8 +116,8 @@ def match_classes(checkpoint: Checkpoint, data: ImageSet) -> ImageSet:
     if strange:
         known = ", ".join(checkpoint.classes[:3])
         raise DataError(
-            f"{data.name} has a class {strange[0]!r}, the checkpoint knows {len(numbers)} others ({known} …); "
-            "evaluate it on data of its own classes"
+            f"{data.name} has a class {strange[0]!r}; the checkpoint knows {len(numbers)} others "
+            f"({known} …), so evaluate it on data of those"
         )
     order = torch.tensor([numbers[name] for name in data.classes])
     return replace(data, labels=order[data.labels], classes=checkpoint.classes)
