@@ -167,9 +167,7 @@ def predict(
         text = reading.text or "nothing to read"
         row = {"picture": name, **reading.to_dict()}
         print(json_module.dumps(row) if json else f"{name}: {text} ({reading.confidence:.1%})")
-    if failed and len(pictures) == 1:
-        return 2
-    return 1 if failed else 0
+    return 2 if failed == len(pictures) and not json else min(failed, 1)
 
 
 def predict_sample(loaded: Any, data: str, count: int, seed: int, out: Path, *, json: bool) -> int:
