@@ -2,9 +2,10 @@
 
 The card is JSON in the file's header: the configuration (with the pixel scaling), the names of the classes,
 and what the writer adds, such as the recipe and the figures measured. It holds no times and no paths, so
-that equal trainings give equal files.
+that equal trainings give equal files. Its SHA-256 over card and weights shows a bit that changed since.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ def save_checkpoint(path: Path, model: LeNet, card: Mapping[str, Any]) -> None:
 def load_checkpoint(name: Path | str, device: torch.device | str = "cpu") -> Checkpoint:
     """Read a network that `save_checkpoint` wrote: a file, a run folder's, or weights that are shipped.
 
-    Raises CheckpointError, one line, when the file is missing, cut short, foreign, of other shapes than its
+    Raises CheckpointError, one line, when the file is missing, damaged, foreign, of other shapes than its
     card says, or holds a number that is not finite.
     """
     path = find_checkpoint(name)
@@ -101,9 +102,11 @@ def find_checkpoint(name: str | Path) -> Path:
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
     """Write named tensors and a JSON card as one safetensors file, whole or not at all."""
     detached = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    # One metadata key: safetensors writes several in no fixed order, and equal files shall be equal.
-    content = save(detached, metadata={"card": json.dumps(card, sort_keys=True, ensure_ascii=False)})
-    write_bytes(path, content)
+    plain = json.loads(json.dumps(card))
+    signed = {**plain, "sha256": _digest(detached, plain)}
+    # One metadata key: safetensors writes several in no fixed order, and equal files shall be equal. ASCII,
+    # because the name of a class may hold what is no character.
+    write_bytes(path, save(detached, metadata={"card": json.dumps(signed, sort_keys=True)}))
 
 
 def read_tensors(path: Path, expected_format: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
@@ -126,7 +129,19 @@ def read_tensors(path: Path, expected_format: str) -> tuple[dict[str, Tensor], d
         raise CheckpointError(
             f"{path}: not a whole safetensors file ({reason}); train or copy it again"
         ) from None
+    # What other programs write need not have it.
+    if "sha256" in card and card.pop("sha256") != _digest(tensors, card):
+        raise CheckpointError(f"{path}: damaged (its checksum does not match); train or copy it again")
     return tensors, card
+
+
+def _digest(tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> str:
+    """SHA-256 over the card and every tensor with its name, type and shape."""
+    digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def check_fit(path: Path, tensors: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> None:

@@ -1,0 +1,348 @@
+"""Weights on disk: the same bits come back, and whatever is not whole is refused in one line."""
+
+import io
+import json
+import pickle
+import resource
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lenet.errors import CheckpointError
+from lenet.models import checkpoint as checkpoint_module
+from lenet.models.checkpoint import (
+    FORMAT,
+    Checkpoint,
+    find_checkpoint,
+    load_checkpoint,
+    read_tensors,
+    save_checkpoint,
+    write_tensors,
+)
+from lenet.models.config import LeNetConfig
+from lenet.models.network import LeNet, initialise
+
+CONFIG = LeNetConfig(input_size=8, channels=(2,), kernel_size=3, padding=1, hidden=(3,), classes=3)
+CARD = {"classes": ["a", "b", "ç"], "recipe": {"data": "digits", "lr": 0.1}, "figures": {"loss": 1 / 3}}
+
+
+def make(seed: int = 0) -> LeNet:
+    model = LeNet(CONFIG)
+    initialise(model, "default", torch.Generator().manual_seed(seed))
+    return model
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "model.safetensors"
+    save_checkpoint(file, make(), CARD)
+    return file
+
+
+@pytest.fixture(scope="session")
+def whole_file(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    file = tmp_path_factory.mktemp("whole") / "model.safetensors"
+    save_checkpoint(file, make(), CARD)
+    return file.read_bytes()
+
+
+def write_hostile(path: Path, tensors: dict[str, Tensor] | None = None, **card: Any) -> None:
+    """A whole safetensors file in our format, with anything in it."""
+    content = {"format": FORMAT, "config": CONFIG.to_dict(), **CARD, **card}
+    write_tensors(path, make().state_dict() if tensors is None else tensors, content)
+
+
+def load_if_whole(path: Path) -> Checkpoint | None:
+    """The checkpoint, or None where it is refused as it should be."""
+    try:
+        return load_checkpoint(path)
+    except CheckpointError as error:
+        return pytest.fail(f"{error} has lines") if "\n" in str(error) else None
+
+
+def refused(path: Path) -> str:
+    with pytest.raises(CheckpointError) as error:
+        load_checkpoint(path)
+    message = str(error.value)
+    assert str(path) in message
+    assert "\n" not in message
+    return message
+
+
+def test_the_same_bits_come_back(path: Path):
+    loaded = load_checkpoint(path)
+    assert loaded.model.config == CONFIG
+    assert loaded.classes == ("a", "b", "ç")
+    assert not loaded.model.training
+    for name, weights in make().state_dict().items():
+        assert torch.equal(loaded.model.state_dict()[name], weights)
+    assert {name: loaded.card[name] for name in CARD} == CARD
+    images = torch.randint(0, 256, (5, 1, 8, 8), dtype=torch.uint8)
+    assert torch.equal(loaded.model(images), make().eval()(images))
+
+
+def test_a_loaded_network_can_be_trained_and_saved_again(path: Path):
+    loaded = load_checkpoint(path)
+    assert all(weights.requires_grad for weights in loaded.model.parameters())
+    again = path.with_name("again.safetensors")
+    save_checkpoint(again, loaded.model, loaded.card)
+    assert again.read_bytes() == path.read_bytes()
+
+
+def test_equal_content_gives_equal_bytes(path: Path):
+    other = path.with_name("other.safetensors")
+    save_checkpoint(other, make(), dict(reversed(CARD.items())))
+    assert other.read_bytes() == path.read_bytes()
+    save_checkpoint(other, make(seed=1), CARD)
+    assert other.read_bytes() != path.read_bytes()
+
+
+def test_the_file_is_one_that_others_can_read(path: Path):
+    """By the description of the format alone: eight bytes of length, JSON, numbers."""
+    content = path.read_bytes()
+    (length,) = struct.unpack("<Q", content[:8])
+    header = json.loads(content[8 : 8 + length])
+    card = json.loads(header["__metadata__"]["card"])
+    assert card["config"]["channels"] == [2]
+    begin, end = header["output.bias"]["data_offsets"]
+    numbers = torch.frombuffer(bytearray(content[8 + length + begin : 8 + length + end]), dtype=torch.float32)
+    assert torch.equal(numbers, make().state_dict()["output.bias"])
+
+
+def test_the_file_may_be_replaced_while_the_network_is_in_use(path: Path):
+    loaded = load_checkpoint(path)
+    path.write_bytes(bytes(path.stat().st_size))
+    assert torch.equal(loaded.model.output.weight, make().output.weight)
+
+
+def test_a_card_must_name_every_class(path: Path):
+    with pytest.raises(CheckpointError, match="names 2 classes, the network has 3"):
+        save_checkpoint(path, make(), {"classes": ["a", "b"]})
+    assert load_checkpoint(path).classes == ("a", "b", "ç")
+
+
+def test_names_of_classes_may_be_anything(path: Path):
+    """A folder's name need not be valid text; what the system makes of such bytes must survive."""
+    names = ["\udcff", "line\nbreak", "🙂"]
+    save_checkpoint(path, make(), {"classes": names})
+    assert load_checkpoint(path).classes == tuple(names)
+
+
+def test_every_cut_is_noticed(path: Path):
+    content = path.read_bytes()
+    for length in {*range(0, len(content), 5), *range(40), *range(len(content) - 40, len(content))}:
+        path.write_bytes(content[:length])
+        refused(path)
+    path.write_bytes(content + b"\0")
+    refused(path)
+
+
+@given(place=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
+@example(place=0.0, bit=0)
+@settings(deadline=None, max_examples=300)
+def test_no_flipped_bit_changes_what_is_loaded(
+    tmp_path_factory: pytest.TempPathFactory, whole_file: bytes, place: float, bit: int
+):
+    """A damaged file is refused, or the damage hit nothing that matters; never other weights."""
+    path = tmp_path_factory.getbasetemp() / "flipped.safetensors"
+    content = bytearray(whole_file)
+    content[int(place * len(content))] ^= 1 << bit
+    path.write_bytes(content)
+    loaded = load_if_whole(path)
+    if loaded is None:
+        return
+    assert loaded.model.config == CONFIG
+    assert loaded.classes == tuple(CARD["classes"])
+    for name, weights in make().state_dict().items():
+        assert torch.equal(loaded.model.state_dict()[name], weights)
+
+
+@given(content=st.binary(max_size=300))
+@settings(deadline=None, max_examples=100)
+def test_noise_is_refused(tmp_path_factory: pytest.TempPathFactory, content: bytes):
+    path = tmp_path_factory.getbasetemp() / "noise.safetensors"
+    path.write_bytes(content)
+    refused(path)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@given(card=json_values, config=st.none() | json_values, classes=json_values)
+@settings(deadline=None, max_examples=60)
+def test_any_card_is_a_network_or_refused(
+    tmp_path_factory: pytest.TempPathFactory, card: Any, config: Any, classes: Any
+):
+    path = tmp_path_factory.getbasetemp() / "card.safetensors"
+    whole = {"format": FORMAT, "config": config or CONFIG.to_dict(), "classes": classes, "recipe": card}
+    for content in (card, whole):
+        save_file(make().state_dict(), path, metadata={"card": json.dumps(content)})
+        loaded = load_if_whole(path)
+        assert loaded is None or len(loaded.classes) == CONFIG.classes
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
+def test_numbers_that_are_not_finite(path: Path, number: float):
+    tensors = make().state_dict()
+    tensors["dense1.weight"][1, 1] = number
+    write_hostile(path, tensors)
+    assert "dense1.weight holds numbers that are not finite" in refused(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "phrase"),
+    [
+        (lambda t: t.pop("output.bias"), "output.bias"),
+        (lambda t: t.update(extra=torch.zeros(3)), "extra"),
+        (lambda t: t.update({"output.bias": torch.zeros(4)}), "output.bias is torch.float32 (4,)"),
+        (lambda t: t.update({"output.bias": torch.zeros(3, 1)}), "(3, 1)"),
+        (lambda t: t.update({"output.bias": torch.zeros(3).double()}), "torch.float64"),
+        (lambda t: t.update({"output.bias": torch.zeros(3).bfloat16()}), "torch.bfloat16"),
+        (lambda t: t.update({"output.bias": torch.zeros(3).long()}), "torch.int64"),
+        (lambda t: t.update({"conv1.weight": torch.zeros(())}), "conv1.weight"),
+        (lambda t: t.clear(), "the tensors are not those of its network"),
+    ],
+)
+def test_tensors_that_do_not_fit(path: Path, change: Callable[[Any], None], phrase: str):
+    tensors = dict(make().state_dict())
+    change(tensors)
+    write_hostile(path, tensors)
+    assert phrase in refused(path)
+
+
+@pytest.mark.parametrize(
+    ("card", "phrase"),
+    [
+        ({"format": "lenet/2"}, "none of format lenet/1"),
+        ({"format": None}, "none of format lenet/1"),
+        ({"config": None}, "no configuration"),
+        ({"config": []}, "no configuration"),
+        ({"config": {"kernel": 5}}, "did you mean 'kernel_size'"),
+        ({"config": CONFIG.to_dict() | {"classes": 10}}, "3 classes for 10 logits"),
+        ({"config": CONFIG.to_dict() | {"hidden": [4]}}, "; the card says float32 (4"),
+        ({"config": CONFIG.to_dict() | {"kernel_size": 50}}, "conv1"),
+        ({"classes": None}, "names no classes"),
+        ({"classes": {"a": 1, "b": 2, "c": 3}}, "names no classes"),
+        ({"classes": [1, 2, 3]}, "names no classes"),
+        ({"classes": ["a"]}, "1 classes for 3 logits"),
+    ],
+)
+def test_cards_that_do_not_fit(path: Path, card: dict[str, Any], phrase: str):
+    write_hostile(path, **card)
+    assert phrase in refused(path)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"hidden": [8192, 8192, 8192]},
+        {"channels": [8192, 8192]},
+        {"classes": 10**12},
+        {"hidden": [5_000], "classes": 8192},  # within the limits, but the file does not hold it
+        {"input_size": 512, "padding": 512, "kernel_size": 1},
+    ],
+    ids=str,
+)
+def test_a_card_cannot_ask_for_memory(path: Path, config: dict[str, Any]):
+    write_hostile(path, config=CONFIG.to_dict() | config)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    refused(path)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KB
+
+
+def test_a_header_cannot_ask_for_memory(path: Path):
+    for length in (2**63, 2**40, 2**27):
+        path.write_bytes(struct.pack("<Q", length) + b"{}" + bytes(100))
+        refused(path)
+
+
+def test_deep_json_is_refused(path: Path):
+    deep = "[" * 100_000
+    save_file({"a": torch.zeros(1)}, path, metadata={"card": deep})
+    refused(path)
+
+
+def test_a_file_too_large_is_not_opened(path: Path):
+    with path.open("wb") as file:
+        file.truncate((1 << 30) + 1)  # sparse: takes no room
+    assert "too many for a LeNet checkpoint" in refused(path)
+
+
+def test_foreign_safetensors(path: Path):
+    save_file(make().state_dict(), path)
+    assert "none of format lenet/1" in refused(path)
+
+
+def test_a_pickle_is_not_executed(path: Path):
+    class Trap:
+        def __reduce__(self) -> Any:
+            return (path.with_name("sprung").touch, ())
+
+    path.write_bytes(pickle.dumps(Trap()))
+    refused(path)
+    buffer = io.BytesIO()
+    torch.save({"weights": torch.zeros(3)}, buffer)
+    path.write_bytes(buffer.getvalue())
+    refused(path)
+    assert not path.with_name("sprung").exists()
+
+
+def test_what_is_no_file(tmp_path: Path):
+    assert "no such checkpoint or run folder" in refused(tmp_path)
+    assert "no such checkpoint or run folder" in refused(tmp_path / "missing.safetensors")
+    (tmp_path / "empty").touch()
+    assert "not a whole safetensors file" in refused(tmp_path / "empty")
+
+
+def test_a_failed_write_leaves_the_old_file(path: Path, full_disk: Callable[[int], Any]):
+    old = path.read_bytes()
+    with full_disk(len(old) // 2), pytest.raises(OSError, match="too large"):
+        save_checkpoint(path, make(seed=1), CARD)
+    assert path.read_bytes() == old
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_names_mean_files_then_runs_then_what_is_shipped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: Path
+):
+    monkeypatch.setattr(checkpoint_module, "WEIGHTS", tmp_path / "weights")
+    shipped = tmp_path / "weights" / "mnist.safetensors"
+    save_checkpoint(shipped, make(), CARD)
+    run = tmp_path / "run"
+    save_checkpoint(run / "last.safetensors", make(), CARD)
+    assert find_checkpoint(str(path)) == path
+    assert find_checkpoint("mnist") == shipped
+    assert find_checkpoint(run) == run / "last.safetensors"
+    save_checkpoint(run / "best.safetensors", make(), CARD)
+    assert find_checkpoint(run) == run / "best.safetensors"
+    with pytest.raises(CheckpointError, match=r"shipped weights: mnist$"):
+        find_checkpoint("mnits")
+
+
+def test_shipped_weights_load():
+    for file in checkpoint_module.WEIGHTS.glob("*.safetensors"):
+        assert load_checkpoint(file).model.config.parameters
+
+
+def test_what_another_program_wrote_needs_no_checksum(path: Path):
+    card = {"format": FORMAT, "config": CONFIG.to_dict(), **CARD}
+    save_file(make().state_dict(), path, metadata={"card": json.dumps(card)})
+    assert load_checkpoint(path).card == card
+
+
+def test_a_state_is_no_checkpoint(path: Path):
+    write_hostile(path, format="lenet-state/1")
+    refused(path)
+    assert read_tensors(path, "lenet-state/1")[1]["format"] == "lenet-state/1"
