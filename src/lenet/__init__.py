@@ -15,7 +15,7 @@ _PLACES = {
     "LeNetError": "lenet.errors",
     "RECIPES": "lenet.training.recipes",
     "Reader": "lenet.inference.reader",
-    "Recipe": "lenet.training.recipes",
+    "Recipe": "lenet.training.recipe",
     "evaluate": "lenet.training.evaluate",
     "load": "lenet.models.checkpoint:load_checkpoint",
     "load_data": "lenet.data.datasets:load",

@@ -17,7 +17,7 @@ from cyclopts import Group, Parameter
 from lenet.data.distortions import Distortions
 from lenet.errors import RecipeError
 from lenet.models.config import LeNetConfig
-from lenet.training.recipes import SETTINGS, Recipe
+from lenet.training.recipe import SETTINGS, Recipe
 
 PARTS: dict[str, tuple[type, str]] = {
     "own": (Recipe, "Training"),

@@ -28,8 +28,11 @@ class Distortions:
     def __post_init__(self) -> None:
         limits = {"degrees": 180, "scale": 0.9, "shear": 2, "shift": 1, "elastic": 28}
         for name, limit in limits.items():
-            if not 0 <= getattr(self, name) <= limit:
-                raise RecipeError(f"{name} is {getattr(self, name)}; it must lie between 0 and {limit}")
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or isinstance(value, bool) or not 0 <= value <= limit:
+                raise RecipeError(f"{name} is {value!r}; it must be a number from 0 to {limit}")
+        if not isinstance(self.flip, bool):
+            raise RecipeError(f"flip is {self.flip!r}; it must be true or false")
 
     @property
     def is_none(self) -> bool:

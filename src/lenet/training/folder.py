@@ -29,7 +29,7 @@ from lenet.errors import CheckpointError, RunError
 from lenet.files import write_text
 from lenet.models.checkpoint import check_fit, read_tensors, save_checkpoint, write_tensors
 from lenet.training.loop import Epoch, TrainingState
-from lenet.training.recipes import Recipe
+from lenet.training.recipe import Recipe
 
 STATE_FORMAT = "lenet-state/1"
 

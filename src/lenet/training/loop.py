@@ -24,7 +24,7 @@ from lenet.models.network import LeNet, initialise
 from lenet.training.evaluate import compute_logits
 from lenet.training.losses import measure_loss, weigh_classes
 from lenet.training.randomness import random_stream, sample_order, seeded_dropout
-from lenet.training.recipes import Recipe
+from lenet.training.recipe import Recipe
 from lenet.training.schedules import learning_rate
 
 SECONDS_BETWEEN_STEPS = 0.1  # how often `train_steps` reports within an epoch

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lenet.training.recipes import Loss, Recipe
+from lenet.training.recipe import Loss, Recipe
 
 
 def weigh_classes(recipe: Recipe, labels: Tensor) -> Tensor | None:
@@ -19,7 +19,7 @@ def weigh_classes(recipe: Recipe, labels: Tensor) -> Tensor | None:
         counts = labels.bincount(minlength=recipe.model.classes).float()
         weights = len(labels) / (len(counts) * counts)
         return torch.where(counts > 0, weights, 0)
-    return torch.tensor(recipe.class_weights, device=labels.device)
+    return torch.tensor(recipe.class_weights, dtype=torch.float32, device=labels.device)
 
 
 def measure_loss(

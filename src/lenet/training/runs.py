@@ -19,7 +19,7 @@ from lenet.training.curves import draw_curves
 from lenet.training.evaluate import evaluate
 from lenet.training.folder import Plan, RunFolder
 from lenet.training.loop import Epoch, Step, check_parts, make_model, start, train_steps
-from lenet.training.recipes import Recipe
+from lenet.training.recipe import Recipe
 
 
 @dataclass(frozen=True)

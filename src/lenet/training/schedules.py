@@ -2,7 +2,7 @@
 
 import math
 
-from lenet.training.recipes import Recipe
+from lenet.training.recipe import Recipe
 
 # As torch's OneCycleLR: start at peak / 25, end at start / 10,000.
 START_DIVISOR = 25
