@@ -102,9 +102,9 @@ def to_grey(pixels: NDArray[np.uint8]) -> tuple[Plane, str]:
 def to_dark_ink(grey: Plane) -> tuple[Plane, str]:
     """Invert light ink on dark paper. Paper is the median around each place; ink is what strays from it."""
     height, width = grey.shape
-    shrink = min(1.0, 64 / max(height, width))
+    shrink = min(1.0, 40 / max(height, width))
     small = resize(grey, (round(width * shrink), round(height * shrink)))
-    strays = small - ndimage.median_filter(small, max(1, max(small.shape) // 3), mode="nearest")
+    strays = small - ndimage.median_filter(small, max(1, max(small.shape) // 2), mode="nearest")
     darker, lighter = (float(np.square(np.clip(sign * strays, 0, 1)).sum()) for sign in (-1, 1))
     share = max(darker, lighter) / max(darker + lighter, 1e-9)
     if lighter > darker:
@@ -149,12 +149,15 @@ def find_ink(contrast: Plane) -> tuple[Mask, str]:
 
 def threshold_ink(contrast: Plane) -> tuple[Mask, str]:
     """Weak ink that holds together with strong ink and is larger than dust."""
+    no_ink: Mask = np.zeros(contrast.shape, dtype=np.bool_)
+    if contrast.max() <= FAINTEST_INK:
+        return no_ink, f"no ink: nothing is {FAINTEST_INK:.0%} darker than paper"
     paper = contrast[contrast <= otsu(contrast)]
     noise = 1.4826 * float(np.median(np.abs(paper - np.median(paper))))
     floor = max(FAINTEST_INK, 4 * noise)
     candidates = contrast[contrast > floor]
     if candidates.size == 0:
-        return np.zeros(contrast.shape, dtype=np.bool_), f"no ink: nothing is {floor:.2f} darker than paper"
+        return no_ink, f"no ink: nothing rises above the paper's noise of {noise:.1%}"
     level = float(np.median(candidates[candidates >= otsu(candidates)]))
     labels, _ = ndimage.label(contrast > max(floor, WEAK_INK * level), NEIGHBOURS)
     strong = np.zeros(labels.max() + 1, dtype=np.bool_)
@@ -165,7 +168,9 @@ def threshold_ink(contrast: Plane) -> tuple[Mask, str]:
         if strong[label]:
             strong[label] = max(extent(piece)) >= smallest
     found = int(strong.sum())
-    return strong[labels], f"{found} strokes: ink is {level:.2f} darker than paper, noise is {noise:.3f}"
+    return strong[
+        labels
+    ], f"{found} stroke{'s' * (found != 1)}: ink is {level:.2f} darker than paper, noise is {noise:.3f}"
 
 
 def find_clinging(ink: Mask) -> Mask:
@@ -196,7 +201,7 @@ def find_digits(ink: Mask) -> tuple[list[Mask], str]:
         area > LARGEST_DUST * areas.max() and gap(piece, main) <= reach
         for piece, area in zip(pieces, areas, strict=True)
     ]
-    return [label_mask(labels, belongs)], f"{sum(belongs)} of {count} strokes make the digit"
+    return [label_mask(labels, belongs)], f"{sum(belongs)} of {count} connected strokes taken as the digit"
 
 
 def label_mask(labels: NDArray[np.int32], chosen: Iterable[bool]) -> Mask:
