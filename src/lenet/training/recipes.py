@@ -133,8 +133,9 @@ BEST_FASHION = replace(
     name="best-fashion-mnist",
     data="fashion-mnist",
     model=replace(BEST.model, pixel_mean=0.2860, pixel_std=0.3530),
+    epochs=100,
     weight_decay=0.1,
-    distortions=Distortions(degrees=3, scale=0.05, shift=0.04, flip=True),
+    distortions=Distortions(shift=0.04, flip=True),
 )
 
 RECIPES: dict[str, Recipe] = {
