@@ -10,7 +10,7 @@ import copy
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -80,7 +80,9 @@ class TrainingState:
 
 def make_model(recipe: Recipe, seed: int) -> LeNet:
     """The recipe's network with the first weights that belong to `seed`."""
-    model = LeNet(recipe.model)
+    with torch.device("meta"):  # torch's own first weights would draw from its global state
+        model = LeNet(recipe.model)
+    model.to_empty(device="cpu")
     initialise(model, recipe.initialisation, random_stream(seed, "weights"))
     return model
 
@@ -145,6 +147,7 @@ def train_steps(
     """Train from `state` on, changing it; as `train`, with a Step ten times a second in between."""
     device = next(state.model.parameters()).device
     images, labels = data.images.to(device), data.labels.to(device)
+    recipe = replace(recipe, model=state.model.config)  # the network that is there, whatever was planned
     check_parts(data, recipe)
     weights = weigh_classes(recipe, labels)
     steps = math.ceil(len(data) / recipe.batch_size)
