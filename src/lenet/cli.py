@@ -18,7 +18,7 @@ from cyclopts import App, CycloptsError, Parameter
 import lenet
 from lenet.apps.flags import make_flags, read_changes
 from lenet.apps.tables import align, show_evaluation, show_network, show_run, show_runs
-from lenet.errors import LeNetError, PictureError, RunError
+from lenet.errors import LeNetError, PictureError, RecipeError, RunError
 from lenet.models.zoo import MODELS, find_model
 from lenet.training.recipes import RECIPES, describe_recipe, find_recipe
 
@@ -44,6 +44,7 @@ CheckpointName = Annotated[
         name=["--checkpoint", "--model"], help="A .safetensors file, a run folder, or shipped weights."
     ),
 ]
+MOST_SAMPLES = 400  # a grid of more is no picture to look at
 SHIPPED = "mnist"  # what `predict` reads with unless told otherwise
 
 
@@ -177,7 +178,11 @@ def predict_sample(loaded: Any, data: str, count: int, seed: int, out: Path, *, 
     from lenet.data.datasets import load
     from lenet.insight.figures import draw_sample
     from lenet.training.evaluate import match_classes
+    from lenet.training.randomness import check_seed
 
+    if not 1 <= count <= MOST_SAMPLES:
+        raise RecipeError(f"sample is {count}; it must be a number from 1 to {MOST_SAMPLES}")
+    check_seed(seed)
     images = match_classes(loaded, load(data, "test"))
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
     errors = draw_sample(loaded.model, images, order[:count], out)

@@ -25,24 +25,33 @@ import torch
 from torch import Tensor
 
 import lenet
-from lenet.errors import CheckpointError, RunError
+from lenet.errors import CheckpointError, RecipeError, RunError
 from lenet.files import write_text
 from lenet.models.checkpoint import check_fit, read_tensors, save_checkpoint, write_tensors
 from lenet.training.loop import Epoch, TrainingState
+from lenet.training.randomness import check_seed
 from lenet.training.recipe import Recipe
 
 STATE_FORMAT = "lenet-state/1"
+MOST_THREADS = 4096
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run trains, decided when it begins."""
+    """What a run trains, decided when it begins. Raises RecipeError on values that cannot be."""
 
     recipe: Recipe
     seed: int
     device: str
     threads: int
     data_sha256: str
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        if type(self.threads) is not int or not 1 <= self.threads <= MOST_THREADS:
+            raise RecipeError(f"threads is {self.threads!r}; it must be a number from 1 to {MOST_THREADS}")
+        if not isinstance(self.device, str):
+            raise RecipeError(f"device is {self.device!r}; it must be a name, such as cpu")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -74,7 +83,7 @@ class RunFolder:
         values = self._read_json("recipe.json")
         try:
             return Plan(**{**values, "recipe": Recipe.from_dict(values["recipe"])})
-        except (TypeError, KeyError) as error:
+        except (TypeError, KeyError, RecipeError) as error:
             raise RunError(f"{self.path / 'recipe.json'}: not a plan of this version ({error})") from None
 
     def write_environment(self) -> None:
@@ -123,8 +132,8 @@ class RunFolder:
         if not file.exists():
             return []
         try:
-            history = [Epoch(**json.loads(line)) for line in file.read_text("utf-8").splitlines()]
-        except (ValueError, TypeError) as error:
+            history = [_parse_epoch(line) for line in file.read_text("utf-8").splitlines()]
+        except (ValueError, TypeError, RecursionError) as error:
             raise RunError(f"{file}: damaged ({error}); delete it to go on without its curves") from None
         return history[:epochs]
 
@@ -132,6 +141,7 @@ class RunFolder:
         """Write state.safetensors."""
         card = {
             "format": STATE_FORMAT,
+            "optimizer": type(state.optimizer).__name__,
             "epoch": state.epoch,
             "best_epoch": state.best_epoch,
             "best_accuracy": state.best_accuracy,
@@ -153,6 +163,8 @@ class RunFolder:
             own = {n.removeprefix(f"{prefix}."): t for n, t in tensors.items() if n.startswith(f"{prefix}.")}
             check_fit(file, own, {name: value.shape for name, value in model.state_dict().items()})
             model.load_state_dict(own)
+        if card.get("optimizer") != type(state.optimizer).__name__:
+            raise CheckpointError(f"{file}: the state of another optimizer ({card.get('optimizer')})")
         moments: dict[int, dict[str, Tensor]] = {}
         try:
             for name, tensor in tensors.items():
@@ -172,7 +184,12 @@ class RunFolder:
 
     def read_evaluation(self) -> dict[str, Any] | None:
         """What `write_evaluation` wrote, or None where the run has not come to its end."""
-        return self._read_json("evaluation.json") if (self.path / "evaluation.json").exists() else None
+        if not (self.path / "evaluation.json").exists():
+            return None
+        values = self._read_json("evaluation.json")
+        if not isinstance(values.get("accuracy"), float):
+            raise RunError(f"{self.path / 'evaluation.json'}: not what this package wrote; delete it")
+        return values
 
     def sweep(self) -> None:
         """Remove the parts of files that a killed process left behind."""
@@ -195,7 +212,7 @@ class RunFolder:
             yield
 
     def _write_json(self, name: str, values: dict[str, Any]) -> None:
-        write_text(self.path / name, json.dumps(values, indent=2, ensure_ascii=False) + "\n")
+        write_text(self.path / name, json.dumps(values, indent=2) + "\n")
 
     def _read_json(self, name: str) -> dict[str, Any]:
         file = self.path / name
@@ -205,11 +222,21 @@ class RunFolder:
             raise RunError(
                 f"{self.path} is no run folder: it has no {name}; `lenet runs` lists them"
             ) from None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             raise RunError(f"{file}: cannot be read ({error})") from None
         if not isinstance(values, dict):
             raise RunError(f"{file}: not what this package wrote")
         return values
+
+
+def _parse_epoch(line: str) -> Epoch:
+    """One line of history.jsonl. Raises ValueError or TypeError on anything else."""
+    epoch = Epoch(**json.loads(line))
+    for name, value in asdict(epoch).items():
+        may_lack = name.startswith(("validation", "test"))
+        if not isinstance(value, int | float) and not (value is None and may_lack):
+            raise ValueError(f"{name} is {value!r}")
+    return epoch
 
 
 def _collect(state: TrainingState) -> dict[str, Tensor]:

@@ -23,7 +23,7 @@ from lenet.models.device import find_device
 from lenet.models.network import LeNet, initialise
 from lenet.training.evaluate import compute_logits
 from lenet.training.losses import measure_loss, weigh_classes
-from lenet.training.randomness import random_stream, sample_order, seeded_dropout
+from lenet.training.randomness import check_seed, random_stream, sample_order, seeded_dropout
 from lenet.training.recipe import Recipe
 from lenet.training.schedules import learning_rate
 
@@ -145,6 +145,7 @@ def train_steps(
     test: ImageSet | None = None,
 ) -> Iterator[Step | Epoch]:
     """Train from `state` on, changing it; as `train`, with a Step ten times a second in between."""
+    check_seed(seed)
     device = next(state.model.parameters()).device
     images, labels = data.images.to(device), data.labels.to(device)
     recipe = replace(recipe, model=state.model.config)  # the network that is there, whatever was planned

@@ -7,6 +7,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lenet.errors import RecipeError
+
+LARGEST_SEED = (1 << 63) - 1
+
+
+def check_seed(seed: object) -> None:
+    """Raise RecipeError unless `seed` is a whole number from 0 to 2⁶³ - 1."""
+    if type(seed) is not int or not 0 <= seed <= LARGEST_SEED:
+        raise RecipeError(f"seed is {seed!r}; it must be a whole number from 0 to {LARGEST_SEED}")
+
 
 def random_stream(
     seed: int, purpose: str, epoch: int = 0, step: int = 0, device: torch.device | str = "cpu"

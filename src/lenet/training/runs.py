@@ -12,13 +12,14 @@ from pathlib import Path
 import torch
 
 from lenet.data.datasets import ImageSet, load, split_stratified
-from lenet.errors import DivergedError, LeNetError, RecipeError, RunError
+from lenet.errors import DivergedError, LeNetError, RunError
 from lenet.models.checkpoint import load_checkpoint
 from lenet.models.device import find_device
 from lenet.training.curves import draw_curves
 from lenet.training.evaluate import evaluate
 from lenet.training.folder import Plan, RunFolder
 from lenet.training.loop import Epoch, Step, check_parts, make_model, start, train_steps
+from lenet.training.randomness import check_seed
 from lenet.training.recipe import Recipe
 
 
@@ -52,8 +53,7 @@ def begin_run(
     The network gets as many classes as the data have. Raises DataError, RecipeError or DeviceError before
     anything is written.
     """
-    if seed < 0:
-        raise RecipeError(f"seed is {seed}; it must be 0 or more")
+    check_seed(seed)
     if Path(recipe.data).exists():
         recipe = replace(recipe, data=str(Path(recipe.data).resolve()))  # so that it resumes from anywhere
     data = load(recipe.data, "train")
@@ -89,8 +89,9 @@ def open_run(path: Path, epochs: int | None = None) -> RunFolder:
             )
         if epochs < len(folder.read_history()):
             raise RunError(f"{path} has finished {len(folder.read_history())} epochs; --epochs must be more")
-        folder.write_plan(replace(plan, recipe=replace(plan.recipe, epochs=epochs)))
-        (path / "evaluation.json").unlink(missing_ok=True)
+        with folder.alone():
+            folder.write_plan(replace(plan, recipe=replace(plan.recipe, epochs=epochs)))
+            (path / "evaluation.json").unlink(missing_ok=True)
     return folder
 
 
