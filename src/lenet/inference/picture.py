@@ -20,6 +20,7 @@ from lenet.inference.page import find_page
 
 Box = tuple[int, int, int, int]  # left, top, width, height
 
+DARKEST_PAPER = 0.3  # below that, dividing by the paper would lift its noise more than its ink
 FAINTEST_INK = 0.02  # contrast; paper and compression are louder than anything below
 WEAK_INK, STRONG_INK = 0.25, 0.4  # of the ink's own contrast: a stroke holds a strong pixel and ends at weak
 SMALLEST_DIGIT = 1 / 40  # of the picture's longest side; what is smaller is dust
@@ -68,6 +69,7 @@ def find_crops(decoded: DecodedPicture) -> tuple[tuple[Crop, ...], list[tuple[st
     dark, dark_reason = to_dark_ink(grey)
     contrast, contrast_reason = flatten_light(dark)
     ink, ink_reason = find_ink(contrast)
+    contrast = np.clip(contrast, 0, 1)
     digits, digits_reason = find_digits(ink)
     crops = []
     for digit in digits:
@@ -104,7 +106,8 @@ def to_dark_ink(grey: Plane) -> tuple[Plane, str]:
     height, width = grey.shape
     shrink = min(1.0, 40 / max(height, width))
     small = resize(grey, (round(width * shrink), round(height * shrink)))
-    strays = small - ndimage.median_filter(small, max(1, max(small.shape) // 2), mode="nearest")
+    level = small - fit_slope(small)
+    strays = level - ndimage.median_filter(level, max(1, max(small.shape) // 2), mode="reflect")
     darker, lighter = (float(np.square(np.clip(sign * strays, 0, 1)).sum()) for sign in (-1, 1))
     share = max(darker, lighter) / max(darker + lighter, 1e-9)
     if lighter > darker:
@@ -113,7 +116,10 @@ def to_dark_ink(grey: Plane) -> tuple[Plane, str]:
 
 
 def flatten_light(dark: Plane) -> tuple[Plane, str]:
-    """Divide by the paper's own brightness, so that shadows and lamps fade; the result is contrast."""
+    """Divide by the paper's own brightness, so that shadows and lamps fade; the result is contrast.
+
+    Paper comes out around 0, its grain to both sides of it; ink is 1 at most.
+    """
     low, high = np.percentile(border_of(dark), (5, 95))
     if high - low < FAINTEST_INK:
         paper = np.full_like(dark, np.median(border_of(dark)))
@@ -121,17 +127,33 @@ def flatten_light(dark: Plane) -> tuple[Plane, str]:
     else:
         paper = paper_under(dark)
         reason = f"uneven light: paper goes from {paper.min():.2f} to {paper.max():.2f}"
-    return np.clip((paper - dark) / np.maximum(paper, np.float32(0.05)), 0, 1), reason
+    return np.minimum((paper - dark) / np.maximum(paper, np.float32(DARKEST_PAPER)), 1), reason
 
 
 def paper_under(dark: Plane) -> Plane:
-    """The paper's brightness (h, w) with the strokes filled in: a grey closing wider than any stroke."""
+    """The paper's brightness (h, w) with the strokes filled in: a grey closing wider than any stroke.
+
+    Closing never falls below the picture, but along the edge it fills the dark end of a slope as if that were
+    a stroke; with the slope taken out first it does so at the foot of a hard shadow. The lower one is right.
+    """
     height, width = dark.shape
     shrink = min(1.0, 256 / max(height, width))
-    small = resize(dark, (max(1, round(width * shrink)), max(1, round(height * shrink))))
+    small = ndimage.gaussian_filter(resize(dark, (round(width * shrink), round(height * shrink))), 1)
     reach = max(1, max(small.shape) // 3)
-    closed = ndimage.grey_closing(ndimage.gaussian_filter(small, 1), size=(reach, reach), mode="nearest")
-    return resize(ndimage.gaussian_filter(closed, 2), (width, height))
+    slope = fit_slope(small)
+    flat, level = (
+        ndimage.grey_closing(plane, size=(reach, reach), mode="nearest") for plane in (small, small - slope)
+    )
+    return resize(ndimage.gaussian_filter(np.minimum(flat, level + slope), 2), (width, height))
+
+
+def fit_slope(plane: Plane) -> Plane:
+    """The flat slope (h, w) nearest to `plane`: light that falls off from one side to the other."""
+    down, across = np.meshgrid(*(np.linspace(-1, 1, side) for side in plane.shape), indexing="ij")
+    # Over a whole grid the three terms are at right angles, so each weight is a projection of its own.
+    terms = (np.ones_like(down), down, across)
+    slope: Plane = sum(term * (plane * term).sum() / max(np.square(term).sum(), 1) for term in terms)
+    return slope.astype(np.float32)
 
 
 def find_ink(contrast: Plane) -> tuple[Mask, str]:
@@ -152,8 +174,7 @@ def threshold_ink(contrast: Plane) -> tuple[Mask, str]:
     no_ink: Mask = np.zeros(contrast.shape, dtype=np.bool_)
     if contrast.max() <= FAINTEST_INK:
         return no_ink, f"no ink: nothing is {FAINTEST_INK:.0%} darker than paper"
-    paper = contrast[contrast <= otsu(contrast)]
-    noise = 1.4826 * float(np.median(np.abs(paper - np.median(paper))))
+    noise = grain_of(contrast)
     floor = max(FAINTEST_INK, 4 * noise)
     candidates = contrast[contrast > floor]
     if candidates.size == 0:
@@ -171,6 +192,14 @@ def threshold_ink(contrast: Plane) -> tuple[Mask, str]:
     return strong[
         labels
     ], f"{found} stroke{'s' * (found != 1)}: ink is {level:.2f} darker than paper, noise is {noise:.3f}"
+
+
+def grain_of(contrast: Plane) -> float:
+    """The standard deviation of the paper's grain: how places a 64th of the picture apart mostly differ."""
+    apart = max(1, max(contrast.shape) // 64)
+    differences = [np.abs(along[apart:] - along[:-apart]).ravel() for along in (contrast, contrast.T)]
+    both = np.concatenate(differences)
+    return float(1.4826 / np.sqrt(2) * np.median(both)) if both.size else 0.0
 
 
 def find_clinging(ink: Mask) -> Mask:
