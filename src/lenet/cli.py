@@ -10,6 +10,7 @@ import json as json_module
 import os
 import sys
 from dataclasses import asdict
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -122,7 +123,9 @@ def evaluate(
 
 @app.command
 def predict(
-    *pictures: Annotated[str, Parameter(help="Picture files; - is standard input.")],
+    *pictures: Annotated[
+        str, Parameter(help="Picture files; - is standard input.", allow_leading_hyphen=True)
+    ],
     checkpoint: CheckpointName = SHIPPED,
     explain: Annotated[Path | None, Parameter(help="Draw each step of the reading to this PNG.")] = None,
     sample: Annotated[int, Parameter(help="Read this many random test images of --data instead.")] = 0,
@@ -321,23 +324,34 @@ def end(message: str, code: int = 2) -> NoReturn:
     sys.exit(code)
 
 
+def abandon_output() -> None:
+    """Let go of what could not be written: Python would try once more at its end, and complain."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def main() -> None:
     """The `lenet` command."""
     # Threads that wait sleep: where other programs want the processors too, spinning is 10 times slower.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold what is no character
     try:
-        code = app(exit_on_error=False, print_error=False)
+        code = app(sys.argv[1:], exit_on_error=False, print_error=False)
+        sys.stdout.flush()
     except CycloptsError as error:
         end(f"{error}; `lenet --help` shows what there is")
     except LeNetError as error:
         end(str(error))
     except BrokenPipeError:
-        sys.stderr.close()  # the reader of our output has gone; nothing is left to say
+        abandon_output()  # its reader has gone; nothing is left to say
         sys.exit(141)
     except KeyboardInterrupt:
         end("stopped", code=130)
     except (OSError, MemoryError) as error:
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         place = getattr(error, "filename", None)
+        if not place:
+            abandon_output()
         end(f"{place}: {reason}" if place else reason)
     sys.exit(code or 0)

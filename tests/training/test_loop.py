@@ -286,6 +286,8 @@ def test_parts_that_do_not_fit(recipe: Recipe, bars: ImageSet, digits: ImageSet)
         learn(recipe, digits)
     with pytest.raises(RecipeError, match="flip makes no sense on bars"):
         learn(recipe.override({"flip": True}), bars)
+    with pytest.raises(RecipeError, match="class_weights are 2 numbers, bars has 3 classes"):
+        learn(replace(recipe, class_weights=(1.0, 2.0)), bars)
     with pytest.raises(DeviceError, match="cuda:99"):
         next(train(make_model(recipe, 0), bars, recipe, device="cuda:99"))
     assert learn(recipe.override({"flip": True}), replace(bars, flips=True))

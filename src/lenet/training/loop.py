@@ -266,6 +266,11 @@ def check_parts(data: ImageSet, recipe: Recipe) -> None:
         raise DataError(
             f"{data.name} has {len(data.classes)} classes, the network was made for {recipe.model.classes}"
         )
+    weights = recipe.class_weights
+    if isinstance(weights, tuple) and len(weights) != len(data.classes):
+        raise RecipeError(
+            f"class_weights are {len(weights)} numbers, {data.name} has {len(data.classes)} classes"
+        )
     if recipe.distortions.flip and not data.flips:
         raise RecipeError(
             f"flip makes no sense on {data.name}: a mirrored image is another or none; leave it out"

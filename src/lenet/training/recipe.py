@@ -98,8 +98,8 @@ class Recipe:
         weights = self.class_weights
         if isinstance(weights, tuple):
             # Above 0: a batch of classes without weight would have no loss at all.
-            if len(weights) != self.model.classes or not all(map(_is_weight, weights)):
-                raise RecipeError(f"class_weights must be {self.model.classes} numbers above 0")
+            if not all(map(_is_weight, weights)):
+                raise RecipeError("class_weights must be none, balanced, or a number above 0 for each class")
         elif weights not in ("none", "balanced"):
             raise RecipeError(f"class_weights is {weights!r}; it must be none, balanced or numbers")
 
