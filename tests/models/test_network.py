@@ -31,22 +31,15 @@ def random_images(count: int, side: int = 28, seed: int = 0) -> Tensor:
 def measure(model: LeNet) -> list[tuple[str, str, tuple[int, ...], int, int]]:
     """The layer table, found out by running one image through the network."""
     rows = []
-
-    def note(name: str, layer: nn.Module, output: Tensor) -> None:
-        weights = next((p.numel() for n, p in layer.named_parameters() if n == "weight"), 0)
-        places = output[0, 0].numel() if isinstance(layer, nn.Conv2d) else 1
-        parameters = sum(p.numel() for p in layer.parameters())
-        rows.append((name, type(layer).__name__, tuple(output.shape[1:]), parameters, weights * places))
-
-    hooks = [
-        layer.register_forward_hook(lambda layer, _, output, name=name: note(name, layer, output))
-        for name, layer in model.named_children()
-    ]
     side = model.config.input_size
     with torch.no_grad():
-        model(torch.zeros(1, 1, side, side))
-    for hook in hooks:
-        hook.remove()
+        outputs = model.trace(torch.zeros(1, 1, side, side))
+    for name, layer in model.named_children():
+        weights = next((p.numel() for n, p in layer.named_parameters() if n == "weight"), 0)
+        places = outputs[name][0, 0].numel() if isinstance(layer, nn.Conv2d) else 1
+        parameters = sum(p.numel() for p in layer.parameters())
+        shape = tuple(outputs[name].shape[1:])
+        rows.append((name, type(layer).__name__, shape, parameters, weights * places))
     return rows
 
 
@@ -116,7 +109,7 @@ def test_logits_are_those_of_the_network_that_the_book_writes_down():
         theirs.data = own.data
     images = random_images(50)
     with torch.no_grad():
-        assert torch.equal(model(images), book(images.float() / 255))
+        torch.testing.assert_close(model(images), book(images.float() / 255), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", ["lenet5-sigmoid", "lenet5-relu", "lenet5-tanh"])
@@ -278,3 +271,11 @@ def test_weights_of_another_type_see_the_same_pixels():
         doubled = model.double()(images)
     assert doubled.dtype == torch.float64
     torch.testing.assert_close(doubled.float(), expected, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 5, 16, 33])
+@pytest.mark.parametrize("name", MODELS)
+def test_the_network_and_its_layers_one_by_one_agree(name: str, count: int):
+    model, images = make(find_model(name)), random_images(count)
+    last = model.trace(images)["output"]
+    torch.testing.assert_close(model(images), last, rtol=1e-5, atol=1e-6)

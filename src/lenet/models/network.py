@@ -1,5 +1,6 @@
 """The network itself. N is the batch, C channels, H and W rows and columns in the shape comments."""
 
+from itertools import dropwhile
 from typing import Literal
 
 import torch
@@ -7,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lenet.errors import ModelError
+from lenet.kernels.blocks import run_blocks
 from lenet.models.config import POOL, LeNetConfig
 
 Initialisation = Literal["default", "xavier", "kaiming"]
@@ -71,10 +73,27 @@ class LeNet(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, classes) for images (N, 1, H, W); see `prepare` for what images may be."""
-        maps = self.prepare(images)
-        for layer in self.children():
-            maps = layer(maps)
-        return maps
+        convolutions = [layer for layer in self.children() if isinstance(layer, nn.Conv2d)]
+        features = run_blocks(
+            self.prepare(images),
+            [(layer.weight, layer.bias) for layer in convolutions if layer.bias is not None],
+            padding=self.config.padding,
+            activation=self.config.activation,
+            pooling=self.config.pooling,
+        )  # (N, channels[-1], side, side), as the children up to `flatten` would make it
+        for layer in dropwhile(lambda layer: not isinstance(layer, nn.Flatten), self.children()):
+            features = layer(features)
+        return features
+
+    def trace(self, images: Tensor) -> dict[str, Tensor]:
+        """What leaves each layer, by the layer's name and in order; 'input' is the prepared images.
+
+        Runs the layers one by one, where `forward` runs the convolution blocks as one; equal to rounding.
+        """
+        outputs = {"input": self.prepare(images)}
+        for name, layer in self.named_children():
+            outputs[name] = layer(next(reversed(outputs.values())))
+        return outputs
 
     def probabilities(self, images: Tensor) -> Tensor:
         """Softmax of the logits: (N, classes), each row adds up to 1."""
