@@ -9,6 +9,7 @@ from __future__ import annotations
 import json as json_module
 import os
 import sys
+from contextlib import suppress
 from dataclasses import asdict
 from io import TextIOWrapper
 from pathlib import Path
@@ -17,7 +18,7 @@ from typing import Annotated, Any, Literal, NoReturn
 from cyclopts import App, CycloptsError, Parameter
 
 import lenet
-from lenet.apps.flags import make_flags, read_changes
+from lenet.apps.flags import make_flags, read_changes, read_whole
 from lenet.apps.tables import align, show_evaluation, show_network, show_run, show_runs
 from lenet.errors import LeNetError, PictureError, RecipeError, RunError
 from lenet.models.zoo import MODELS, find_model
@@ -51,12 +52,17 @@ SHIPPED = "mnist"  # what `predict` reads with unless told otherwise
 
 @app.command
 def train(
-    recipe: Annotated[str, Parameter(help="A recipe's name; `lenet recipes` lists them.")] = "quick",
+    recipe: Annotated[
+        str | None, Parameter(help="A recipe's name; `lenet recipes` lists them. [default: quick]")
+    ] = None,
     /,
     *,
     data: Annotated[str | None, Parameter(help="A data set's name, or a folder or CSV of your own.")] = None,
-    seed: Annotated[int, Parameter(help="Decides first weights, order, distortions.")] = 0,
-    device: Device = "auto",
+    seed: Annotated[
+        int | None,
+        Parameter(help="Decides first weights, order, distortions. [default: 0]", converter=read_whole),
+    ] = None,
+    device: Annotated[str | None, Parameter(help="auto, cpu, cuda, cuda:N or mps. [default: auto]")] = None,
     resume: Annotated[Path | None, Parameter(help="Go on with this run, to the same bits.")] = None,
     runs_dir: RunsDir = Path("runs"),
     quiet: Quiet = False,
@@ -72,15 +78,15 @@ def train(
 
     changes = read_changes(flags)
     if resume is not None:
-        odd = [name for name in changes if name != "epochs"]
-        if odd or data:
-            raise RunError(
-                f"--resume goes on as planned; it takes no --{(odd or ['data'])[0].replace('_', '-')}"
-            )
+        given = {"recipe": recipe, "--data": data, "--seed": seed, "--device": device}
+        given |= {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
+        odd = [name for name, value in given.items() if value is not None and name != "--epochs"]
+        if odd:
+            raise RunError(f"--resume goes on as planned, with more --epochs at most; leave {odd[0]} out")
         run = open_run(resume, changes.get("epochs"))
     else:
-        chosen = find_recipe(recipe, data).override(changes)
-        run = begin_run(chosen, seed=seed, device=device, runs_dir=runs_dir)
+        chosen = find_recipe(recipe or "quick", data).override(changes)
+        run = begin_run(chosen, seed=seed or 0, device=device or "auto", runs_dir=runs_dir)
     try:
         for _ in show_progress(carry_out(run), quiet=quiet):
             pass
@@ -128,9 +134,11 @@ def predict(
     ],
     checkpoint: CheckpointName = SHIPPED,
     explain: Annotated[Path | None, Parameter(help="Draw each step of the reading to this PNG.")] = None,
-    sample: Annotated[int, Parameter(help="Read this many random test images of --data instead.")] = 0,
+    sample: Annotated[
+        int, Parameter(help="Read this many random test images of --data instead.", converter=read_whole)
+    ] = 0,
     data: Annotated[str | None, Parameter(help="The data set that --sample draws from.")] = None,
-    seed: Annotated[int, Parameter(help="Decides which images --sample draws.")] = 0,
+    seed: Annotated[int, Parameter(help="Decides which images --sample draws.", converter=read_whole)] = 0,
     out: Annotated[Path, Parameter(help="Where --sample draws its grid.")] = Path("sample.png"),
     json: Json = False,
 ) -> int:
@@ -141,6 +149,9 @@ def predict(
     """
     from lenet.models.checkpoint import load_checkpoint
 
+    for name in pictures:
+        if name.startswith("-") and name != "-":
+            raise PictureError(f"unknown option {name}; `lenet predict --help` shows what there is")
     loaded = load_checkpoint(checkpoint)
     if sample:
         return predict_sample(loaded, data or trained_on(loaded.card), sample, seed, out, json=json)
@@ -326,7 +337,7 @@ def end(message: str, code: int = 2) -> NoReturn:
 
 def abandon_output() -> None:
     """Let go of what could not be written: Python would try once more at its end, and complain."""
-    if isinstance(sys.stdout, TextIOWrapper):
+    with suppress(OSError):  # it may be no real file, as in a notebook
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
@@ -340,7 +351,7 @@ def main() -> None:
         code = app(sys.argv[1:], exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
-        end(f"{error}; `lenet --help` shows what there is")
+        end(f"{str(error).rstrip('. ')}; `lenet --help` shows what there is")
     except LeNetError as error:
         end(str(error))
     except BrokenPipeError:

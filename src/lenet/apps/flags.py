@@ -5,14 +5,14 @@ A value is named, typed and explained in one place, its field; the flag, its hel
 
 import ast
 import inspect
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import field, fields, make_dataclass
 from functools import cache
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, Token
 
 from lenet.data.distortions import Distortions
 from lenet.errors import RecipeError
@@ -65,6 +65,7 @@ def make_flags() -> type:
             help=doc.replace("`", ""),
             group=Group(title, sort_key=list(PARTS).index(part) + 1),
             show_choices=False,
+            converter=read_whole if hint is int else None,
         )
         flags.append((name, Annotated[hint | None, parameter], field(default=None)))
     kind = make_dataclass("Flags", flags, frozen=True)
@@ -82,6 +83,11 @@ def read_changes(flags: object) -> dict[str, Any]:
         hint = field_types(PARTS[SETTINGS[flag.name]][0])[flag.name]
         changes[flag.name] = _read_list(flag.name, value, hint) if _is_list(hint) else value
     return changes
+
+
+def read_whole(_: type, tokens: Sequence[Token]) -> int:
+    """A whole number as it is written; cyclopts itself would take 1.5 for 2."""
+    return int(tokens[0].value)
 
 
 def _is_list(hint: Any) -> bool:

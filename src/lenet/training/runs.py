@@ -57,6 +57,7 @@ def begin_run(
     if Path(recipe.data).exists():
         recipe = replace(recipe, data=str(Path(recipe.data).resolve()))  # so that it resumes from anywhere
     data = load(recipe.data, "train")
+    load(recipe.data, "test")  # so that a mistake in them shows now
     recipe = replace(recipe, model=replace(recipe.model, classes=len(data.classes)))
     check_parts(data, recipe)
     _hold_out(data, recipe, seed)
