@@ -305,6 +305,7 @@ cases("Unknown option", flag=["train", "--bogus", "1"], flag_nearly=["train", "-
 cases("zzz", no_such_model=["summary", "zzz"], no_such_recipe=["train", "zzz"], no_such_verb=["zzz"])
 cases("", no_such_data_verb=["data", "zzz"], summary_of_nothing=["summary"], evaluate_of_nothing=["evaluate"])
 cases("epochs", epochs_text=["train", "--epochs", "many"], epochs_zero=["train", "--epochs", "0"])
+cases("'1.5' is no whole number", seed_fraction=["train", "--seed", "1.5"])
 cases("epochs", epochs_negative=["train", "--epochs", "-3"], epochs_fraction=["train", "--epochs", "1.5"])
 cases("epochs", epochs_huge=["train", "--epochs", "9" * 30], epochs_nothing=["train", "--epochs"])
 cases("batch_size is 0", batch_size_zero=[*QUICK, "--batch-size", "0"])

@@ -87,7 +87,10 @@ def read_changes(flags: object) -> dict[str, Any]:
 
 def read_whole(_: type, tokens: Sequence[Token]) -> int:
     """A whole number as it is written; cyclopts itself would take 1.5 for 2."""
-    return int(tokens[0].value)
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"{tokens[0].value!r} is no whole number") from None
 
 
 def _is_list(hint: Any) -> bool:
