@@ -1,7 +1,7 @@
 """Builds the fused convolution kernel. Where there is no C++ compiler the package installs without it.
 
-The library is plain C++ called through ctypes: no Python and no torch headers, so one build serves every Python
-from 3.11 on, and the instruction set is chosen when it runs, so one build serves every machine of a kind.
+The library is plain C++ called through ctypes: no Python and no torch headers, so one build serves every
+Python from 3.11 on. The instruction set is chosen when it runs, so one build serves every machine of a kind.
 Everything else about the package stands in pyproject.toml.
 """
 

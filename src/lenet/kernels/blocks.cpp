@@ -170,6 +170,8 @@ private:
     size_t size_ = 0;
 };
 
+enum Use { TILE, TOTALS };
+template <Use use>
 void* scratch(size_t bytes) {
     static thread_local Scratch own;
     return own.get(bytes);
@@ -302,7 +304,7 @@ EXPORT int lenet_backward(const int64_t* numbers, const float* gradient, const f
 
 typedef float V __attribute__((vector_size(4 * LANES)));
 typedef int32_t I __attribute__((vector_size(4 * LANES)));
-typedef int8_t Bytes __attribute__((vector_size(LANES)));
+typedef float Loose __attribute__((vector_size(4 * LANES), aligned(4), may_alias));  // anywhere in memory
 #define INLINE static inline __attribute__((always_inline))
 #define UNROLL _Pragma("GCC unroll 16")
 
@@ -394,8 +396,12 @@ static void load_tile(const float* source, long image_stride, int images, int co
         V rows[LANES];
         int here = least(LANES, count - start);
         for (int i = 0; i < LANES; i++) {
+            const float* from = source + i * image_stride + start;
             rows[i] = V{};
-            if (i < images) __builtin_memcpy(&rows[i], source + i * image_stride + start, here == LANES ? sizeof(V) : 4 * here);
+            if (i < images && here == LANES)
+                rows[i] = *(const Loose*)from;
+            else if (i < images)
+                for (int n = 0; n < here; n++) rows[i][n] = from[n];
         }
         transpose(rows);
         for (int i = 0; i < here; i++) tile[start + i] = rows[i];
@@ -408,20 +414,27 @@ static void store_tile(const V* tile, int count, float* target, long image_strid
         int here = least(LANES, count - start);
         for (int i = 0; i < LANES; i++) rows[i] = i < here ? tile[start + i] : V{};
         transpose(rows);
-        for (int i = 0; i < images; i++)
-            __builtin_memcpy(target + i * image_stride + start, &rows[i], here == LANES ? sizeof(V) : 4 * here);
+        for (int i = 0; i < images; i++) {
+            float* to = target + i * image_stride + start;
+            if (here == LANES)
+                *(Loose*)to = rows[i];
+            else
+                for (int n = 0; n < here; n++) to[n] = rows[i][n];
+        }
     }
 }
 
-static void load_images(const Shape& s, const Call& call, long first, int images, V* tile) {
+// Images with the padding of the first convolution around them.
+static void load_images(const Shape& s, const Call& call, long first, int images, V* staging, V* tile) {
     const Block& b = s.blocks[0];
-    const float* source = call.images + first * s.channels * s.height * s.width;
+    const int size = s.channels * s.height * s.width;
+    if (!s.padding) return load_tile(call.images + first * size, size, images, size, tile);
+    load_tile(call.images + first * size, size, images, size, staging);
     __builtin_memset(tile, 0, b.in_size() * sizeof(V));
-    for (int row = 0; row < s.channels * s.height; row++) {
-        int channel = row / s.height, y = row % s.height + s.padding;
-        load_tile(source + row * s.width, long(s.channels) * s.height * s.width, images, s.width,
-                  tile + (long(channel) * b.in_height + y) * b.in_width + s.padding);
-    }
+    for (int channel = 0; channel < s.channels; channel++)
+        for (int y = 0; y < s.height; y++)
+            __builtin_memcpy(tile + (long(channel) * b.in_height + y + s.padding) * b.in_width + s.padding,
+                             staging + (channel * s.height + y) * s.width, s.width * sizeof(V));
 }
 
 // Adds the sum over the lanes of each of `count` vectors to `target`; `sums` has room for a multiple of LANES.
@@ -500,10 +513,13 @@ static Packed pack(const Block& b, const float* weights, const float* biases) {
 }
 
 // What forward keeps of a tile for backward: outputs of each block, and beside them either which of the four pixels of a
-// window was the largest (a byte a lane) or, for the average, the activations before pooling.
+// window was the largest (two bits: right, lower; 16 windows of a row in one vector of integers) or, for the average, the
+// activations before pooling.
+INLINE int window_words(const Block& b) { return (b.out_width + 15) / 16; }
+
 static long extra_size(const Shape& s, const Block& b) {
     if (!b.pools) return 0;
-    return s.pooling == MAX ? (b.out_size() + 3) / 4 : long(b.outputs) * b.height * b.width;
+    return long(b.outputs) * (s.pooling == MAX ? b.out_height * window_words(b) : b.height * b.width);
 }
 
 static long tile_size(const Shape& s) {
@@ -517,7 +533,8 @@ static long tile_count(const Shape& s) { return (s.images + LANES - 1) / LANES; 
 static int64_t saved_size(const Shape& s) { return tile_count(s) * tile_size(s) * LANES; }
 
 // Largest of each 2x2 window, the first in reading order where several are, a NaN where there is one: as PyTorch does.
-INLINE void pool_max(const V* upper, const V* lower, int width, int activation, V* output, Bytes* where) {
+INLINE void pool_max(const V* upper, const V* lower, int width, int activation, V* output, I* windows) {
+    I word = {};
     for (int x = 0; x < width; x++) {
         V best = upper[2 * x];
         I index = {};
@@ -529,13 +546,17 @@ INLINE void pool_max(const V* upper, const V* lower, int width, int activation, 
         }
         // The activations never fall, so the largest stays the largest: one in four is enough.
         output[x] = activate(best, activation);
-        where[x] = __builtin_convertvector(index, Bytes);
+        word |= index << (2 * (x % 16));
+        if (x % 16 == 15 || x == width - 1) windows[x / 16] = word, word = I{};
     }
 }
 
 static void forward_block(const Shape& s, const Block& b, const Packed& p, const V* input, V* output, V* extra, V* rows) {
     const int step = p.kernel->channels, taps = b.fan_in(), stride = round_up(b.width, p.kernel->columns);
     const int lines = b.pools ? 2 : 1;
+    // An odd last row is never computed; but what is kept has no bits that depend on chance.
+    if (b.pools && s.pooling == AVG && b.height % 2)
+        for (int o = 0; o < b.outputs; o++) __builtin_memset(extra + (long(o + 1) * b.height - 1) * b.width, 0, b.width * sizeof(V));
     for (int y = 0; y < b.out_height; y++) {
         for (int o0 = 0; o0 < b.outputs; o0 += step) {
             for (int line = 0; line < lines; line++)
@@ -547,8 +568,8 @@ static void forward_block(const Shape& s, const Block& b, const Packed& p, const
                 if (!b.pools) {
                     for (int x = 0; x < b.width; x++) out[x] = activate(upper[x], s.activation);
                 } else if (s.pooling == MAX) {
-                    Bytes* where = (Bytes*)extra + (long(o) * b.out_height + y) * b.out_width;
-                    pool_max(upper, lower, b.out_width, s.activation, out, where);
+                    I* windows = (I*)extra + (long(o) * b.out_height + y) * window_words(b);
+                    pool_max(upper, lower, b.out_width, s.activation, out, windows);
                 } else {
                     V* values = extra + (long(o) * b.height + 2 * y) * b.width;
                     for (int x = 0; x < b.width; x++) {
@@ -570,13 +591,15 @@ static void forward(const Shape& s, const Call& call, int threads) {
         packed[i] = pack(s.blocks[i], call.weights[i], call.biases[i]);
         rows = most(rows, 2L * MOST_CHANNELS * (s.blocks[i].width + MOST_COLUMNS));
     }
+    rows = most(rows, s.blocks[0].in_size());  // also where images arrive
     long image_size = s.blocks[0].in_size() + SLACK, kept = tile_size(s), features = s.last().out_size();
     auto run_tile = [&](int tile) {
-        V* memory = (V*)scratch((image_size + rows + kept) * sizeof(V));
+        V* memory = (V*)scratch<TILE>((image_size + rows + kept) * sizeof(V));
         int images = least(LANES, s.images - long(tile) * LANES);
         V* input = memory;
         V* output = call.saved ? (V*)call.saved + tile * kept : memory + image_size + rows;
-        load_images(s, call, long(tile) * LANES, images, input);
+        __builtin_memset(output + kept - SLACK, 0, SLACK * sizeof(V));
+        load_images(s, call, long(tile) * LANES, images, memory + image_size, input);
         for (int i = 0; i < s.count; i++) {
             const Block& b = s.blocks[i];
             forward_block(s, b, packed[i], input, output, output + b.out_size(), memory + image_size);
@@ -599,17 +622,17 @@ static void spread_gradient(const Shape& s, const Block& b, const V* gradient, c
     __builtin_memset(spread, 0, sizeof(V) * b.height * b.outputs * stride);
     for (int o = 0; o < b.outputs; o++)
         for (int y = 0; y < b.out_height; y++) {
-            const long place = (long(o) * b.out_height + y) * b.out_width;
-            const V* from = gradient + place;
+            const long line = long(o) * b.out_height + y;
+            const V* from = gradient + line * b.out_width;
             if (!b.pools) {
                 __builtin_memcpy(spread + (long(y) * b.outputs + o) * stride, from, sizeof(V) * b.width);
                 continue;
             }
             V *upper = spread + (2L * y * b.outputs + o) * stride, *lower = upper + long(b.outputs) * stride;
             if (s.pooling == MAX) {
-                const Bytes* where = (const Bytes*)extra + place;
+                const I* windows = (const I*)extra + line * window_words(b);
                 for (int x = 0; x < b.out_width; x++) {
-                    I index = __builtin_convertvector(where[x], I);
+                    const I index = windows[x / 16] >> (2 * (x % 16)) & 3;
                     upper[2 * x] = select(index == 0, from[x], V{}), upper[2 * x + 1] = select(index == 1, from[x], V{});
                     lower[2 * x] = select(index == 2, from[x], V{}), lower[2 * x + 1] = select(index == 3, from[x], V{});
                 }
@@ -654,6 +677,46 @@ static void weight_gradient(const Block& b, const V* input, const V* spread, V* 
     }
 }
 
+// The same where the gradient came through max-pooling: only one pixel of each window has any, so one multiplication
+// does for four, once the input pixel that was looked at from there has been picked: left or right, upper or lower.
+// (Picking costs as much as multiplying, but processors with 512-bit vectors do it beside the multiplications.)
+template <int K, int T>
+static void sparse_taps(const Block& b, const V* input, const V* gradient, const I* windows, V* sums) {
+    const int row = b.in_width;
+    V sum[K][T] = {};
+    for (int y = 0; y < b.out_height; y++, input += 2 * row, gradient += b.out_width, windows += window_words(b)) {
+        I word = {};
+        for (int x = 0; x < b.out_width; x++) {
+            word = x % 16 ? word >> 2 : windows[x / 16];
+            const I right = (word & 1) != 0, low = (word & 2) != 0;
+            const V *in = input + 2 * x, g = gradient[x];
+            V above[T];
+            UNROLL for (int r = 0; r <= K; r++, in += row) {
+                UNROLL for (int t = 0; t < T; t++) {
+                    V pixel = select(right, in[t + 1], in[t]);
+                    if (r) sum[r - 1][t] += g * select(low, pixel, above[t]);
+                    above[t] = pixel;
+                }
+            }
+        }
+    }
+    UNROLL for (int r = 0; r < K; r++) UNROLL for (int t = 0; t < T; t++) sums[r * K + t] = sum[r][t];
+}
+
+template <int K>
+static void sparse_weight_gradient(const Block& b, const V* input, const V* gradient, const I* windows, V* sums, float* target) {
+    const int taps = b.fan_in();
+    for (int o = 0; o < b.outputs; o++, gradient += b.out_height * b.out_width, windows += b.out_height * window_words(b)) {
+        for (int i = 0; i < b.inputs; i++) {
+            const V* in = input + long(i) * b.in_height * b.in_width;
+            V* sum = sums + i * K * K;
+            sparse_taps<K, 3>(b, in, gradient, windows, sum);  // three columns of taps, then two, ...: what registers hold
+            UNROLL for (int kx = 3; kx < K; kx += 2) sparse_taps<K, 2>(b, in + kx, gradient, windows, sum + kx);
+        }
+        add_lane_sums(sums, taps, target + long(o) * taps);
+    }
+}
+
 // Gradient of the input: each gradient is handed to the T columns that a kernel row saw. Weights come packed as
 // [input channels / C][kernel row][output][kernel column, filled up with zeros to a multiple of T][C].
 template <int T>
@@ -684,15 +747,26 @@ static void input_gradient(const Block& b, const V* spread, const float* weights
         }
 }
 
+// maps[line][output][run], summed over lines, runs and lanes
+static void bias_gradient(int outputs, const V* maps, int run, int lines, V* sums, float* target) {
+    for (int o = 0; o < outputs; o++) {
+        sums[o] = V{};
+        for (int line = 0; line < lines; line++)
+            for (int x = 0; x < run; x++) sums[o] += maps[(long(line) * outputs + o) * run + x];
+    }
+    add_lane_sums(sums, outputs, target);
+}
+
 struct BackKernel {
     int taps;  // of a kernel row, taken at once
     decltype(&weight_gradient<1>) weights;
+    decltype(&sparse_weight_gradient<3>) sparse_weights;
     decltype(&input_gradient<1>) input;
 };
-constexpr BackKernel BACK_KERNELS[] = {{7, weight_gradient<7>, input_gradient<7>},
-                                       {5, weight_gradient<5>, input_gradient<5>},
-                                       {3, weight_gradient<3>, input_gradient<3>},
-                                       {1, weight_gradient<1>, input_gradient<1>}};
+constexpr BackKernel BACK_KERNELS[] = {{7, weight_gradient<7>, sparse_weight_gradient<7>, input_gradient<7>},
+                                       {5, weight_gradient<5>, sparse_weight_gradient<5>, input_gradient<5>},
+                                       {3, weight_gradient<3>, sparse_weight_gradient<3>, input_gradient<3>},
+                                       {1, weight_gradient<1>, nullptr, input_gradient<1>}};
 
 static const BackKernel& choose_back_kernel(const Block& b) {
     const BackKernel* found = BACK_KERNELS;
@@ -723,19 +797,21 @@ static void backward(const Shape& s, const Call& call, int threads) {
         parameters += b.outputs * (b.fan_in() + 1);
         map = most(map, b.out_size());
         spread_size = most(spread_size, long(b.height) * b.outputs * (b.width + SPREAD_COLUMNS) + SLACK);
+        rows = most(rows, b.outputs + LANES);
         rows = most(rows, most(4 * (b.fan_in() + LANES), BACK_CHANNELS * (b.width + b.kernel + 16)));
     }
     // Each group of tiles sums up its own gradients; they are added in order when all are there.
     const long tiles = tile_count(s), kept = tile_size(s), features = s.last().out_size();
     const int groups = least(tiles, MOST_GROUPS);
-    float* gradients = new float[most(1, groups * parameters)]();
+    float* gradients = (float*)scratch<TOTALS>(groups * parameters * sizeof(float));
+    __builtin_memset(gradients, 0, groups * parameters * sizeof(float));
     auto run_group = [&](int group) {
-        V* memory = (V*)scratch((s.blocks[0].in_size() + 2 * map + spread_size + rows + 2 * SLACK) * sizeof(V));
+        V* memory = (V*)scratch<TILE>((s.blocks[0].in_size() + 2 * map + spread_size + rows + 2 * SLACK) * sizeof(V));
         V *pixels = memory, *gradient = pixels + s.blocks[0].in_size() + SLACK, *next = gradient + map;
         V *spread = next + map + SLACK, *sums = spread + spread_size;
         for (long tile = tiles * group / groups; tile < tiles * (group + 1) / groups; tile++) {
             const int images = least(LANES, s.images - tile * LANES);
-            load_images(s, call, tile * LANES, images, pixels);
+            load_images(s, call, tile * LANES, images, next, pixels);
             load_tile(call.gradient + tile * LANES * features, features, images, features, gradient);
             const V* kept_end = (V*)call.saved + (tile + 1) * kept - SLACK;
             float* target = gradients + (group + 1) * parameters;
@@ -744,21 +820,23 @@ static void backward(const Shape& s, const Call& call, int threads) {
                 const V *extra = kept_end - extra_size(s, b), *output = extra - b.out_size();
                 const V* input = i ? output - extra_size(s, s.blocks[i - 1]) - s.blocks[i - 1].out_size() : pixels;
                 kept_end = output;
+                const BackKernel& kernel = choose_back_kernel(b);
                 target -= b.outputs * (b.fan_in() + 1);
+                const bool sparse = b.pools && s.pooling == MAX && MANY_REGISTERS && b.kernel > 1 && b.kernel == kernel.taps;
                 if (!b.pools || s.pooling == MAX)
                     for (long n = 0; n < b.out_size(); n++) gradient[n] = times_slope(gradient[n], output[n], s.activation);
-                spread_gradient(s, b, gradient, extra, spread);
                 const int stride = round_up(b.width, SPREAD_COLUMNS);
-                for (int o = 0; o < b.outputs; o++) {
-                    V sum = {};
-                    for (int y = 0; y < b.height; y++)
-                        for (int x = 0; x < b.width; x++) sum += spread[(long(y) * b.outputs + o) * stride + x];
-                    float total = 0;
-                    for (int lane = 0; lane < LANES; lane++) total += sum[lane];
-                    target[b.outputs * b.fan_in() + o] += total;
-                }
-                const BackKernel& kernel = choose_back_kernel(b);
-                kernel.weights(b, input, spread, sums, target);
+                if (!sparse || packed[i]) spread_gradient(s, b, gradient, extra, spread);
+                float* bias = target + b.outputs * b.fan_in();
+                const bool averages = b.pools && s.pooling == AVG;  // then the slopes are in `spread` only
+                if (averages)
+                    bias_gradient(b.outputs, spread, stride, b.height, sums, bias);
+                else
+                    bias_gradient(b.outputs, gradient, b.out_height * b.out_width, 1, sums, bias);
+                if (sparse)
+                    kernel.sparse_weights(b, input, gradient, (const I*)extra, sums, target);
+                else
+                    kernel.weights(b, input, spread, sums, target);
                 if (packed[i]) {
                     kernel.input(b, spread, packed[i], sums, next);
                     V* swap = gradient;
@@ -788,7 +866,6 @@ static void backward(const Shape& s, const Call& call, int threads) {
         source += weights + b.outputs;
         delete[] packed[i];
     }
-    delete[] gradients;
 }
 
 #undef INLINE

@@ -8,14 +8,15 @@ A block is convolution + bias, activation, 2×2 pooling; `run_blocks` sends imag
 On the CPU, in float32, with kernels that the machine can run, the work is done by `blocks.cpp`; everywhere
 else, and wherever its derivative is to be differentiated once more, by PyTorch's own operators. The two agree
 to rounding (a few 1e-6 of the largest value), and the caller cannot tell which it was except by asking
-`explain_backend`. LENET_KERNEL=off in the environment forces PyTorch; avx512, avx2 or baseline choose less than
-the best instruction set, for measurements.
+`explain_backend`. LENET_KERNEL=off in the environment forces PyTorch; avx512, avx2 or baseline choose less
+than the best instruction set, for measurements.
 """
 
 from __future__ import annotations
 
 import ctypes
 import os
+import weakref
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from importlib.machinery import EXTENSION_SUFFIXES
@@ -59,8 +60,9 @@ def run_blocks(
         blocks: weight (outputs, inputs, k, k) and bias (outputs,) of each convolution.
         padding: zeros around the input of the first convolution; the others have none.
         activation: identity, relu, tanh or sigmoid, or the name of another in torch.nn.functional.
-        pooling: max, avg or none. A map of which a side is one pixel is not pooled; the odd last row or column
-            is dropped, and of several largest pixels the first in reading order gets the gradient, as in PyTorch.
+        pooling: max, avg or none. A map of which a side is one pixel is not pooled; the odd last row or
+            column is dropped, and of several largest pixels the first in reading order gets the gradient, as
+            in PyTorch.
 
     Returns:
         Features (N, outputs of the last block, rows, columns), differentiable in images, weights and biases.
@@ -78,6 +80,7 @@ def run_blocks(
         or not _suits(images, weights, biases, padding, activation, pooling)
     ):
         return reference(images, weights, biases, padding, activation, pooling)
+    features: Tensor
     features, _ = _forward(images, weights, biases, padding, activation, pooling, differentiable)
     return features
 
@@ -148,13 +151,20 @@ def _suits(
     pooling: str,
 ) -> bool:
     """True where the kernel can do it; wrong shapes do not suit either and get PyTorch's own message."""
-    if _library()[0] is None or activation not in ACTIVATIONS or not weights:
+    if activation not in ACTIVATIONS or pooling not in POOLINGS:
         return False
     for tensor in (images, *weights, *biases):
         if tensor.device.type != "cpu" or tensor.dtype != torch.float32 or tensor.layout != torch.strided:
             return False
-    shape = _shape(images, weights, biases, padding, activation, pooling)
+    return _has_room(*_sizes(images, weights, biases), padding, activation, pooling)
+
+
+def _has_room(*plan: Any) -> bool:
+    shape = _figure_shape(*plan) if _library()[0] else None
     return shape is not None and shape.saved_size >= 0
+
+
+torch.compiler.assume_constant_result(_has_room)  # plain numbers in, so torch.compile need not look inside
 
 
 class _Shape(NamedTuple):
@@ -163,23 +173,10 @@ class _Shape(NamedTuple):
     saved_size: int  # floats; -1 where the kernel cannot do it
 
 
-def _shape(
-    images: Tensor,
-    weights: Sequence[Tensor],
-    biases: Sequence[Tensor],
-    padding: int,
-    activation: str,
-    pooling: str,
-) -> _Shape | None:
-    """Sizes of everything, or None where they do not fit together."""
-    return _figure_shape(
-        tuple(images.shape),
-        tuple([tuple(weight.shape) for weight in weights]),
-        tuple([tuple(bias.shape) for bias in biases]),
-        padding,
-        activation,
-        pooling,
-    )
+def _sizes(images: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> tuple[Any, ...]:
+    # int, because torch.compile may call with symbols: it makes one graph for each batch size
+    shapes = [tuple([int(side) for side in tensor.shape]) for tensor in (images, *weights, *biases)]
+    return shapes[0], tuple(shapes[1 : 1 + len(weights)]), tuple(shapes[1 + len(weights) :])
 
 
 @lru_cache(maxsize=256)
@@ -211,12 +208,12 @@ def _figure_shape(
     return _Shape(array, (channels, height, width), library.lenet_saved_size(array))
 
 
-# ---- the two operators that torch knows ----------------------------------------------------------------------
+# ---- the two operators that torch knows ------------------------------------------------------------------
 
 _operators = torch.library.Library("lenet", "DEF")
 _operators.define(
-    "blocks_forward(Tensor images, Tensor[] weights, Tensor[] biases, int padding, str activation, str pooling,"
-    " bool keep) -> (Tensor, Tensor)"
+    "blocks_forward(Tensor images, Tensor[] weights, Tensor[] biases,"
+    " int padding, str activation, str pooling, bool keep) -> (Tensor, Tensor)"
 )
 _operators.define(
     "blocks_backward(Tensor gradient, Tensor images, Tensor saved, Tensor[] weights, Tensor[] biases,"
@@ -230,7 +227,7 @@ def _checked_shape(images: Tensor, weights: list[Tensor], biases: list[Tensor], 
     """The sizes; ValueError where the operator was called with what it cannot do."""
     if not _suits(images, weights, biases, *settings):
         raise ValueError("these shapes, types or settings are not for the kernel; call run_blocks instead")
-    shape = _shape(images, weights, biases, *settings)
+    shape = _figure_shape(*_sizes(images, weights, biases), *settings)
     assert shape is not None
     return shape
 
@@ -243,12 +240,40 @@ def _pointer(tensor: Tensor | None) -> ctypes.c_void_p:
     return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
 
 
+_free_memory: dict[int, list[Tensor]] = {}  # by number of floats
+
+
+def _lend(size: int) -> Tensor:
+    """Uninitialised floats in memory that comes back here when the tensor is gone.
+
+    The same megabytes are wanted in every step; from the system they would come as fresh pages, and making
+    those takes a fifth of the step.
+    """
+    if not size:
+        return torch.empty(0)
+    free = _free_memory.setdefault(size, [])
+    try:
+        memory = free.pop()
+    except IndexError:
+        if len(_free_memory) > 8:  # sizes that come no more
+            _free_memory.clear()
+            free = _free_memory.setdefault(size, [])
+        memory = torch.empty(size)
+    lease = (ctypes.c_float * size).from_address(memory.data_ptr())
+    weakref.finalize(lease, _give_back, free, memory).atexit = False
+    return torch.frombuffer(lease, dtype=torch.float32)
+
+
+def _give_back(free: list[Tensor], memory: Tensor) -> None:
+    if len(free) < 2:
+        free.append(memory)
+
+
 def _check(code: int) -> None:
     if code:
         raise RuntimeError(f"the convolution kernel failed: {ERRORS.get(code, code)}")
 
 
-@torch.library.impl(_operators, "blocks_forward", "CPU")
 def _run_forward(
     images: Tensor,
     weights: list[Tensor],
@@ -264,7 +289,7 @@ def _run_forward(
     images, weights = images.contiguous(), [weight.contiguous() for weight in weights]
     biases = [bias.contiguous() for bias in biases]
     features = images.new_empty((len(images), *shape.features))
-    saved = images.new_empty(shape.saved_size if keep else 0)
+    saved = _lend(shape.saved_size if keep else 0)
     _check(
         library.lenet_forward(
             shape.numbers,
@@ -279,7 +304,6 @@ def _run_forward(
     return features, saved
 
 
-@torch.library.impl(_operators, "blocks_backward", "CPU")
 def _run_backward(
     gradient: Tensor,
     images: Tensor,
@@ -319,7 +343,6 @@ def _run_backward(
     return [image_gradient, *weight_gradients, *bias_gradients]
 
 
-@torch.library.register_fake("lenet::blocks_forward", lib=_operators)
 def _fake_forward(
     images: Tensor, weights: list[Tensor], biases: list[Tensor], *settings: Any
 ) -> tuple[Tensor, Tensor]:
@@ -329,7 +352,6 @@ def _fake_forward(
     return features, images.new_empty(shape.saved_size if keep else 0)
 
 
-@torch.library.register_fake("lenet::blocks_backward", lib=_operators)
 def _fake_backward(
     gradient: Tensor,
     images: Tensor,
@@ -368,6 +390,10 @@ def _differentiate(ctx: Any, gradient: Tensor, _: Tensor | None) -> tuple[Any, .
     )
 
 
+_operators.impl("blocks_forward", _run_forward, "CPU")
+_operators.impl("blocks_backward", _run_backward, "CPU")
+torch.library.register_fake("lenet::blocks_forward", _fake_forward, lib=_operators)
+torch.library.register_fake("lenet::blocks_backward", _fake_backward, lib=_operators)
 torch.library.register_autograd(
     "lenet::blocks_forward", _differentiate, setup_context=_remember, lib=_operators
 )
