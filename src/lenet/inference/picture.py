@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lenet.inference.crop import Mask, Plane, normalise, resize
-from lenet.inference.decode import DecodedPicture, Picture, decode
+from lenet.decode import DecodedPicture, Picture, decode
 from lenet.inference.page import find_page
 
 Box = tuple[int, int, int, int]  # left, top, width, height

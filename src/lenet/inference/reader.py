@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lenet.inference.decode import Picture
+from lenet.decode import Picture
 from lenet.inference.picture import Box, read_crops
 from lenet.models.checkpoint import Checkpoint, load_checkpoint
 

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lenet.errors import PictureError
-from lenet.inference import decode as decode_module
-from lenet.inference.decode import FORMATS, MAX_BYTES, WORKING_SIDE, decode
+from lenet import decode as decode_module
+from lenet.decode import FORMATS, MAX_BYTES, WORKING_SIDE, decode
 
 TILE = np.full((40, 60, 3), 255, dtype=np.uint8)
 TILE[10:30, 25:30] = (20, 30, 160)
