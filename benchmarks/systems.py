@@ -49,7 +49,7 @@ def main() -> None:
     result = {
         "what": "accuracy",
         "recipe": recipe.to_dict(),
-        "command": shlex.join(["python", "benchmarks/systems.py", *sys.argv[1:]]),
+        "command": shlex.join(["python", "benchmarks/systems.py", *without_keep(sys.argv[1:])]),
         "seeds": seeds,
         "summary": {
             name: summarise([run[name] for run in runs])
@@ -86,6 +86,12 @@ def train_once(recipe, seed: int, runs_dir: Path) -> dict[str, object]:
         [e.train_loss, e.train_accuracy, e.test_accuracy or e.validation_accuracy] for e in run.read_history()
     ]
     return {"seed": seed, **{name: summary[name] for name in kept}, "path": path}
+
+
+def without_keep(arguments: list[str]) -> list[str]:
+    """The command without what changes no figure."""
+    place = arguments.index("--keep") if "--keep" in arguments else len(arguments)
+    return arguments[:place] + arguments[place + 2 :]
 
 
 def summarise(values: list[float]) -> dict[str, float]:

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lenet.errors import PictureError
 from lenet import decode as decode_module
 from lenet.decode import FORMATS, MAX_BYTES, WORKING_SIDE, decode
+from lenet.errors import PictureError
 
 TILE = np.full((40, 60, 3), 255, dtype=np.uint8)
 TILE[10:30, 25:30] = (20, 30, 160)

@@ -10,8 +10,8 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image, ImageDraw, ImageOps
 
 from lenet.data.digits import load_digits
-from lenet.inference.crop import CROP_SIDE
 from lenet.decode import decode
+from lenet.inference.crop import CROP_SIDE
 from lenet.inference.picture import find_crops, otsu, read_crops, read_steps, to_dark_ink, to_grey
 
 PICTURES = sorted((Path(__file__).parents[2] / "examples" / "pictures").iterdir())
