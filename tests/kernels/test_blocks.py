@@ -9,8 +9,8 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lenet.kernels import blocks as kernel
 from lenet.kernels.blocks import explain_backend, reference, run_blocks
+from lenet.kernels.library import INSTRUCTION_SETS, load_library, make_plan
 
 built = pytest.mark.skipif(explain_backend().name == "torch", reason=explain_backend().reason)
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "identity")
@@ -89,22 +89,22 @@ def test_value_and_gradients_agree_with_pytorch(plan):
 
 
 @built
-@pytest.mark.parametrize("choice", kernel.INSTRUCTION_SETS)
+@pytest.mark.parametrize("choice", INSTRUCTION_SETS)
 @pytest.mark.parametrize("pooling", POOLINGS)
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 def test_every_instruction_set_agrees(choice, activation, pooling):
-    library = kernel._library()[0]
-    number = kernel.INSTRUCTION_SETS.index(choice)
+    library = load_library()[0]
+    number = INSTRUCTION_SETS.index(choice)
     if library.lenet_choose(number) != number:
         pytest.skip(f"this machine has no {choice}")
-    kernel._figure_shape.cache_clear()  # what is saved depends on the width of the vectors
+    make_plan.cache_clear()  # what is saved depends on the width of the vectors
     try:
         for size in (3, 5, 7):
             plan = (*make_case((17, 2, 20, 23), (6, 5), (size, 3)), 2, activation, pooling)
             assert_same(differentiate(fused, *plan), differentiate(reference, *plan))
     finally:
         library.lenet_choose(-1)
-        kernel._figure_shape.cache_clear()
+        make_plan.cache_clear()
 
 
 @built
@@ -291,6 +291,19 @@ def test_gradients_and_memories_that_do_not_fit_are_refused():
     for gradient, memory in ((features[:8], saved), (features, saved[1:]), (features.double(), saved)):
         with pytest.raises(ValueError, match=r"gradient|saved"):
             torch.ops.lenet.blocks_backward(gradient, pixels, memory, weights, biases, 0, "relu", "max", True)
+
+
+@built
+def test_memory_that_begins_anywhere_is_read():
+    pixels, weights, biases = make_case((16, 1, 8, 8), (4,), (3,))
+    plan = (0, "relu", "max")
+    features, saved = torch.ops.lenet.blocks_forward(pixels, weights, biases, *plan, True)
+    moved = torch.cat([torch.zeros(1), saved])[1:]
+    results = [
+        torch.ops.lenet.blocks_backward(features, pixels, memory, weights, biases, *plan, True)
+        for memory in (saved, moved)
+    ]
+    assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
 
 
 def test_no_images_make_no_features():

@@ -14,27 +14,17 @@ than the best instruction set, for measurements.
 
 from __future__ import annotations
 
-import ctypes
-import os
-import weakref
 from collections.abc import Sequence
-from functools import cache, lru_cache
-from importlib.machinery import EXTENSION_SUFFIXES
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-ACTIVATIONS = ("identity", "relu", "tanh", "sigmoid")  # numbered as in blocks.cpp
-POOLINGS = ("none", "max", "avg")
-INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
-LARGEST_KERNEL = 11  # beyond it, a convolution is better done by other means
+from lenet.kernels.library import POOLINGS, Plan, load_library, make_plan, run_backward, run_forward
+
 SMALLEST_BATCH = 6
 """The kernel always computes 16 images at once; below this many, PyTorch's operators are done sooner."""
-
-ERRORS = {1: "impossible shape", 2: "out of memory", 3: "unknown error"}
 
 
 class Backend(NamedTuple):
@@ -87,8 +77,8 @@ def run_blocks(
 
 def explain_backend(images: Tensor | None = None) -> Backend:
     """Which path `run_blocks` takes on this machine, for these images if given, and why."""
-    name = _library()[1]
-    if _library()[0] is None:
+    library, name = load_library()
+    if library is None:
         return Backend("torch", name)
     if images is not None and images.device.type != "cpu":
         return Backend("torch", f"the kernel is for the CPU, the images are on {images.device}")
@@ -120,57 +110,12 @@ def reference(
     return maps
 
 
-@cache
-def _library() -> tuple[ctypes.CDLL | None, str]:
-    """The compiled kernel and its instruction set; or None and the reason."""
-    wanted = os.environ.get("LENET_KERNEL", "auto")
-    if wanted == "off":
-        return None, "switched off by LENET_KERNEL=off"
-    here = Path(__file__).parent
-    paths = [here / f"_blocks{suffix}" for suffix in EXTENSION_SUFFIXES]
-    path = next((path for path in paths if path.exists()), None)
-    if path is None:
-        return None, "the kernel was not built: no C++ compiler at installation"
-    try:
-        library = ctypes.CDLL(str(path))
-        library.lenet_saved_size.restype = ctypes.c_int64
-        for function in (library.lenet_forward, library.lenet_backward, library.lenet_choose):
-            function.restype = ctypes.c_int
-    except (OSError, AttributeError) as error:
-        return None, f"the kernel cannot be loaded: {error}"
-    chosen = library.lenet_choose(INSTRUCTION_SETS.index(wanted) if wanted in INSTRUCTION_SETS else -1)
-    return library, INSTRUCTION_SETS[chosen]
-
-
-def _suits(
-    images: Tensor,
-    weights: Sequence[Tensor],
-    biases: Sequence[Tensor],
-    padding: int,
-    activation: str,
-    pooling: str,
-) -> bool:
+def _suits(images: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], *settings: Any) -> bool:
     """True where the kernel can do it; wrong shapes do not suit either and get PyTorch's own message."""
-    if activation not in ACTIVATIONS or pooling not in POOLINGS:
-        return False
     for tensor in (images, *weights, *biases):
         if tensor.device.type != "cpu" or tensor.dtype != torch.float32 or tensor.layout != torch.strided:
             return False
-    return _has_room(*_sizes(images, weights, biases), padding, activation, pooling)
-
-
-def _has_room(*plan: Any) -> bool:
-    shape = _figure_shape(*plan) if _library()[0] else None
-    return shape is not None and shape.saved_size >= 0
-
-
-torch.compiler.assume_constant_result(_has_room)  # plain numbers in, so torch.compile need not look inside
-
-
-class _Shape(NamedTuple):
-    numbers: Any  # of int64, as read_shape in blocks.cpp takes them
-    features: tuple[int, int, int]
-    saved_size: int  # floats; -1 where the kernel cannot do it
+    return _has_plan(*_sizes(images, weights, biases), *settings)
 
 
 def _sizes(images: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) -> tuple[Any, ...]:
@@ -179,33 +124,11 @@ def _sizes(images: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor]) 
     return shapes[0], tuple(shapes[1 : 1 + len(weights)]), tuple(shapes[1 + len(weights) :])
 
 
-@lru_cache(maxsize=256)
-def _figure_shape(
-    images: tuple[int, ...],
-    weights: tuple[tuple[int, ...], ...],
-    biases: tuple[tuple[int, ...], ...],
-    padding: int,
-    activation: str,
-    pooling: str,
-) -> _Shape | None:
-    if len(images) != 4 or padding < 0 or min(images) < 1 or not 0 < len(weights) == len(biases):
-        return None
-    channels, height, width = images[1], images[2] + 2 * padding, images[3] + 2 * padding
-    numbers = [*images, padding, ACTIVATIONS.index(activation), POOLINGS.index(pooling), len(weights)]
-    for weight, bias in zip(weights, biases, strict=True):
-        if len(weight) != 4 or weight[1] != channels or weight[2] != weight[3] or bias != weight[:1]:
-            return None
-        channels, kernel = weight[0], weight[2]
-        if not 1 <= kernel <= min(height, width, LARGEST_KERNEL) or channels < 1:
-            return None
-        height, width = height - kernel + 1, width - kernel + 1
-        if pooling != "none" and min(height, width) > 1:
-            height, width = height // 2, width // 2
-        numbers += [channels, kernel]
-    array = (ctypes.c_int64 * len(numbers))(*numbers)
-    library = _library()[0]
-    assert library is not None
-    return _Shape(array, (channels, height, width), library.lenet_saved_size(array))
+def _has_plan(*sizes_and_settings: Any) -> bool:
+    return make_plan(*sizes_and_settings) is not None
+
+
+torch.compiler.assume_constant_result(_has_plan)  # plain numbers in, so torch.compile need not look inside
 
 
 # ---- the two operators that torch knows ------------------------------------------------------------------
@@ -223,85 +146,21 @@ _forward = torch.ops.lenet.blocks_forward.default
 _backward = torch.ops.lenet.blocks_backward.default
 
 
-def _checked_shape(images: Tensor, weights: list[Tensor], biases: list[Tensor], *settings: Any) -> _Shape:
-    """The sizes; ValueError where the operator was called with what it cannot do."""
-    if not _suits(images, weights, biases, *settings):
+def _plan(images: Tensor, weights: list[Tensor], biases: list[Tensor], *settings: Any) -> Plan:
+    """The plan; ValueError where the operator was called with what it cannot do."""
+    plan = None
+    if _suits(images, weights, biases, *settings):
+        plan = make_plan(*_sizes(images, weights, biases), *settings)
+    if plan is None:
         raise ValueError("these shapes, types or settings are not for the kernel; call run_blocks instead")
-    shape = _figure_shape(*_sizes(images, weights, biases), *settings)
-    assert shape is not None
-    return shape
-
-
-def _pointers(tensors: Sequence[Tensor]) -> Any:
-    return (ctypes.c_void_p * len(tensors))(*[tensor.data_ptr() for tensor in tensors])
-
-
-def _pointer(tensor: Tensor | None) -> ctypes.c_void_p:
-    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
-
-
-_free_memory: dict[int, list[Tensor]] = {}  # by number of floats
-
-
-def _lend(size: int) -> Tensor:
-    """Uninitialised floats in memory that comes back here when the tensor is gone.
-
-    The same megabytes are wanted in every step; from the system they would come as fresh pages, and making
-    those takes a fifth of the step.
-    """
-    if not size:
-        return torch.empty(0)
-    free = _free_memory.setdefault(size, [])
-    try:
-        memory = free.pop()
-    except IndexError:
-        if len(_free_memory) > 8:  # sizes that come no more
-            _free_memory.clear()
-            free = _free_memory.setdefault(size, [])
-        memory = torch.empty(size)
-    lease = (ctypes.c_float * size).from_address(memory.data_ptr())
-    weakref.finalize(lease, _give_back, free, memory).atexit = False
-    return torch.frombuffer(lease, dtype=torch.float32)
-
-
-def _give_back(free: list[Tensor], memory: Tensor) -> None:
-    if len(free) < 2:
-        free.append(memory)
-
-
-def _check(code: int) -> None:
-    if code:
-        raise RuntimeError(f"the convolution kernel failed: {ERRORS.get(code, code)}")
+    return plan
 
 
 def _run_forward(
-    images: Tensor,
-    weights: list[Tensor],
-    biases: list[Tensor],
-    padding: int,
-    activation: str,
-    pooling: str,
-    keep: bool,
+    images: Tensor, weights: list[Tensor], biases: list[Tensor], *settings: Any
 ) -> tuple[Tensor, Tensor]:
-    shape = _checked_shape(images, weights, biases, padding, activation, pooling)
-    library = _library()[0]
-    assert library is not None
-    images, weights = images.contiguous(), [weight.contiguous() for weight in weights]
-    biases = [bias.contiguous() for bias in biases]
-    features = images.new_empty((len(images), *shape.features))
-    saved = _lend(shape.saved_size if keep else 0)
-    _check(
-        library.lenet_forward(
-            shape.numbers,
-            _pointer(images),
-            _pointers(weights),
-            _pointers(biases),
-            _pointer(features),
-            _pointer(saved if keep else None),
-            torch.get_num_threads(),
-        )
-    )
-    return features, saved
+    *rest, keep = settings
+    return run_forward(_plan(images, weights, biases, *rest), images, weights, biases, keep)
 
 
 def _run_backward(
@@ -310,46 +169,24 @@ def _run_backward(
     saved: Tensor,
     weights: list[Tensor],
     biases: list[Tensor],
-    padding: int,
-    activation: str,
-    pooling: str,
-    wants_images: bool,
+    *settings: Any,
 ) -> list[Tensor]:
-    shape = _checked_shape(images, weights, biases, padding, activation, pooling)
-    if gradient.shape != (len(images), *shape.features) or gradient.dtype != torch.float32:
+    *rest, wants_images = settings
+    plan = _plan(images, weights, biases, *rest)
+    if gradient.shape != (len(images), *plan.features) or gradient.dtype != torch.float32:
         raise ValueError(f"the gradient has the shape {tuple(gradient.shape)} and type {gradient.dtype}")
-    if saved.shape != (shape.saved_size,) or saved.dtype != torch.float32:
+    if saved.shape != (plan.saved_size,) or saved.dtype != torch.float32:
         raise ValueError("what was saved belongs to another call")
-    library = _library()[0]
-    assert library is not None
-    gradient, images, saved = gradient.contiguous(), images.contiguous(), saved.contiguous()
-    weights = [weight.contiguous() for weight in weights]
-    image_gradient = torch.empty_like(images) if wants_images else images.new_empty(0)
-    weight_gradients = [torch.empty_like(weight) for weight in weights]
-    bias_gradients = [torch.empty_like(bias) for bias in biases]
-    _check(
-        library.lenet_backward(
-            shape.numbers,
-            _pointer(gradient),
-            _pointer(images),
-            _pointer(saved),
-            _pointers(weights),
-            _pointer(image_gradient if wants_images else None),
-            _pointers(weight_gradients),
-            _pointers(bias_gradients),
-            torch.get_num_threads(),
-        )
-    )
-    return [image_gradient, *weight_gradients, *bias_gradients]
+    return run_backward(plan, gradient, images, saved, weights, biases, wants_images)
 
 
 def _fake_forward(
     images: Tensor, weights: list[Tensor], biases: list[Tensor], *settings: Any
 ) -> tuple[Tensor, Tensor]:
     *rest, keep = settings
-    shape = _checked_shape(images, weights, biases, *rest)
-    features = images.new_empty((images.shape[0], *shape.features))
-    return features, images.new_empty(shape.saved_size if keep else 0)
+    plan = _plan(images, weights, biases, *rest)
+    features = images.new_empty((images.shape[0], *plan.features))
+    return features, images.new_empty(plan.saved_size if keep else 0)
 
 
 def _fake_backward(
