@@ -50,10 +50,12 @@ def main() -> None:
 def kill_and_resume(folder: Path, kills: int, seed: int) -> dict[str, object]:
     """Train twice in `folder`, once undisturbed and once killed `kills` times; what was seen."""
     chance = random.Random(seed)
-    recipe = find_recipe("quick").override({**CHANGES, "epochs": kills + 2})
+    recipe = find_recipe("quick").override({**CHANGES, "epochs": 5 * kills})
     alone = begin_run(recipe, device="cpu", runs_dir=folder / "alone")
+    began = time.monotonic()
     for _ in carry_out(alone):
         pass
+    epoch_seconds = (time.monotonic() - began) / recipe.epochs
 
     flags = ["--epochs", recipe.epochs, "--validation", 200, "--ema-decay", 0.99, "--dropout", 0.2]
     begin = [
@@ -70,7 +72,8 @@ def kill_and_resume(folder: Path, kills: int, seed: int) -> dict[str, object]:
     seen = []
     for number in range(kills):
         command = ["train", "--resume", run] if number else begin
-        seen.append(run_and_kill(command, run, threads=1 + number % 2, chance=chance, first=not number))
+        delay = chance.uniform(0, 1.5 * epoch_seconds)
+        seen.append(run_and_kill(command, run, threads=1 + number % 2, delay=delay, first=not number))
     finished = start_lenet(["train", "--resume", run], threads=2)
     _, err = finished.communicate(timeout=600)
 
@@ -95,7 +98,7 @@ def kill_and_resume(folder: Path, kills: int, seed: int) -> dict[str, object]:
 
 
 def run_and_kill(
-    command: list[object], run: Path, threads: int, chance: random.Random, first: bool
+    command: list[object], run: Path, threads: int, delay: float, first: bool
 ) -> dict[str, object]:
     """Start or resume a run, kill it at a random moment of its training, and load what it left behind."""
     process = start_lenet(command, threads)
@@ -105,7 +108,6 @@ def run_and_kill(
             time.sleep(0.01)
     else:  # some time after an epoch: within the next one, or while its files are written
         process.stderr.readline()
-    delay = chance.uniform(0, 0.5)
     time.sleep(delay)
     was_running = process.poll() is None
     process.kill()

@@ -388,7 +388,7 @@ OWN: dict[str, tuple[Case, str]] = {
     "own_one_class": (own_folder(lambda folder: class_folders(folder, a=3)), "1 class"),
     "own_broken_picture": (
         own_folder(lambda folder: (class_folders(folder, a=9, b=9) / "a" / "3.png").write_bytes(b"broken")),
-        "3.png: cannot be read as a picture",
+        "3.png: not a picture",
     ),
     "own_bomb": (
         own_folder(
