@@ -19,10 +19,10 @@ from statistics import mean, stdev
 
 import torch
 
+from lenet.insight.speed import describe_machine
 from lenet.training.loop import Epoch
 from lenet.training.recipes import find_recipe
 from lenet.training.runs import begin_run, carry_out, sum_up
-from machine import describe_machine
 
 RESULTS = Path(__file__).parent / "results"
 

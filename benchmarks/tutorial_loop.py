@@ -22,8 +22,8 @@ from torch.utils.data import DataLoader, Dataset
 
 import lenet
 from lenet.data.datasets import ImageSet
+from lenet.insight.speed import describe_machine
 from lenet.training.loop import make_model
-from machine import describe_machine
 
 PAIRS = 7
 IMAGES = 20_000

@@ -278,6 +278,33 @@ def runs(*, runs_dir: RunsDir = Path("runs"), json: Json = False) -> None:
         )
 
 
+@app.command
+def bench(
+    model: Annotated[str, Parameter(help="A network's name, or a recipe's for its network.")] = "lenet5-relu",
+    /,
+    *,
+    batch_size: Annotated[int, Parameter(help="Images a step.")] = 256,
+    json: Json = False,
+) -> None:
+    """Measure training and reading on this processor, beside PyTorch's own operators in the same run.
+
+    Example: lenet bench d2l
+    """
+    from lenet.insight.speed import describe_machine, measure_speed
+
+    if not 1 <= batch_size <= 100_000:
+        raise RecipeError(f"batch_size is {batch_size}; it must be a number from 1 to 100,000")
+    config = RECIPES[model].model if model in RECIPES else find_model(model)
+    machine = describe_machine()
+    figures = measure_speed(config, batch_size)
+    if json:
+        print(json_module.dumps([asdict(figure) | {"machine": machine} for figure in figures]))
+        return
+    rows = [[figure.what, f"{figure.value:,.1f}", figure.unit] for figure in figures]
+    print(", ".join(f"{key} {value}" for key, value in machine.items() if value is not None))
+    print(align([["what", "value", "unit"], *rows], right=(1,)))
+
+
 @data_app.command(name="list")
 def data_list(*, json: Json = False) -> None:
     """List the data sets, their licences, and where their files were found.

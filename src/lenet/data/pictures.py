@@ -14,10 +14,10 @@ SIDE = 28
 def load_picture(path: Path) -> np.ndarray:
     """Decode a picture and bring it to (28, 28) uint8, white ink on black.
 
-    The upright, opaque picture is padded to a square and resized. Which of light and dark is ink is decided for each picture by itself, so that
-    the answer does not depend on what else is in the set: the background is the median of the border, and
-    the ink is on the other side of it. The background becomes 0 and the furthest possible ink 255, so an
-    image in the form of MNIST, and its negative, come out unchanged.
+    The upright, opaque picture is padded to a square and resized. Which of light and dark is ink is decided
+    for each picture by itself, so that the answer does not depend on what else is in the set: the background
+    is the median of the border, and the ink is on the other side of it. The background becomes 0 and the
+    furthest possible ink 255, so an image in the form of MNIST, and its negative, come out unchanged.
     Raises DataError, naming the file, when it cannot be decoded.
     """
     try:

@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lenet.inference.crop import Mask, Plane, normalise, resize
 from lenet.decode import DecodedPicture, Picture, decode
+from lenet.inference.crop import Mask, Plane, normalise, resize
 from lenet.inference.page import find_page
 
 Box = tuple[int, int, int, int]  # left, top, width, height

@@ -4,15 +4,21 @@ Rivals run in turn, A B A B …, in one process with the same threads, and the m
 what counts: a machine's speed drifts, a ratio within a second does not.
 """
 
+import os
+import platform
 import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+import numpy
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+import lenet
+from lenet.kernels.blocks import explain_backend
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
 
@@ -101,6 +107,32 @@ def measure_peak(side: int = 1024) -> float:
     left, right = torch.rand(side, side), torch.rand(side, side)
     seconds = min(time_once(lambda: left @ right) for _ in range(20))
     return 2 * side**3 / seconds
+
+
+def describe_machine() -> dict[str, object]:
+    """Processor, cores, threads, system, versions, and who computes the convolution blocks."""
+    return {
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "vector_instructions": torch.backends.cpu.get_cpu_capability(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "numpy": numpy.__version__,
+        "lenet": lenet.__version__,
+        "blocks": ", ".join(explain_backend()),
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor()
 
 
 def time_once(work: Callable[[], object]) -> float:
