@@ -78,12 +78,9 @@ def train(
 
     changes = read_changes(flags)
     if resume is not None:
-        given = {"recipe": recipe, "--data": data, "--seed": seed, "--device": device}
-        given |= {f"--{name.replace('_', '-')}": value for name, value in changes.items()}
-        odd = [name for name, value in given.items() if value is not None and name != "--epochs"]
-        if odd:
-            raise RunError(f"--resume goes on as planned, with more --epochs at most; leave {odd[0]} out")
-        run = open_run(resume, changes.get("epochs"))
+        epochs = changes.pop("epochs", None)
+        check_as_planned(resume, {"recipe": recipe, "data": data, "seed": seed, "device": device}, changes)
+        run = open_run(resume, epochs)
     else:
         chosen = find_recipe(recipe or "quick", data).override(changes)
         run = begin_run(chosen, seed=seed or 0, device=device or "auto", runs_dir=runs_dir)
@@ -348,6 +345,21 @@ def data_import(
     print(import_data(path, name))
 
 
+def check_as_planned(run: Path, given: dict[str, Any], changes: dict[str, Any]) -> None:
+    """Raise RunError where a flag beside --resume says something else than the run's plan."""
+    from lenet.training.folder import RunFolder
+
+    plan = RunFolder(run).read_plan()
+    planned = {"recipe": plan.recipe.name, "data": plan.recipe.data, "seed": plan.seed, "device": plan.device}
+    odd = [name for name, value in given.items() if value not in (None, planned[name])]
+    odd += [name for name, value in changes.items() if plan.recipe.override({name: value}) != plan.recipe]
+    if odd:
+        name = odd[0].replace("_", "-")
+        raise RunError(
+            f"--resume goes on as planned, with more --epochs at most; {name} was planned otherwise"
+        )
+
+
 def trained_on(card: dict[str, Any]) -> str:
     """The data set named on a checkpoint's card."""
     recipe = card.get("recipe")
@@ -386,7 +398,9 @@ def main() -> None:
         sys.exit(141)
     except KeyboardInterrupt:
         end("stopped", code=130)
-    except (OSError, MemoryError) as error:
+    except (OSError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise  # a fault of ours; torch says RuntimeError when the memory is full
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         place = getattr(error, "filename", None)
         if not place:

@@ -138,7 +138,22 @@ BEST_FASHION = replace(
     distortions=Distortions(shift=0.04, flip=True),
 )
 
+SPRINT = Recipe(
+    name="sprint",
+    source="our own: 99 % on MNIST in as few seconds as we can, counted from the start of the process",
+    model=BEST.model,
+    data="mnist",
+    epochs=3,
+    batch_size=128,
+    optimizer="adamw",
+    lr=1e-2,
+    weight_decay=0.01,
+    schedule="one-cycle",
+    warm_up=0.2,
+    distortions=Distortions(shift=0.04),
+)
+
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
-    for recipe in (D2L, D2L_RELU, LAB3, LENET5_TANH, CLASSIC_SIGMOID, QUICK, BEST, BEST_FASHION)
+    for recipe in (D2L, D2L_RELU, LAB3, LENET5_TANH, CLASSIC_SIGMOID, QUICK, BEST, BEST_FASHION, SPRINT)
 }
