@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from lenet.files import write_text
 from lenet.insight.speed import describe_machine
 from lenet.kernels.blocks import explain_backend, run_blocks
+from lenet.kernels.dense import run_dense
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
 
@@ -52,6 +53,25 @@ def measure(functions: dict[str, Callable[[], object]], rounds: int, repeats: in
     }
 
 
+def fuse(model: LeNet) -> Callable[[Tensor], Tensor]:
+    """The network in two operators."""
+    config, layers = model.config, list(model.children())
+    blocks = [(layer.weight, layer.bias) for layer in layers if isinstance(layer, nn.Conv2d)]
+    dense = [(layer.weight, layer.bias) for layer in layers if isinstance(layer, nn.Linear)]
+
+    def forward(images: Tensor) -> Tensor:
+        features = run_blocks(
+            model.prepare(images),
+            blocks,
+            padding=config.padding,
+            activation=config.activation,
+            pooling=config.pooling,
+        )
+        return run_dense(features.flatten(1), dense, activation=config.activation)
+
+    return forward
+
+
 def make_steps(config: LeNetConfig, images: Tensor, labels: Tensor) -> dict[str, Callable[[], object]]:
     """One training step of the same network, layer by layer and fused."""
 
@@ -68,7 +88,10 @@ def make_steps(config: LeNetConfig, images: Tensor, labels: Tensor) -> dict[str,
 
     eager, fused = LeNet(config), LeNet(config)
     layers = nn.Sequential(*eager.children())
-    return {"eager": step(eager, lambda images: layers(eager.prepare(images))), "fused": step(fused, fused)}
+    return {
+        "eager": step(eager, lambda images: layers(eager.prepare(images))),
+        "fused": step(fused, fuse(fused)),
+    }
 
 
 def make_inference(config: LeNetConfig, images: Tensor) -> dict[str, Callable[[], object]]:
@@ -76,7 +99,8 @@ def make_inference(config: LeNetConfig, images: Tensor) -> dict[str, Callable[[]
     model = LeNet(config)
     layers = nn.Sequential(*model.children())
     eager = torch.no_grad()(lambda: layers(model.prepare(images)))
-    return {"eager": eager, "fused": torch.no_grad()(lambda: model(images))}
+    fused = fuse(model)
+    return {"eager": eager, "fused": torch.no_grad()(lambda: fused(images))}
 
 
 def measure_arithmetic(config: LeNetConfig, images: Tensor, rounds: int) -> dict[str, float]:
@@ -113,6 +137,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     torch.manual_seed(0)
     images, labels = torch.rand(BATCH, 1, 28, 28), torch.randint(0, 10, (BATCH,))
+    many, many_labels = torch.cat([images] * 4), torch.cat([labels] * 4)
     results: dict[str, object] = {
         "backend": explain_backend()._asdict(),
         "load_of_machine": os.getloadavg()[0],
@@ -124,6 +149,7 @@ def main() -> None:
     }.items():
         for what, functions, count, repeats in (
             ("training", make_steps(config, images, labels), BATCH, 5),
+            ("training, batch 1,024", make_steps(config, many, many_labels), 4 * BATCH, 2),
             ("inference", make_inference(config, images), BATCH, 5),
             ("inference of one image", make_inference(config, images[:1]), 1, 50),
         ):

@@ -54,9 +54,13 @@ def fused(pixels, weights, biases, padding, activation, pooling):
 
 
 def assert_same(ours, theirs, tolerance=2e-5):
-    for our, their in zip(ours, theirs, strict=True):
+    """Equal to rounding. Gradients of parameters are sums over all pixels: terms that nearly cancel leave
+    rounding errors in proportion to what such a sum usually is, not to what is left of it."""
+    terms = theirs[1].numel() if len(theirs) > 2 else 1
+    for number, (our, their) in enumerate(zip(ours, theirs, strict=True)):
         assert our.shape == their.shape
-        assert (our - their).abs().max() <= tolerance * max(1.0, float(their.abs().max()))
+        usual = terms**0.5 if number > 1 else 1.0
+        assert (our - their).abs().max() <= tolerance * max(usual, float(their.abs().max()))
 
 
 @st.composite

@@ -77,6 +77,28 @@ bool read_shape(const int64_t* numbers, Shape& shape) {
     return floats < MOST_FLOATS;
 }
 
+struct Dense {  // the fully connected layers behind the blocks
+    long images;
+    int activation, count, widths[MOST_BLOCKS + 1];  // of the input, then of each layer
+    long largest() const {
+        long most = 0;
+        for (int i = 0; i <= count; i++) most = widths[i] > most ? widths[i] : most;
+        return most;
+    }
+};
+
+// numbers: images, activation, number of layers, then widths.
+bool read_dense(const int64_t* numbers, Dense& dense) {
+    if (numbers[0] < 1 || numbers[0] > 1 << 20 || numbers[1] < 0 || numbers[1] > SIGMOID) return false;
+    if (numbers[2] < 1 || numbers[2] > MOST_BLOCKS) return false;
+    dense.images = numbers[0], dense.activation = numbers[1], dense.count = numbers[2];
+    for (int i = 0; i <= dense.count; i++) {
+        if (numbers[3 + i] < 1 || numbers[3 + i] > 1 << 16) return false;
+        dense.widths[i] = numbers[3 + i];
+    }
+    return true;
+}
+
 // ---- threads: a few sleepers that take tasks from a counter ---------------------------------------------------------
 
 struct Task {
@@ -170,7 +192,7 @@ private:
     size_t size_ = 0;
 };
 
-enum Use { TILE, TOTALS };
+enum Use { TILE, TOTALS, PANELS, SLOPES };
 template <Use use>
 void* scratch(size_t bytes) {
     static thread_local Scratch own;
@@ -247,10 +269,10 @@ int best() {
     return 0;
 }
 
-template <class Function>
-int guarded(const int64_t* numbers, Function function) {
-    Shape shape;
-    if (!read_shape(numbers, shape)) return 1;
+template <class Plan, class Function>
+int guarded(bool (*read)(const int64_t*, Plan&), const int64_t* numbers, Function function) {
+    Plan shape;
+    if (!read(numbers, shape)) return 1;
     try {
         function(shape);
         return 0;
@@ -284,7 +306,7 @@ EXPORT int64_t lenet_saved_size(const int64_t* numbers) {
 
 EXPORT int lenet_forward(const int64_t* numbers, const float* images, const float* const* weights,
                          const float* const* biases, float* features, float* saved, int threads) {
-    return guarded(numbers, [&](const Shape& shape) {
+    return guarded(read_shape, numbers, [&](const Shape& shape) {
         Call call{images, nullptr, features, saved, nullptr, weights, biases, nullptr, nullptr};
         DISPATCH(forward(shape, call, threads));
     });
@@ -293,10 +315,26 @@ EXPORT int lenet_forward(const int64_t* numbers, const float* images, const floa
 EXPORT int lenet_backward(const int64_t* numbers, const float* gradient, const float* images, const float* saved,
                           const float* const* weights, float* image_gradient, float* const* weight_gradients,
                           float* const* bias_gradients, int threads) {
-    return guarded(numbers, [&](const Shape& shape) {
+    return guarded(read_shape, numbers, [&](const Shape& shape) {
         Call call{images,  gradient, nullptr,          const_cast<float*>(saved), image_gradient,
                   weights, nullptr,  weight_gradients, bias_gradients};
         DISPATCH(backward(shape, call, threads));
+    });
+}
+
+EXPORT int lenet_dense_forward(const int64_t* numbers, const float* input, const float* const* weights,
+                               const float* const* biases, float* const* outputs, int threads) {
+    return guarded(read_dense, numbers, [&](const Dense& dense) {
+        DISPATCH(dense_forward(dense, input, weights, biases, outputs, threads));
+    });
+}
+
+EXPORT int lenet_dense_backward(const int64_t* numbers, const float* gradient, const float* input,
+                                const float* const* outputs, const float* const* weights, float* input_gradient,
+                                float* const* weight_gradients, float* const* bias_gradients, int threads) {
+    return guarded(read_dense, numbers, [&](const Dense& dense) {
+        DISPATCH(dense_backward(dense, gradient, input, outputs, weights, input_gradient, weight_gradients, bias_gradients,
+                                threads));
     });
 }
 
@@ -619,18 +657,21 @@ constexpr int SPREAD_COLUMNS = 5, BACK_CHANNELS = MANY_REGISTERS ? 2 : 1;
 
 static void spread_gradient(const Shape& s, const Block& b, const V* gradient, const V* extra, V* spread) {
     const int stride = round_up(b.width, SPREAD_COLUMNS);
-    __builtin_memset(spread, 0, sizeof(V) * b.height * b.outputs * stride);
+    const int used = b.pools ? 2 * b.out_width : b.width, line = b.outputs * stride;
+    if (b.pools && b.height % 2) __builtin_memset(spread + long(b.height - 1) * line, 0, sizeof(V) * line);
+    for (long row = 0; row < long(b.height) * b.outputs; row++)
+        for (int x = used; x < stride; x++) spread[row * stride + x] = V{};
     for (int o = 0; o < b.outputs; o++)
         for (int y = 0; y < b.out_height; y++) {
-            const long line = long(o) * b.out_height + y;
-            const V* from = gradient + line * b.out_width;
+            const long here = long(o) * b.out_height + y;
+            const V* from = gradient + here * b.out_width;
             if (!b.pools) {
                 __builtin_memcpy(spread + (long(y) * b.outputs + o) * stride, from, sizeof(V) * b.width);
                 continue;
             }
-            V *upper = spread + (2L * y * b.outputs + o) * stride, *lower = upper + long(b.outputs) * stride;
+            V *upper = spread + (2L * y * b.outputs + o) * stride, *lower = upper + line;
             if (s.pooling == MAX) {
-                const I* windows = (const I*)extra + line * window_words(b);
+                const I* windows = (const I*)extra + here * window_words(b);
                 for (int x = 0; x < b.out_width; x++) {
                     const I index = windows[x / 16] >> (2 * (x % 16)) & 3;
                     upper[2 * x] = select(index == 0, from[x], V{}), upper[2 * x + 1] = select(index == 1, from[x], V{});
@@ -865,6 +906,102 @@ static void backward(const Shape& s, const Call& call, int threads) {
         }
         source += weights + b.outputs;
         delete[] packed[i];
+    }
+}
+
+// ---- dense layers -----------------------------------------------------------------------------------------------------
+
+struct Matrix {  // element (i, j) is data[i * row + j * column]; one of the steps is 1
+    const float* data;
+    long row, column;
+};
+
+// target (rows x columns, dense) = activation(a (rows x depth) * b (depth x columns) + bias). b is first laid out in panels
+// a vector wide, so that the inner loop reads both forwards; a block of accumulators stays in registers over the depth.
+static void multiply(int rows, int columns, int depth, Matrix a, Matrix b, const float* bias, int activation, float* target,
+                     int threads) {
+    constexpr int R = MANY_REGISTERS ? 12 : 6;
+    const int panels = round_up(columns, 2 * LANES) / LANES;
+    V* packed = (V*)scratch<PANELS>(long(panels) * depth * sizeof(V));
+    for (int p = 0; p < panels; p++) {
+        const int here = most(0, least(LANES, columns - p * LANES));
+        const float* source = b.data + p * LANES * b.column;
+        V* panel = packed + long(p) * depth;
+        if (b.column == 1 && here == LANES)
+            for (int k = 0; k < depth; k++) panel[k] = *(const Loose*)(source + k * b.row);
+        else if (b.row == 1)
+            load_tile(source, b.column, here, depth, panel);
+        else
+            for (int k = 0; k < depth; k++)
+                for (int i = 0; i < LANES; i++) panel[k][i] = i < here ? source[k * b.row + i * b.column] : 0;
+    }
+    auto run_rows = [&](int block) {
+        const float* from[R];
+        for (int r = 0; r < R; r++) from[r] = a.data + least(block * R + r, rows - 1) * a.row;
+        for (int p = 0; p < panels; p += 2) {
+            const V *left = packed + long(p) * depth, *right = left + depth;
+            V sum[R][2] = {};
+            for (long k = 0, at = 0; k < depth; k++, at += a.column) {
+                const V l = left[k], r = right[k];
+                UNROLL for (int i = 0; i < R; i++) {
+                    V factor = splat(from[i][at]);
+                    sum[i][0] += factor * l, sum[i][1] += factor * r;
+                }
+            }
+            for (int i = 0; i < least(R, rows - block * R); i++)
+                for (int side = 0; side < 2; side++) {
+                    const int start = (p + side) * LANES, here = least(LANES, columns - start);
+                    float* to = target + long(block * R + i) * columns + start;
+                    V shift = {};
+                    for (int n = 0; bias && n < here; n++) shift[n] = bias[start + n];
+                    const V value = activate(sum[i][side] + shift, activation);
+                    if (here == LANES)
+                        *(Loose*)to = value;
+                    else
+                        for (int n = 0; n < here; n++) to[n] = value[n];
+                }
+        }
+    };
+    run_all(threads, (rows + R - 1) / R, run_rows);
+}
+
+// outputs[i]: (images, widths[i + 1]); the activation follows every layer but the last.
+static void dense_forward(const Dense& d, const float* input, const float* const* weights, const float* const* biases,
+                          float* const* outputs, int threads) {
+    for (int i = 0; i < d.count; i++) {
+        const int from = d.widths[i], to = d.widths[i + 1];
+        multiply(d.images, to, from, {input, from, 1}, {weights[i], 1, from}, biases[i], i + 1 < d.count ? d.activation : 0,
+                 outputs[i], threads);
+        input = outputs[i];
+    }
+}
+
+static void dense_backward(const Dense& d, const float* gradient, const float* input, const float* const* outputs,
+                           const float* const* weights, float* input_gradient, float* const* weight_gradients,
+                           float* const* bias_gradients, int threads) {
+    const long room = d.images * d.largest() + LANES;
+    float *sloped = (float*)scratch<SLOPES>(2 * room * sizeof(float)), *next = sloped + room;
+    for (int i = d.count - 1; i >= 0; i--) {
+        const int from = d.widths[i], to = d.widths[i + 1];
+        if (i + 1 < d.count) {  // through the activation: `gradient` is `next` here
+            for (long n = 0; n < d.images * to; n += LANES) {
+                V value = {}, g = {};
+                if (n + LANES <= d.images * to)
+                    value = *(const Loose*)(outputs[i] + n), g = *(const Loose*)(gradient + n);
+                else
+                    for (int k = 0; n + k < d.images * to; k++) value[k] = outputs[i][n + k], g[k] = gradient[n + k];
+                *(Loose*)(sloped + n) = times_slope(g, value, d.activation);
+            }
+            gradient = sloped;
+        }
+        for (int o = 0; o < to; o++) bias_gradients[i][o] = 0;
+        for (long n = 0; n < d.images; n++)
+            for (int o = 0; o < to; o++) bias_gradients[i][o] += gradient[n * to + o];
+        multiply(to, from, d.images, {gradient, 1, to}, {i ? outputs[i - 1] : input, from, 1}, nullptr, 0, weight_gradients[i],
+                 threads);
+        float* target = i ? next : input_gradient;
+        if (target) multiply(d.images, from, to, {gradient, to, 1}, {weights[i], from, 1}, nullptr, 0, target, threads);
+        gradient = target;
     }
 }
 

@@ -89,17 +89,17 @@ def run_forward(
     plan: Plan, images: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], keep: bool
 ) -> tuple[Tensor, Tensor]:
     """Features, and with `keep` what backward needs (else nothing). Raises RuntimeError."""
-    images, weights, biases = images.contiguous(), _contiguous(weights), _contiguous(biases)
+    images, weights, biases = images.contiguous(), contiguous(weights), contiguous(biases)
     features = images.new_empty((len(images), *plan.features))
     saved = _lend(plan.saved_size if keep else 0)
-    _call(
+    call(
         "lenet_forward",
         plan.numbers,
-        _pointer(images),
-        _pointers(weights),
-        _pointers(biases),
-        _pointer(features),
-        _pointer(saved if keep else None),
+        pointer(images),
+        pointers(weights),
+        pointers(biases),
+        pointer(features),
+        pointer(saved if keep else None),
     )
     return features, saved
 
@@ -115,42 +115,46 @@ def run_backward(
 ) -> list[Tensor]:
     """Gradients of the images (empty unless wanted), of all weights, of all biases. Raises RuntimeError."""
     gradient, images, saved = gradient.contiguous(), images.contiguous(), saved.contiguous()
-    weights = _contiguous(weights)
+    weights = contiguous(weights)
     if saved.data_ptr() % 64:  # vectors are loaded from whole cache lines
         saved = saved.clone()
     image_gradient = torch.empty_like(images) if wants_images else images.new_empty(0)
     weight_gradients = [torch.empty_like(weight) for weight in weights]
     bias_gradients = [bias.new_empty(bias.shape) for bias in biases]
-    _call(
+    call(
         "lenet_backward",
         plan.numbers,
-        _pointer(gradient),
-        _pointer(images),
-        _pointer(saved),
-        _pointers(weights),
-        _pointer(image_gradient if wants_images else None),
-        _pointers(weight_gradients),
-        _pointers(bias_gradients),
+        pointer(gradient),
+        pointer(images),
+        pointer(saved),
+        pointers(weights),
+        pointer(image_gradient if wants_images else None),
+        pointers(weight_gradients),
+        pointers(bias_gradients),
     )
     return [image_gradient, *weight_gradients, *bias_gradients]
 
 
-def _contiguous(tensors: Sequence[Tensor]) -> list[Tensor]:
+def contiguous(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Each in one piece of memory, row by row."""
     return [tensor.contiguous() for tensor in tensors]
 
 
-def _pointers(tensors: Sequence[Tensor]) -> Any:
+def pointers(tensors: Sequence[Tensor]) -> Any:
+    """Where the numbers of each are, as C takes them."""
     return (ctypes.c_void_p * len(tensors))(*[tensor.data_ptr() for tensor in tensors])
 
 
-def _pointer(tensor: Tensor | None) -> ctypes.c_void_p:
+def pointer(tensor: Tensor | None) -> ctypes.c_void_p:
+    """Where the numbers are; null for None."""
     return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
 
 
-def _call(function: str, *arguments: Any) -> None:
+def call(function: str, *arguments: Any) -> None:
+    """Call the kernel, with as many threads as PyTorch uses. Raises RuntimeError where it fails."""
     code = getattr(load_library()[0], function)(*arguments, torch.get_num_threads())
     if code:
-        raise RuntimeError(f"the convolution kernel failed: {ERRORS.get(code, code)}")
+        raise RuntimeError(f"the kernel failed: {ERRORS.get(code, code)}")
 
 
 _free_memory: dict[int, list[Tensor]] = {}  # by number of floats
