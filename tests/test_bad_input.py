@@ -500,7 +500,7 @@ for words in (
     ["--no-shuffle"],
 ):
     CASES.append(
-        pytest.param(resume_with(*words), "was planned otherwise", id=f"resume_with_{words[0].strip('-')}")
+        pytest.param(resume_with(*words), "was not so", id=f"resume_with_{words[0].strip('-')}")
     )
 
 

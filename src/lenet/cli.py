@@ -20,7 +20,7 @@ from cyclopts import App, CycloptsError, Parameter
 import lenet
 from lenet.apps.flags import make_flags, read_changes, read_whole
 from lenet.apps.tables import align, show_evaluation, show_network, show_run, show_runs
-from lenet.errors import LeNetError, PictureError, RecipeError, RunError
+from lenet.errors import LeNetError, PictureError, RecipeError
 from lenet.models.zoo import MODELS, find_model
 from lenet.training.recipes import RECIPES, describe_recipe, find_recipe
 
@@ -79,8 +79,8 @@ def train(
     changes = read_changes(flags)
     if resume is not None:
         epochs = changes.pop("epochs", None)
-        check_as_planned(resume, {"recipe": recipe, "data": data, "seed": seed, "device": device}, changes)
-        run = open_run(resume, epochs)
+        given = {"recipe": recipe, "data": data, "seed": seed, "device": device}
+        run = open_run(resume, epochs, given | changes)
     else:
         chosen = find_recipe(recipe or "quick", data).override(changes)
         run = begin_run(chosen, seed=seed or 0, device=device or "auto", runs_dir=runs_dir)
@@ -114,7 +114,7 @@ def evaluate(
     from lenet.training.evaluate import evaluate as measure
 
     loaded = load_checkpoint(checkpoint, find_device(device))
-    images = load(data or trained_on(loaded.card), split)
+    images = load(data or loaded.data, split)
     evaluation = measure(loaded, images)
     if out is not None:
         from lenet.insight.figures import draw_confusion, draw_hardest
@@ -151,7 +151,7 @@ def predict(
             raise PictureError(f"unknown option {name}; `lenet predict --help` shows what there is")
     loaded = load_checkpoint(checkpoint)
     if sample:
-        return predict_sample(loaded, data or trained_on(loaded.card), sample, seed, out, json=json)
+        return predict_sample(loaded, data or loaded.data, sample, seed, out, json=json)
     if not pictures:
         raise PictureError("no picture was given; name one or more, or draw from a data set with --sample 50")
     from lenet.inference.reader import Reader
@@ -343,29 +343,6 @@ def data_import(
     from lenet.data.importing import import_data
 
     print(import_data(path, name))
-
-
-def check_as_planned(run: Path, given: dict[str, Any], changes: dict[str, Any]) -> None:
-    """Raise RunError where a flag beside --resume says something else than the run's plan."""
-    from lenet.training.folder import RunFolder
-
-    plan = RunFolder(run).read_plan()
-    planned = {"recipe": plan.recipe.name, "data": plan.recipe.data, "seed": plan.seed, "device": plan.device}
-    odd = [name for name, value in given.items() if value not in (None, planned[name])]
-    odd += [name for name, value in changes.items() if plan.recipe.override({name: value}) != plan.recipe]
-    if odd:
-        name = odd[0].replace("_", "-")
-        raise RunError(
-            f"--resume goes on as planned, with more --epochs at most; {name} was planned otherwise"
-        )
-
-
-def trained_on(card: dict[str, Any]) -> str:
-    """The data set named on a checkpoint's card."""
-    recipe = card.get("recipe")
-    if not isinstance(recipe, dict) or not isinstance(recipe.get("data"), str):
-        raise LeNetError("the checkpoint does not say what it was trained on; name the data with --data")
-    return str(recipe["data"])
 
 
 def end(message: str, code: int = 2) -> NoReturn:

@@ -39,6 +39,14 @@ class Checkpoint:
         """The names of the classes, in the order of the logits."""
         return tuple(self.card["classes"])
 
+    @property
+    def data(self) -> str:
+        """The data set it was trained on. Raises CheckpointError when the card does not say."""
+        recipe = self.card.get("recipe")
+        if not isinstance(recipe, dict) or not isinstance(recipe.get("data"), str):
+            raise CheckpointError("the checkpoint does not say what it was trained on; name it with --data")
+        return str(recipe["data"])
+
 
 def save_checkpoint(path: Path, model: LeNet, card: Mapping[str, Any]) -> None:
     """Write `model` to `path`, whole or not at all.

@@ -5,9 +5,10 @@ import json
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -76,13 +77,27 @@ def begin_run(
         raise
 
 
-def open_run(path: Path, epochs: int | None = None) -> RunFolder:
+def open_run(path: Path, epochs: int | None = None, given: Mapping[str, Any] | None = None) -> RunFolder:
     """The run in `path`, to go on with; with more `epochs` than planned, its plan is extended.
 
-    Raises RunError when it is no run, or when its schedule depends on the number of epochs.
+    `given` are values that the caller believes were planned: recipe, data, seed, device, or any setting of
+    the recipe; None says nothing. Raises RunError when it is no run, when something else was planned, or
+    when its schedule depends on the number of epochs.
     """
     folder = RunFolder(path)
     plan = folder.read_plan()
+    planned = {"recipe": plan.recipe.name, "data": plan.recipe.data, "seed": plan.seed, "device": plan.device}
+    for name, value in (given or {}).items():
+        is_same = (
+            value in (None, planned[name])
+            if name in planned
+            else plan.recipe.override({name: value}) == plan.recipe
+        )
+        if not is_same:
+            flag = name.replace("_", "-")
+            raise RunError(
+                f"{path} goes on as planned, with more epochs at most; {flag} was not so"
+            )
     if epochs is not None and epochs != plan.recipe.epochs:
         if plan.recipe.schedule not in ("constant", "step"):
             raise RunError(
