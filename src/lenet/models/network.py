@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from lenet.errors import ModelError
 from lenet.kernels.blocks import run_blocks
+from lenet.kernels.dense import run_dense
 from lenet.models.config import POOL, LeNetConfig
 
 Initialisation = Literal["default", "xavier", "kaiming"]
@@ -81,9 +82,16 @@ class LeNet(nn.Module):
             activation=self.config.activation,
             pooling=self.config.pooling,
         )  # (N, channels[-1], side, side), as the children up to `flatten` would make it
-        for layer in dropwhile(lambda layer: not isinstance(layer, nn.Flatten), self.children()):
-            features = layer(features)
-        return features
+        if self.config.dropout:
+            for layer in dropwhile(lambda layer: not isinstance(layer, nn.Flatten), self.children()):
+                features = layer(features)
+            return features
+        dense = [layer for layer in self.children() if isinstance(layer, nn.Linear)]
+        return run_dense(
+            features.flatten(1),
+            [(layer.weight, layer.bias) for layer in dense],
+            activation=self.config.activation,
+        )
 
     def trace(self, images: Tensor) -> dict[str, Tensor]:
         """What leaves each layer, by the layer's name and in order; 'input' is the prepared images.
