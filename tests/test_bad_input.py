@@ -499,9 +499,7 @@ for words in (
     ["--device", "mps"],
     ["--no-shuffle"],
 ):
-    CASES.append(
-        pytest.param(resume_with(*words), "was not so", id=f"resume_with_{words[0].strip('-')}")
-    )
+    CASES.append(pytest.param(resume_with(*words), "was not so", id=f"resume_with_{words[0].strip('-')}"))
 
 
 @case("schedule was laid out for 1 epochs")

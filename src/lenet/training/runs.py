@@ -95,9 +95,7 @@ def open_run(path: Path, epochs: int | None = None, given: Mapping[str, Any] | N
         )
         if not is_same:
             flag = name.replace("_", "-")
-            raise RunError(
-                f"{path} goes on as planned, with more epochs at most; {flag} was not so"
-            )
+            raise RunError(f"{path} goes on as planned, with more epochs at most; {flag} was not so")
     if epochs is not None and epochs != plan.recipe.epochs:
         if plan.recipe.schedule not in ("constant", "step"):
             raise RunError(
