@@ -145,7 +145,9 @@ def _has_plan(*sizes_and_settings: Any) -> bool:
     return make_plan(*sizes_and_settings) is not None
 
 
-torch.compiler.assume_constant_result(_has_plan)  # plain numbers in, so torch.compile need not look inside
+# Plain numbers in, so torch.compile need not look inside. This is what torch.compiler.assume_constant_result
+# does, which would import the compiler first: most of a second, for all who never compile.
+_has_plan._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 # ---- the two operators that torch knows ------------------------------------------------------------------

@@ -82,7 +82,9 @@ def _fits(*shapes: Any) -> bool:
     return _figure_fit(*shapes)
 
 
-torch.compiler.assume_constant_result(_fits)  # plain numbers in, so torch.compile need not look inside
+# Plain numbers in, so torch.compile need not look inside. This is what torch.compiler.assume_constant_result
+# does, which would import the compiler first: most of a second, for all who never compile.
+_fits._dynamo_marked_constant = True  # type: ignore[attr-defined]
 
 
 @lru_cache(maxsize=256)
