@@ -22,7 +22,7 @@ Lenet = Callable[..., Any]
 GOLDEN = Path(__file__).parent / "golden"
 VERBS = [
     (), ("train",), ("evaluate",), ("predict",), ("recipes",), ("models",), ("summary",), ("runs",),
-    ("data",), ("data", "list"), ("data", "fetch"), ("data", "import"),
+    ("bench",), ("data",), ("data", "list"), ("data", "fetch"), ("data", "import"),
 ]  # fmt: skip
 
 

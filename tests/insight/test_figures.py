@@ -1,6 +1,7 @@
 """Figures are drawn whole, and show what they say."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,18 @@ def test_classes_with_long_names_have_room(bars: ImageSet, tmp_path: Path, small
     draw_confusion(evaluate(LeNet(small), bars), tmp_path / "confusion.png", "bars")
     with Image.open(tmp_path / "confusion.png") as picture:
         assert min(picture.size) > 400
+
+
+def test_captions_with_long_names_stay_in_their_columns(model: LeNet, digits_test: ImageSet, tmp_path: Path):
+    names = tuple(f"Ankle boots, size {number}" for number in range(10))
+    draw_sample(model, replace(digits_test, classes=names), torch.arange(30), tmp_path / "grid.png")
+    with Image.open(tmp_path / "grid.png") as picture:
+        pixels = np.asarray(picture.convert("RGB"))[60:].astype(int)  # without the title
+    between = (pixels.max(axis=2) > 100).all(axis=0).nonzero()[0]  # columns that no image reaches into
+    coloured = np.ptp(pixels, axis=2) > 40
+    edges = [place for place in between if 5 < place < pixels.shape[1] - 5]
+    assert len(edges) >= 9
+    assert not coloured[:, edges].any()
 
 
 def test_the_steps_of_reading_are_drawn(tmp_path: Path):

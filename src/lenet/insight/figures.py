@@ -95,7 +95,7 @@ def _draw_grid(images: Tensor, captions: Sequence[tuple[str, bool]], path: Path,
     for place, (image, (caption, is_right)) in enumerate(zip(images, captions, strict=True), 1):
         axes = figure.add_subplot(rows, columns, place)
         _show_image(axes, image[0].numpy())
-        axes.set_title(caption, fontsize=7, color=RIGHT if is_right else WRONG)
+        axes.set_title(_wrap(caption, 20), fontsize=7, color=RIGHT if is_right else WRONG)
     _save(figure, path)
 
 
