@@ -80,9 +80,8 @@ class TrainingState:
 
 def make_model(recipe: Recipe, seed: int) -> LeNet:
     """The recipe's network with the first weights that belong to `seed`."""
-    with torch.device("meta"):  # torch's own first weights would draw from its global state
+    with torch.random.fork_rng([]):  # torch draws first weights of its own, which are not used
         model = LeNet(recipe.model)
-    model.to_empty(device="cpu")
     initialise(model, recipe.initialisation, random_stream(seed, "weights"))
     return model
 
