@@ -23,12 +23,12 @@ best epoch by those.
 
 
 def main() -> None:
-    results = [json.loads(file.read_text()) for file in sorted(RESULTS.glob("*.json"))]
-    accuracy = [result for result in results if result["what"] == "accuracy"]
+    results = {file.stem: json.loads(file.read_text()) for file in sorted(RESULTS.glob("*.json"))}
+    accuracy = [result for result in results.values() if result.get("what") == "accuracy"]
     parts = [HEAD, "## Accuracy\n", show_accuracy(accuracy)]
-    for result in results:
-        if result["what"].startswith("examples/s"):
-            parts += ["## Speed of the training loop\n", show_speed(result)]
+    for name, (title, show) in SECTIONS.items():
+        if name in results:
+            parts += [f"## {title}\n", show(results[name])]
     machine = accuracy[0]["machine"]
     parts.append(
         f"Measured on {machine['processor']}, {machine['cores']} cores, {machine['system']}, "
@@ -99,6 +99,70 @@ def show_speed(result: dict[str, Any]) -> str:
         f"{result['ratio_min']:.2f} to {result['ratio_max']:.2f}); medians {result['ours_median']:,.0f} and "
         f"{result['tutorials_median']:,.0f} examples/s.\n"
     )
+
+
+def show_kernel(result: dict[str, Any]) -> str:
+    rows = ["| what | kernel, images/s | PyTorch, images/s | ratio |", "|---|---|---|---|"]
+    for name, value in result.items():
+        if not isinstance(value, dict) or "wall_ratio" not in value:
+            continue
+        images = 1 if "one image" in name else 1024 if "1,024" in name else 256
+        ours, eager = (images / value["wall_seconds"][who] for who in ("fused", "eager"))
+        rows.append(f"| {name} | {ours:,.0f} | {eager:,.0f} | **{value['wall_ratio']:.1f}** |")
+    shares = [
+        f"{name.partition(': ')[2]}: {value['blocks_gflops_a_core']:.0f} GFLOP/s a core, "
+        f"{value['share_of_sgemm']:.1f} times PyTorch's own matrix product"
+        for name, value in result.items()
+        if isinstance(value, dict) and "share_of_sgemm" in value
+    ]
+    threads = result["machine"]["threads"]
+    head = f"`python benchmarks/kernel.py`, {threads} threads, batch 256 unless it says else.\n"
+    return "\n".join([head, *rows, "", f"The convolutions alone, {'; '.join(shares)}.", ""])
+
+
+def show_peers(result: dict[str, Any]) -> str:
+    rows = ["| what | peer | its images/s | ours | ratio | its first call |", "|---|---|---|---|---|---|"]
+    for what, peers in result["images_per_second"].items():
+        for peer, value in peers.items():
+            speeds = (value["images_per_second"], value["ours_images_per_second"])
+            cells = [what, peer, *(f"{speed:,.0f}" for speed in speeds), f"**{value['ratio']:.2f}**"]
+            rows.append("| " + " | ".join([*cells, f"{value['first_call_seconds']:.1f} s"]) + " |")
+    latency = result["latency_of_one_image_microseconds"]
+    times = ", ".join(f"{name} {value:.0f} µs" for name, value in latency.items())
+    head = f"`{result['command']}`, batch {result['batch_size']}, {result['machine']['threads']} threads.\n"
+    tail = f"Latency of one image in Python: {times}.\n\n![speed by batch and channels](growth.png)\n"
+    return "\n".join([head, *rows, "", tail])
+
+
+def show_sprint(result: dict[str, Any]) -> str:
+    cold = ", ".join(f"{seconds:.1f}" for seconds in result["seconds_cold"]) or "not measured"
+    accuracy = {"mean": result["accuracy_mean"], "standard_deviation": result["accuracy_standard_deviation"]}
+    return (
+        f"`{result['command']}`: {len(result['runs'])} seeds, each a fresh process of `lenet train sprint`: "
+        f"**{show_share(accuracy)}** on MNIST's test images, **{result['seconds_warm_median']:.1f} s** "
+        f"from the start of the process to its end (warm, median; cold: {cold} s), "
+        f"{result['seconds_of_training_median']:.1f} s of them training, "
+        f"{result['machine']['threads']} threads.\n"
+    )
+
+
+def show_kills(result: dict[str, Any]) -> str:
+    summary = result["summary"]
+    outcome = "the same bits" if summary["bits_are_equal"] else "OTHER BITS"
+    return (
+        f"`{result['command']}`: {summary['kills']} times killed with SIGKILL and resumed, **{outcome}** "
+        f"as the run that was never killed; {summary['checkpoints_loaded_after_kills']} checkpoints found "
+        "after kills, all of them loaded.\n"
+    )
+
+
+SECTIONS = {
+    "tutorial-loop": ("Speed of the training loop", show_speed),
+    "kernel": ("The fused kernel beside PyTorch's own operators", show_kernel),
+    "peers": ("Beside other libraries", show_peers),
+    "sprint": ("Seconds to 99 %", show_sprint),
+    "kill-and-resume": ("Killed and resumed", show_kills),
+}
 
 
 if __name__ == "__main__":
