@@ -414,6 +414,28 @@ for name, (prepare, phrase) in OWN.items():
     CASES.append(pytest.param(prepare, phrase, id=name))
 
 
+# ---- names that a script left empty: nothing takes the place of what was asked for
+
+cases(
+    "is empty",
+    empty_data=["train", "quick", "--data", "", "--epochs", "1"],
+    empty_data_to_evaluate=["evaluate", "mnist", "--data", ""],
+    empty_data_to_sample=["predict", "--sample", "5", "--data", ""],
+)
+cases("no recipe is called ''", empty_recipe=["train", ""])
+cases("no device is called ''", empty_device=["train", "quick", "--device", ""])
+
+
+# ---- requests that contradict themselves
+
+cases(
+    "--sample draws from a data set",
+    sample_and_picture=["predict", "--sample", "5", "7.png"],
+    sample_and_explain=["predict", "--sample", "5", "--explain", "steps.png"],
+)
+cases("is a directory", grid_over_a_folder=["predict", "--sample", "5", "--data", "digits", "--out", "."])
+
+
 # ---- data sets that are not there, and no network
 
 cases("no mirror gave it", no_network=["train", "d2l"], no_network_fetch=["data", "fetch", "mnist"])
@@ -502,7 +524,7 @@ for words in (
     CASES.append(pytest.param(resume_with(*words), "was not so", id=f"resume_with_{words[0].strip('-')}"))
 
 
-@case("schedule was laid out for 1 epochs")
+@case("schedule was laid out for 1 epochs; begin a new run")
 def resume_with_more_of_one_cycle(folder: Path) -> list[object]:
     run = make_run(folder)
     plan = json.loads((run.path / "recipe.json").read_text())

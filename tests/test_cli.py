@@ -194,6 +194,33 @@ def test_evaluate_for_programs(lenet: Lenet, trained: tuple[Path, dict[str, Any]
     assert lenet("evaluate", run, "--split", "train", "--json").json["count"] == 1437
 
 
+def test_data_of_ones_own_are_found_from_anywhere(
+    lenet: Lenet, bars_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    command = (
+        "train",
+        "quick",
+        "--data",
+        bars_folder,
+        "--epochs",
+        "1",
+        "--device",
+        "cpu",
+        "--json",
+        "--quiet",
+    )
+    summary = lenet(*command, "--runs-dir", tmp_path / "runs").json
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    for checkpoint in (summary["run"], summary["checkpoint"]):
+        assert lenet("evaluate", checkpoint, "--json").json["accuracy"] == summary["test_accuracy"]
+    assert lenet("predict", "--sample", "2", "--checkpoint", summary["run"], "--json").json["count"] == 2
+
+
+def test_a_word_that_is_no_command_gets_a_whole_sentence(lenet: Lenet):
+    assert lenet("trian").err.count(",;") == 0
+
+
 def test_evaluate_for_people(lenet: Lenet, trained: tuple[Path, dict[str, Any], str], workplace: Path):
     outcome = lenet("evaluate", trained[0], "--out", "figures")
     assert outcome.out.startswith("360 images: accuracy ")

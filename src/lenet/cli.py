@@ -82,8 +82,9 @@ def train(
         given = {"recipe": recipe, "data": data, "seed": seed, "device": device}
         run = open_run(resume, epochs, given | changes)
     else:
-        chosen = find_recipe(recipe or "quick", data).override(changes)
-        run = begin_run(chosen, seed=seed or 0, device=device or "auto", runs_dir=runs_dir)
+        chosen = find_recipe("quick" if recipe is None else recipe, data).override(changes)
+        place = "auto" if device is None else device
+        run = begin_run(chosen, seed=seed or 0, device=place, runs_dir=runs_dir)
     try:
         for _ in show_progress(carry_out(run), quiet=quiet):
             pass
@@ -112,9 +113,10 @@ def evaluate(
     from lenet.models.checkpoint import load_checkpoint
     from lenet.models.device import find_device
     from lenet.training.evaluate import evaluate as measure
+    from lenet.training.runs import find_training_data
 
     loaded = load_checkpoint(checkpoint, find_device(device))
-    images = load(data or loaded.data, split)
+    images = load(find_training_data(checkpoint, loaded) if data is None else data, split)
     evaluation = measure(loaded, images)
     if out is not None:
         from lenet.insight.figures import draw_confusion, draw_hardest
@@ -151,7 +153,12 @@ def predict(
             raise PictureError(f"unknown option {name}; `lenet predict --help` shows what there is")
     loaded = load_checkpoint(checkpoint)
     if sample:
-        return predict_sample(loaded, data or loaded.data, sample, seed, out, json=json)
+        if pictures or explain is not None:
+            raise PictureError("--sample draws from a data set; leave the pictures and --explain out")
+        from lenet.training.runs import find_training_data
+
+        source = find_training_data(checkpoint, loaded) if data is None else data
+        return predict_sample(loaded, source, sample, seed, out, json=json)
     if not pictures:
         raise PictureError("no picture was given; name one or more, or draw from a data set with --sample 50")
     from lenet.inference.reader import Reader
@@ -367,7 +374,7 @@ def main() -> None:
         code = app(sys.argv[1:], exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
-        end(f"{str(error).rstrip('. ')}; `lenet --help` shows what there is")
+        end(f"{str(error).rstrip('., ')}; `lenet --help` shows what there is")
     except LeNetError as error:
         end(str(error))
     except BrokenPipeError:

@@ -1,1 +1,1 @@
-"""What the network learns from. Knows no model; may import `errors` and `files`."""
+"""What the network learns from. Knows no model."""

@@ -74,6 +74,8 @@ def load(source: str | Path, split: Split) -> ImageSet:
     """
     if split not in SPLITS:
         raise DataError(f"there is no split {split!r}; choose train or test")
+    if not source:
+        raise DataError("the name of the data set is empty; `lenet data list` shows what there is")
     path = Path(source).expanduser()
     if isinstance(source, Path) or (source not in SOURCES and (path.exists() or _looks_like_path(source))):
         return _load_path(path, split)
@@ -168,7 +170,7 @@ def _load_pictures(examples: list[Example], split: Split, path: Path) -> ImageSe
 
 
 def _load_idx_folder(folder: Path, split: Split) -> ImageSet:
-    """A folder of IDX files named as MNIST's are; the classes are the numbers that occur."""
+    """A folder of IDX files named as MNIST's are; the classes are the numbers from 0 to the largest."""
     images, labels = (read_idx(_find_idx(folder, split, kind)) for kind in ("images", "labels"))
     if images.dtype != torch.uint8 or images.dim() != 3:
         raise DataError(f"{folder}: the {split} images must be bytes (N, H, W), not {tuple(images.shape)}")

@@ -1,1 +1,1 @@
-"""What the network is. May import `errors` and `files`."""
+"""What the network is. May import `kernels`."""

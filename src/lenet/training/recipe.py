@@ -79,7 +79,9 @@ class Recipe:
         if isinstance(self.class_weights, list):  # as JSON gives it
             object.__setattr__(self, "class_weights", tuple(self.class_weights))
         for name, kind in KINDS.items():
-            if not isinstance(getattr(self, name), kind) or getattr(self, name) == "":
+            if getattr(self, name) == "":
+                raise RecipeError(f"{name} is empty; leave it out or give one")
+            if not isinstance(getattr(self, name), kind):
                 raise RecipeError(f"{name} is {getattr(self, name)!r}; it must be a {kind.__name__}")
         for name, (least, most) in RANGES.items():
             value = getattr(self, name)

@@ -24,7 +24,7 @@ def find_recipe(name: str, data: str | None = None) -> Recipe:
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(RECIPES)}"
         raise RecipeError(f"no recipe is called {name!r}; {hint}")
     recipe = RECIPES.get(f"{name}-{data}", RECIPES[name])
-    return replace(recipe, data=data) if data else recipe
+    return recipe if data is None else replace(recipe, data=data)
 
 
 def describe_recipe(recipe: Recipe) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import torch
 
 from lenet.data.datasets import ImageSet, load, split_stratified
 from lenet.errors import DivergedError, LeNetError, RunError
-from lenet.models.checkpoint import load_checkpoint
+from lenet.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from lenet.models.device import find_device
 from lenet.training.curves import draw_curves
 from lenet.training.evaluate import evaluate
@@ -99,7 +99,8 @@ def open_run(path: Path, epochs: int | None = None, given: Mapping[str, Any] | N
     if epochs is not None and epochs != plan.recipe.epochs:
         if plan.recipe.schedule not in ("constant", "step"):
             raise RunError(
-                f"{path}: its {plan.recipe.schedule} schedule was laid out for {plan.recipe.epochs} epochs"
+                f"{path}: its {plan.recipe.schedule} schedule was laid out for {plan.recipe.epochs} epochs; "
+                "begin a new run"
             )
         if epochs < len(folder.read_history()):
             raise RunError(f"{path} has finished {len(folder.read_history())} epochs; --epochs must be more")
@@ -187,6 +188,16 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
         except LeNetError:
             continue
     return summaries
+
+
+def find_training_data(name: str | Path, checkpoint: Checkpoint) -> str:
+    """The data set, or the path of one's own, that the checkpoint called `name` was trained on.
+
+    The plan beside it knows the whole path; the card, which holds no places, the last part of it. Raises
+    CheckpointError when neither says.
+    """
+    folder = RunFolder(find_checkpoint(name).parent)
+    return folder.read_plan().recipe.data if (folder.path / "recipe.json").exists() else checkpoint.data
 
 
 def fingerprint(data: ImageSet) -> str:
