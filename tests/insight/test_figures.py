@@ -14,6 +14,7 @@ from lenet.data.datasets import ImageSet
 from lenet.inference.picture import read_steps
 from lenet.insight.figures import draw_confusion, draw_hardest, draw_sample, draw_steps
 from lenet.models.network import LeNet
+from lenet.training.curves import draw_curves
 from lenet.training.evaluate import evaluate
 from lenet.training.loop import make_model, train
 from lenet.training.recipes import RECIPES
@@ -80,6 +81,25 @@ def test_captions_with_long_names_stay_in_their_columns(model: LeNet, digits_tes
     edges = [place for place in between if 5 < place < pixels.shape[1] - 5]
     assert len(edges) >= 9
     assert not coloured[:, edges].any()
+
+
+def test_words_are_words_whatever_signs_are_in_them(model: LeNet, digits_test: ImageSet, tmp_path: Path):
+    names = tuple(f"${number}^{{ 文" for number in range(10))  # half a formula, and signs that fonts lack
+    data = replace(digits_test, classes=names)
+    evaluation = evaluate(model, data, hardest=3)
+    draw_confusion(evaluation, tmp_path / "confusion.png", "runs/$a_$b\\frac")
+    draw_hardest(evaluation, data, tmp_path / "hardest.png")
+    draw_sample(model, data, torch.arange(3), tmp_path / "sample.png")
+    draw_steps(read_steps(np.eye(60) * 255), tmp_path / "steps.png", "$x^{$.png")
+    draw_curves([], tmp_path / "curves.png", "quick-$^{$-0")
+    assert len(list(tmp_path.iterdir())) == 5
+
+
+def test_a_long_title_is_not_cut_off(model: LeNet, digits_test: ImageSet, tmp_path: Path):
+    evaluation = evaluate(model, digits_test)
+    draw_confusion(evaluation, tmp_path / "confusion.png", "a/long/path" * 20)
+    with Image.open(tmp_path / "confusion.png") as picture:
+        assert (np.asarray(picture.convert("L"))[:, [0, -1]] == 255).all()
 
 
 def test_the_steps_of_reading_are_drawn(tmp_path: Path):

@@ -9,9 +9,9 @@ import numpy as np
 from torch import Tensor
 
 from lenet.data.datasets import ImageSet
-from lenet.files import replacing
 from lenet.inference.picture import Step
 from lenet.models.network import LeNet
+from lenet.training.curves import save_figure
 from lenet.training.evaluate import Evaluation, compute_logits
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ def draw_steps(steps: Sequence[Step], path: Path, title: str = "") -> None:
         _show_image(axes, step.image)
         axes.set_title(f"{place}. {step.name}", fontsize=10)
         axes.set_xlabel(_wrap(step.reason, 30), fontsize=7.5)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def draw_sample(model: LeNet, data: ImageSet, indices: Tensor, path: Path) -> int:
@@ -83,8 +83,9 @@ def draw_confusion(evaluation: Evaluation, path: Path, title: str = "") -> None:
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
     axes.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 2 else 0)
     axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="read as", ylabel="true class", title=title or f"accuracy {evaluation.accuracy:.2%}")
-    _save(figure, path)
+    axes.set(xlabel="read as", ylabel="true class")
+    figure.suptitle(_wrap(title or f"accuracy {evaluation.accuracy:.2%}", int(10 * side)))
+    save_figure(figure, path)
 
 
 def _draw_grid(images: Tensor, captions: Sequence[tuple[str, bool]], path: Path, title: str) -> None:
@@ -96,7 +97,7 @@ def _draw_grid(images: Tensor, captions: Sequence[tuple[str, bool]], path: Path,
         axes = figure.add_subplot(rows, columns, place)
         _show_image(axes, image[0].numpy())
         axes.set_title(_wrap(caption, 20), fontsize=7, color=RIGHT if is_right else WRONG)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _show_image(axes: "Axes", image: np.ndarray) -> None:
@@ -114,8 +115,3 @@ def _figure(width: float, height: float) -> "Figure":
     from matplotlib.figure import Figure  # a second to import, needed only here
 
     return Figure(figsize=(width, height), dpi=110, layout="constrained")
-
-
-def _save(figure: "Figure", path: Path) -> None:
-    with replacing(path) as temporary:
-        figure.savefig(temporary, format="png")

@@ -1,10 +1,15 @@
 """Training curves as a picture: loss on the left, accuracy on the right."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lenet.files import replacing
 from lenet.training.loop import Epoch
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 COLOURS = {"train": "#4269d0", "validation": "#ff725c", "test": "#3ca951"}
 
@@ -30,5 +35,15 @@ def draw_curves(history: Sequence[Epoch], path: Path, title: str) -> None:
         axes.spines[["top", "right"]].set_visible(False)
         if history:
             axes.legend(frameon=False, title="at the last epoch")
-    with replacing(path) as temporary:
+    save_figure(figure, path)
+
+
+def save_figure(figure: "Figure", path: Path) -> None:
+    """Write a figure as PNG, whole or not at all. Names in it are taken as they are, never as formulas."""
+    from matplotlib.text import Text
+
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
+    with replacing(path) as temporary, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph")  # what the font lacks is drawn as a box
         figure.savefig(temporary, format="png")
