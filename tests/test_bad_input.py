@@ -441,6 +441,7 @@ cases("is a directory", grid_over_a_folder=["predict", "--sample", "5", "--data"
 cases("no mirror gave it", no_network=["train", "d2l"], no_network_fetch=["data", "fetch", "mnist"])
 cases("no mirror gave it", no_network_bundle=["train", "quick", "--data", "emnist-letters"])
 cases("did you mean 'kmnist'?", fetch_unknown=["data", "fetch", "kmnsit"])
+cases("neither a folder nor a file", import_without_end=["data", "import", "/dev/zero"])
 cases("there is no such file", import_missing=["data", "import", "missing.zip"])
 
 

@@ -107,6 +107,8 @@ def test_the_demo_reads_pictures(folder: Path) -> None:
         [sys.executable, ROOT / "examples/demo.py"], cwd=folder, capture_output=True, text=True, timeout=200
     )
     assert done.returncode == 0, done.stderr
-    assert "test accuracy 9" in done.stdout
+    accuracy = re.search(r"test accuracy ([\d.]+)%", done.stdout)
+    assert accuracy is not None
+    assert float(accuracy[1]) > 95
     for figure in ("curves.png", "hardest.png", "steps.png"):
         assert (folder / "runs/quick-digits-0" / figure).stat().st_size > 10_000

@@ -109,6 +109,8 @@ def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
     """Name and bytes of every file in a folder or archive, or of the file itself; too large ones left out."""
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder")
+    if not (path.is_dir() or path.is_file()):  # a device or a pipe may never end
+        raise DataError(f"{path}: neither a folder nor a file; name what was downloaded")
     try:
         if path.is_dir():
             yield from _folder_contents(path)
