@@ -17,6 +17,7 @@ from lenet.errors import ModelError
 Activation = Literal["sigmoid", "tanh", "relu", "leaky-relu", "elu", "gelu", "silu"]
 Pooling = Literal["avg", "max"]
 Fit = Literal["pad", "resize"]
+Initialisation = Literal["default", "xavier", "kaiming"]
 
 LARGEST_SIDE = 512
 LARGEST_WIDTH = 8192

@@ -1,7 +1,6 @@
 """The network itself. N is the batch, C channels, H and W rows and columns in the shape comments."""
 
 from itertools import dropwhile
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -10,9 +9,7 @@ from torch.nn import functional
 from lenet.errors import ModelError
 from lenet.kernels.blocks import run_blocks
 from lenet.kernels.dense import run_dense
-from lenet.models.config import POOL, LeNetConfig
-
-Initialisation = Literal["default", "xavier", "kaiming"]
+from lenet.models.config import POOL, Initialisation, LeNetConfig
 
 
 class LeNet(nn.Module):

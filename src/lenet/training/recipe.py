@@ -12,11 +12,10 @@ from typing import Any, Literal, get_args
 
 from lenet.data.distortions import Distortions
 from lenet.errors import ModelError, RecipeError
-from lenet.models.config import LeNetConfig
+from lenet.models.config import Initialisation, LeNetConfig
 
 Optimizer = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["constant", "step", "cosine", "one-cycle"]
-Initialisation = Literal["default", "xavier", "kaiming"]
 Loss = Literal["cross-entropy", "mean-squared-error"]
 
 
