@@ -117,7 +117,11 @@ def show_kernel(result: dict[str, Any]) -> str:
     ]
     threads = result["machine"]["threads"]
     head = f"`python benchmarks/kernel.py`, {threads} threads, batch 256 unless it says else.\n"
-    return "\n".join([head, *rows, "", f"The convolutions alone, {'; '.join(shares)}.", ""])
+    note = (
+        "Work is counted as the layers define it; behind max-pooling the kernel leaves out the products with "
+        "gradients that are zero, which is how it passes the matrix product."
+    )
+    return "\n".join([head, *rows, "", f"The convolutions alone, {'; '.join(shares)}. {note}", ""])
 
 
 def show_peers(result: dict[str, Any]) -> str:

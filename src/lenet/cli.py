@@ -182,7 +182,11 @@ def predict(
             from lenet.inference.picture import read_steps
             from lenet.insight.figures import draw_steps
 
-            draw_steps(read_steps(content), explain, f"{name}: read as {reading.text or 'nothing'}")
+            draw_steps(
+                read_steps(content, loaded.reads_whole_pictures),
+                explain,
+                f"{name}: read as {reading.text or 'nothing'}",
+            )
         text = reading.text or "nothing to read"
         row = {"picture": name, **reading.to_dict()}
         print(json_module.dumps(row) if json else f"{name}: {text} ({reading.confidence:.1%})")

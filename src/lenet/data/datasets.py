@@ -10,10 +10,11 @@ from torch import Tensor
 from lenet.data.digits import load_digits
 from lenet.data.idx import decode_idx, read_idx
 from lenet.data.own import Example, list_class_folders, list_csv, list_visible, sort_naturally
-from lenet.data.pictures import load_picture
 from lenet.data.sources import SOURCES, SPLITS, Source, SourceFile, Split, find_source
 from lenet.data.store import read_source_file
-from lenet.errors import DataError
+from lenet.decode import decode
+from lenet.errors import DataError, PictureError
+from lenet.whole import frame_whole
 
 _DIGITS_HELD_OUT = 360
 _OWN_SHARE_HELD_OUT = 0.2
@@ -37,6 +38,8 @@ class ImageSet:
     """Where the images come from: a data set's name or a path."""
     flips: bool = False
     """True when an image mirrored left to right is still an image of its class (clothes, not digits)."""
+    whole: bool = False
+    """True when an image is all of a picture, not a sign cut out of it; reading has to do the same."""
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.dim() != 4 or self.images.shape[1] != 1:
@@ -119,7 +122,8 @@ def _load_files(source: Source, split: Split) -> ImageSet:
     if labels.dim() == 2:  # QMNIST: the class, then seven particulars of the writing
         labels = labels[:, 0]
     labels = labels.long() - source.first_label
-    return ImageSet(images.unsqueeze(1), labels, source.classes, source.name, source.flips)
+    # What may be mirrored, clothes, is shown as all of a picture too.
+    return ImageSet(images.unsqueeze(1), labels, source.classes, source.name, source.flips, source.flips)
 
 
 def _read(source: Source, file: SourceFile) -> Tensor:
@@ -166,7 +170,16 @@ def _load_pictures(examples: list[Example], split: Split, path: Path) -> ImageSe
     if not chosen:
         raise DataError(f"{path}: it holds no {split} pictures; mark some, or leave the split away")
     images = np.stack([load_picture(examples[at].path) for at in chosen])
-    return ImageSet(torch.from_numpy(images).unsqueeze(1), labels[chosen], tuple(classes), str(path))
+    tensor = torch.from_numpy(images).unsqueeze(1)
+    return ImageSet(tensor, labels[chosen], tuple(classes), str(path), whole=True)
+
+
+def load_picture(path: Path) -> np.ndarray:
+    """One picture of your own as an image, (28, 28) uint8. Raises DataError, naming the file."""
+    try:
+        return frame_whole(decode(path))
+    except PictureError as error:
+        raise DataError(str(error)) from error
 
 
 def _load_idx_folder(folder: Path, split: Split) -> ImageSet:

@@ -17,6 +17,7 @@ from scipy import ndimage
 from lenet.decode import DecodedPicture, Picture, decode
 from lenet.inference.crop import Mask, Plane, normalise, resize
 from lenet.inference.page import find_page
+from lenet.whole import frame_whole
 
 Box = tuple[int, int, int, int]  # left, top, width, height
 
@@ -52,10 +53,21 @@ def read_crops(picture: Picture) -> tuple[Crop, ...]:
     return find_crops(decode(picture))[0]
 
 
-def read_steps(picture: Picture) -> list[Step]:
-    """Every step from the picture to its crops, for looking at. Raises PictureError."""
+def read_whole(picture: Picture) -> tuple[Crop, ...]:
+    """All of `picture` as one crop, for networks that learnt from whole pictures; none when it is blank.
+
+    Raises PictureError.
+    """
     decoded = decode(picture)
-    crops, planes = find_crops(decoded)
+    image = frame_whole(decoded)
+    box = (0, 0, decoded.width, decoded.height)
+    return (Crop(image, box, "the whole picture, as it was learnt from"),) if image.any() else ()
+
+
+def read_steps(picture: Picture, whole: bool = False) -> list[Step]:
+    """Every step from the picture to its crops, or to all of it, for looking at. Raises PictureError."""
+    decoded = decode(picture)
+    crops, planes = (read_whole(picture), []) if whole else find_crops(decoded)
     steps = [Step("decoded", decoded.pixels, decoded.reason)]
     for name, plane, reason in planes:
         steps.append(Step(name, np.rint(plane * np.float32(255)).astype(np.uint8), reason))

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from lenet.decode import Picture
-from lenet.inference.picture import Box, read_crops
+from lenet.inference.picture import Box, read_crops, read_whole
 from lenet.models.checkpoint import Checkpoint, load_checkpoint
 
 EMPTY = "no ink was found"
@@ -70,6 +70,7 @@ class Reader:
             checkpoint = load_checkpoint(Path(checkpoint))
         self.classes = checkpoint.classes
         self.model = checkpoint.model.eval()
+        self._find = read_whole if checkpoint.reads_whole_pictures else read_crops
         self._device = next(self.model.parameters()).device
 
     def read(self, picture: Picture) -> Reading:
@@ -81,7 +82,7 @@ class Reader:
 
         Raises PictureError at the first that cannot be read.
         """
-        found = [read_crops(picture) for picture in pictures]
+        found = [self._find(picture) for picture in pictures]
         probabilities = iter(self._classify([crop.image for crops in found for crop in crops]))
         return [self._reading([(crop.box, next(probabilities)) for crop in crops]) for crops in found]
 

@@ -40,6 +40,11 @@ class Checkpoint:
         return tuple(self.card["classes"])
 
     @property
+    def reads_whole_pictures(self) -> bool:
+        """True when it learnt from whole pictures (your own, clothes), not from signs cut out of them."""
+        return self.card.get("whole_pictures") is True
+
+    @property
     def data(self) -> str:
         """The data set it was trained on. Raises CheckpointError when the card does not say."""
         recipe = self.card.get("recipe")

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 import lenet
+from lenet.data.datasets import ImageSet
 from lenet.errors import CheckpointError, RecipeError, RunError
 from lenet.files import write_text
 from lenet.models.checkpoint import check_fit, read_tensors, save_checkpoint, write_tensors
@@ -101,13 +102,14 @@ class RunFolder:
         }
         self._write_json("environment.json", versions)
 
-    def write_epoch(self, state: TrainingState, epoch: Epoch, plan: Plan, classes: tuple[str, ...]) -> None:
+    def write_epoch(self, state: TrainingState, epoch: Epoch, plan: Plan, data: ImageSet) -> None:
         """Write all that belongs to a finished epoch; the state last, so a kill in between repeats it."""
         figures = asdict(epoch)
         for measured in ("seconds", "examples_per_second", "epochs", "epoch"):
             del figures[measured]  # equal trainings shall give equal files
         card = {
-            "classes": classes,
+            "classes": data.classes,
+            "whole_pictures": data.whole,
             "recipe": plan.recipe.to_dict() | {"data": Path(plan.recipe.data).name},
             "seed": plan.seed,
             "epoch": epoch.epoch,

@@ -139,7 +139,7 @@ def carry_out(folder: RunFolder) -> Iterator[Step | Epoch]:
                 test=None if validation else test,
             ):
                 if isinstance(record, Epoch):
-                    folder.write_epoch(state, record, plan, data.classes)
+                    folder.write_epoch(state, record, plan, data)
                 yield record
         except DivergedError as error:
             kept = (

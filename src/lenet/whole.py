@@ -1,30 +1,22 @@
-"""One picture file -> one 28×28 image, white ink on black, as the networks learn from."""
-
-from pathlib import Path
+"""A whole picture as one image: how your own pictures are learnt from, and read by what learnt from them."""
 
 import numpy as np
 from PIL import Image
 
-from lenet.decode import decode
-from lenet.errors import DataError, PictureError
+from lenet.decode import DecodedPicture
 
 SIDE = 28
 
 
-def load_picture(path: Path) -> np.ndarray:
-    """Decode a picture and bring it to (28, 28) uint8, white ink on black.
+def frame_whole(decoded: DecodedPicture) -> np.ndarray:
+    """Bring a decoded picture to (28, 28) uint8, white ink on black.
 
     The upright, opaque picture is padded to a square and resized. Which of light and dark is ink is decided
     for each picture by itself, so that the answer does not depend on what else is in the set: the background
     is the median of the border, and the ink is on the other side of it. The background becomes 0 and the
     furthest possible ink 255, so an image in the form of MNIST, and its negative, come out unchanged.
-    Raises DataError, naming the file, when it cannot be decoded.
     """
-    try:
-        pixels = decode(path).pixels
-    except PictureError as error:
-        raise DataError(str(error)) from error
-    return shrink(remove_background(np.asarray(Image.fromarray(pixels).convert("L"))))
+    return shrink(remove_background(np.asarray(Image.fromarray(decoded.pixels).convert("L"))))
 
 
 def remove_background(grey: np.ndarray) -> np.ndarray:

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from lenet.data.pictures import load_picture, remove_background
+from lenet.data.datasets import load_picture
 from lenet.errors import DataError
+from lenet.whole import remove_background
 
 
 def seven(side: int = 28) -> np.ndarray:
