@@ -12,12 +12,15 @@ benchmarks/results/peers.json, and a plot of how speed grows with batch and chan
 import argparse
 import io
 import json
+import os
 import statistics
 import sys
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
+
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as the command line does, before torch is loaded
 
 import numpy as np
 import torch
@@ -210,8 +213,17 @@ def draw(growth: list[dict[str, float]]) -> None:
         axes = figure.add_subplot(1, 2, place)
         for name, colour in (("ours", "#4269d0"), ("eager", "#ff725c")):
             speeds = [row["batch"] / row[name] for row in rows]
-            axes.plot([row[key] for row in rows], speeds, "o-", color=colour, label=name)
+            axes.plot(
+                [row[key] for row in rows],
+                speeds,
+                "o-",
+                color=colour,
+                label={"ours": "lenet", "eager": "PyTorch eager"}[name],
+            )
         axes.set(xscale="log", yscale="log", xlabel=label, ylabel="images/s of training")
+        values = [row[key] for row in rows]
+        axes.set_xticks(values, [str(value) for value in values])
+        axes.set_xticks([], minor=True)
         axes.grid(alpha=0.25, which="both")
         axes.legend(frameon=False)
     figure.savefig(PLOT)

@@ -13,6 +13,11 @@ PAGE = Path(__file__).parents[1] / "docs" / "results.md"
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 
+WAITING = (
+    "Threads that wait for work do so as the command line makes them (GOMP_SPINCOUNT=1000); waiting in torch's "
+    "own way, PyTorch alone is faster and the kernel slower."
+)
+
 HEAD = """# Results
 
 Every figure was measured by the command in its row; `benchmarks/results/` holds what it wrote: each seed,
@@ -116,7 +121,7 @@ def show_kernel(result: dict[str, Any]) -> str:
         if isinstance(value, dict) and "share_of_sgemm" in value
     ]
     threads = result["machine"]["threads"]
-    head = f"`python benchmarks/kernel.py`, {threads} threads, batch 256 unless it says else.\n"
+    head = f"`python benchmarks/kernel.py`, {threads} threads, batch 256 unless it says else. {WAITING}\n"
     note = (
         "Work is counted as the layers define it; behind max-pooling the kernel leaves out the products with "
         "gradients that are zero, which is how it passes the matrix product."
@@ -133,7 +138,7 @@ def show_peers(result: dict[str, Any]) -> str:
             rows.append("| " + " | ".join([*cells, f"{value['first_call_seconds']:.1f} s"]) + " |")
     latency = result["latency_of_one_image_microseconds"]
     times = ", ".join(f"{name} {value:.0f} µs" for name, value in latency.items())
-    head = f"`{result['command']}`, batch {result['batch_size']}, {result['machine']['threads']} threads.\n"
+    head = f"`{result['command']}`, batch {result['batch_size']}, {result['machine']['threads']} threads. {WAITING}\n"
     tail = f"Latency of one image in Python: {times}.\n\n![speed by batch and channels](growth.png)\n"
     return "\n".join([head, *rows, "", tail])
 
