@@ -14,8 +14,8 @@ README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 
 WAITING = (
-    "Threads that wait for work do so as the command line makes them (GOMP_SPINCOUNT=1000); waiting in torch's "
-    "own way, PyTorch alone is faster and the kernel slower."
+    "Threads wait for work as the command line makes them (GOMP_SPINCOUNT=1000); waiting in torch's own way, "
+    "PyTorch alone is faster and the kernel slower."
 )
 
 HEAD = """# Results
@@ -138,7 +138,8 @@ def show_peers(result: dict[str, Any]) -> str:
             rows.append("| " + " | ".join([*cells, f"{value['first_call_seconds']:.1f} s"]) + " |")
     latency = result["latency_of_one_image_microseconds"]
     times = ", ".join(f"{name} {value:.0f} µs" for name, value in latency.items())
-    head = f"`{result['command']}`, batch {result['batch_size']}, {result['machine']['threads']} threads. {WAITING}\n"
+    threads = result["machine"]["threads"]
+    head = f"`{result['command']}`, batch {result['batch_size']}, {threads} threads. {WAITING}\n"
     tail = f"Latency of one image in Python: {times}.\n\n![speed by batch and channels](growth.png)\n"
     return "\n".join([head, *rows, "", tail])
 
