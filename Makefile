@@ -1,6 +1,7 @@
 # Every target sets up what it needs in .venv, on a machine that has Python 3.11 or newer and nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
+BUILT_FROM := pyproject.toml constraints.txt setup.py src/lenet/kernels/blocks.cpp
 
 .PHONY: demo test lint format clean
 
@@ -22,12 +23,12 @@ format: .venv/dev
 clean:
 	rm -rf .venv runs build *.egg-info src/*.egg-info
 
-.venv/demo: pyproject.toml constraints.txt
+.venv/demo: $(BUILT_FROM)
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -c constraints.txt -e .
 	touch $@
 
-.venv/dev: pyproject.toml constraints.txt
+.venv/dev: $(BUILT_FROM)
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install -q -c constraints.txt -e '.[dev]'
 	touch $@ .venv/demo
