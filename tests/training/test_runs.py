@@ -19,6 +19,7 @@ from lenet.models.checkpoint import load_checkpoint
 from lenet.training.evaluate import evaluate
 from lenet.training.folder import RunFolder
 from lenet.training.recipe import Recipe
+from lenet.training.recipes import RECIPES
 from lenet.training.runs import begin_run, carry_out, fingerprint, list_runs, open_run, sum_up
 
 
@@ -316,3 +317,12 @@ def test_names_of_folders_may_be_any_bytes(plan: Recipe, tmp_path: Path, bars_fo
     folder = finish(begin_run(replace(plan, data=str(odd)), device="cpu", runs_dir=tmp_path / "runs"))
     assert sum_up(folder).is_finished
     assert finish(open_run(folder.path)).read_plan().recipe.data == str(odd)
+
+
+def test_a_folder_of_that_name_beside_does_not_hide_a_named_data_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    (tmp_path / "digits").mkdir()
+    monkeypatch.chdir(tmp_path)
+    run = begin_run(RECIPES["quick"], device="cpu", runs_dir=tmp_path / "runs")
+    assert run.read_plan().recipe.data == "digits"

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 
 from lenet.data.datasets import ImageSet, load, split_stratified
+from lenet.data.sources import SOURCES
 from lenet.errors import DivergedError, LeNetError, RunError
 from lenet.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
 from lenet.models.device import find_device
@@ -55,7 +56,7 @@ def begin_run(
     anything is written.
     """
     check_seed(seed)
-    if Path(recipe.data).exists():
+    if recipe.data not in SOURCES and Path(recipe.data).exists():
         recipe = replace(recipe, data=str(Path(recipe.data).resolve()))  # so that it resumes from anywhere
     data = load(recipe.data, "train")
     load(recipe.data, "test")  # so that a mistake in them shows now
