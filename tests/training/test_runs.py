@@ -326,3 +326,8 @@ def test_a_folder_of_that_name_beside_does_not_hide_a_named_data_set(
     monkeypatch.chdir(tmp_path)
     run = begin_run(RECIPES["quick"], device="cpu", runs_dir=tmp_path / "runs")
     assert run.read_plan().recipe.data == "digits"
+
+
+def test_the_data_set_stands_once_in_the_name_of_a_run(tmp_path: Path):
+    recipe = replace(RECIPES["quick"], name="quick-digits")
+    assert begin_run(recipe, device="cpu", runs_dir=tmp_path).path.name == "quick-digits-0"

@@ -72,7 +72,10 @@ def begin_run(
         aside.write_plan(plan)
         aside.write_environment()
         data_name = re.sub(r"[^\w.-]+", "-", Path(recipe.data).name)
-        return RunFolder(_claim(aside.path, runs_dir / f"{recipe.name}-{data_name}-{seed}"))
+        name = recipe.name.removesuffix(
+            f"-{data_name}"
+        )  # of a recipe for one data set, as best-fashion-mnist
+        return RunFolder(_claim(aside.path, runs_dir / f"{name}-{data_name}-{seed}"))
     except BaseException:
         shutil.rmtree(aside.path, ignore_errors=True)
         raise
