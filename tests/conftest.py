@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from lenet.cli import main
+from lenet.cli.main import main
 from lenet.data.datasets import ImageSet, load
 from lenet.data.idx import write_idx
 from lenet.models.config import LeNetConfig

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lenet.cli import app
+from lenet.cli.main import app
 from lenet.training.recipes import RECIPES
 
 ROOT = Path(__file__).parents[1]

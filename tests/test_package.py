@@ -64,7 +64,7 @@ def test_importing_the_package_costs_nothing():
 def test_quick_verbs_import_nothing_heavy(arguments: list[str]):
     loaded = list_modules(
         f"import sys; sys.argv = ['lenet', *{arguments}]\n"
-        "from lenet.cli import main\n"
+        "from lenet.cli.main import main\n"
         "try: main()\nexcept SystemExit as end: assert not end.code"
     )
     assert not loaded & set(HEAVY)

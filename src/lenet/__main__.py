@@ -1,5 +1,5 @@
 """`python -m lenet`."""
 
-from lenet.cli import main
+from lenet.cli.main import main
 
 main()

@@ -15,11 +15,11 @@ import pytest
 from PIL import Image
 
 import lenet as package
-from lenet.cli import app
+from lenet.cli.main import app
 from lenet.data.datasets import ImageSet
 
 Lenet = Callable[..., Any]
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 VERBS = [
     (), ("train",), ("evaluate",), ("predict",), ("recipes",), ("models",), ("summary",), ("runs",),
     ("bench",), ("data",), ("data", "list"), ("data", "fetch"), ("data", "import"),

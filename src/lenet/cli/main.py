@@ -1,0 +1,56 @@
+"""The `lenet` command: every verb, and what becomes of a mistake.
+
+Results go to standard output, progress to standard error. A user's mistake ends with one line and exit code
+2. Nothing heavy is imported before a verb needs it: `lenet --help` answers at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from io import TextIOWrapper
+
+from cyclopts import CycloptsError
+
+from lenet.cli import data, evaluate, look_up, predict, train
+from lenet.cli.app import app, end
+from lenet.errors import LeNetError
+
+VERBS = (train, evaluate, predict, look_up, data)  # each registers itself with `app` as it is imported
+
+
+def abandon_output() -> None:
+    """Let go of what could not be written: Python would try once more at its end, and complain."""
+    with suppress(OSError):  # it may be no real file, as in a notebook
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def main() -> None:
+    """The `lenet` command."""
+    # Threads that wait for work spin for a moment, then sleep. To spin on, torch's way, is 10 times slower
+    # where other programs want the processors too; to sleep at once is half as slow again where none does.
+    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold what is no character
+    try:
+        code = app(sys.argv[1:], exit_on_error=False, print_error=False)
+        sys.stdout.flush()
+    except CycloptsError as error:
+        end(f"{str(error).rstrip('., ')}; `lenet --help` shows what there is")
+    except LeNetError as error:
+        end(str(error))
+    except BrokenPipeError:
+        abandon_output()  # its reader has gone; nothing is left to say
+        sys.exit(141)
+    except KeyboardInterrupt:
+        end("stopped", code=130)
+    except (OSError, MemoryError, RuntimeError) as error:
+        if isinstance(error, RuntimeError) and "memory" not in str(error):
+            raise  # a fault of ours; torch says RuntimeError when the memory is full
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        place = getattr(error, "filename", None)
+        if not place:
+            abandon_output()
+        end(f"{place}: {reason}" if place else reason)
+    sys.exit(code or 0)

@@ -1,0 +1,105 @@
+"""`lenet predict`."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import Parameter
+
+from lenet.apps.flags import read_whole
+from lenet.cli.app import CheckpointName, Json, app
+from lenet.errors import PictureError, RecipeError
+
+MOST_SAMPLES = 400  # a grid of more is no picture to look at
+SHIPPED = "mnist"  # what `predict` reads with unless told otherwise
+
+
+@app.command
+def predict(
+    *pictures: Annotated[
+        str, Parameter(help="Picture files; - is standard input.", allow_leading_hyphen=True)
+    ],
+    checkpoint: CheckpointName = SHIPPED,
+    explain: Annotated[Path | None, Parameter(help="Draw each step of the reading to this PNG.")] = None,
+    sample: Annotated[
+        int, Parameter(help="Read this many random test images of --data instead.", converter=read_whole)
+    ] = 0,
+    data: Annotated[str | None, Parameter(help="The data set that --sample draws from.")] = None,
+    seed: Annotated[int, Parameter(help="Decides which images --sample draws.", converter=read_whole)] = 0,
+    out: Annotated[Path, Parameter(help="Where --sample draws its grid.")] = Path("sample.png"),
+    json: Json = False,
+) -> int:
+    """Read the digit in each picture: one line a picture.
+
+    Example: lenet predict photo.jpg --explain steps.png
+    Example: lenet predict --sample 50 --data mnist --out grid.png
+    """
+    from lenet.models.checkpoint import load_checkpoint
+
+    for name in pictures:
+        if name.startswith("-") and name != "-":
+            raise PictureError(f"unknown option {name}; `lenet predict --help` shows what there is")
+    loaded = load_checkpoint(checkpoint)
+    if sample:
+        if pictures or explain is not None:
+            raise PictureError("--sample draws from a data set; leave the pictures and --explain out")
+        from lenet.training.runs import find_training_data
+
+        source = find_training_data(checkpoint, loaded) if data is None else data
+        return predict_sample(loaded, source, sample, seed, out, json=json)
+    if not pictures:
+        raise PictureError("no picture was given; name one or more, or draw from a data set with --sample 50")
+    from lenet.inference.reader import Reader
+
+    if explain is not None and len(pictures) > 1:
+        raise PictureError("--explain draws one picture's steps; give one picture")
+    reader = Reader(loaded)
+    failed = 0
+    for name in pictures:
+        content = sys.stdin.buffer.read() if name == "-" else Path(name)
+        try:
+            reading = reader.read(content)
+        except PictureError as error:
+            failed += 1
+            if json:
+                print(json_module.dumps({"picture": name, "error": str(error)}))
+            else:
+                print(f"lenet: {error}", file=sys.stderr)
+            continue
+        if explain is not None:
+            from lenet.inference.picture import read_steps
+            from lenet.insight.figures import draw_steps
+
+            draw_steps(
+                read_steps(content, loaded.reads_whole_pictures),
+                explain,
+                f"{name}: read as {reading.text or 'nothing'}",
+            )
+        text = reading.text or "nothing to read"
+        row = {"picture": name, **reading.to_dict()}
+        print(json_module.dumps(row) if json else f"{name}: {text} ({reading.confidence:.1%})")
+    return 2 if failed == len(pictures) and not json else min(failed, 1)
+
+
+def predict_sample(loaded: Any, data: str, count: int, seed: int, out: Path, *, json: bool) -> int:
+    """`lenet predict --sample`: a grid of random test images with their predictions."""
+    import torch
+
+    from lenet.data.datasets import load
+    from lenet.insight.figures import draw_sample
+    from lenet.training.evaluate import match_classes
+    from lenet.training.randomness import check_seed
+
+    if not 1 <= count <= MOST_SAMPLES:
+        raise RecipeError(f"sample is {count}; it must be a number from 1 to {MOST_SAMPLES}")
+    check_seed(seed)
+    images = match_classes(loaded, load(data, "test"))
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
+    errors = draw_sample(loaded.model, images, order[:count], out)
+    drawn = min(count, len(images))
+    result = {"picture": str(out), "count": drawn, "errors": errors}
+    print(json_module.dumps(result) if json else f"{out}: {drawn} images of {data}, {errors} read wrong")
+    return 0

@@ -1,0 +1,78 @@
+"""`lenet train`, and `lenet runs` for what it left."""
+
+from __future__ import annotations
+
+import json as json_module
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from lenet.apps.flags import make_flags, read_changes, read_whole
+from lenet.apps.tables import show_run, show_runs
+from lenet.cli.app import Json, Quiet, RunsDir, app, end
+from lenet.training.recipes import find_recipe
+
+Flags = make_flags()
+
+
+@app.command
+def train(
+    recipe: Annotated[
+        str | None, Parameter(help="A recipe's name; `lenet recipes` lists them. [default: quick]")
+    ] = None,
+    /,
+    *,
+    data: Annotated[str | None, Parameter(help="A data set's name, or a folder or CSV of your own.")] = None,
+    seed: Annotated[
+        int | None,
+        Parameter(help="Decides first weights, order, distortions. [default: 0]", converter=read_whole),
+    ] = None,
+    device: Annotated[str | None, Parameter(help="auto, cpu, cuda, cuda:N or mps. [default: auto]")] = None,
+    resume: Annotated[Path | None, Parameter(help="Go on with this run, to the same bits.")] = None,
+    runs_dir: RunsDir = Path("runs"),
+    quiet: Quiet = False,
+    json: Json = False,
+    flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # type: ignore[valid-type]  # noqa: B008
+) -> None:
+    """Train a recipe into a run folder; any of its values can be changed.
+
+    Example: lenet train d2l --epochs 3 --lr 0.5 --seed 1
+    """
+    from lenet.apps.progress import show_progress
+    from lenet.training.runs import begin_run, carry_out, open_run, sum_up
+
+    changes = read_changes(flags)
+    if resume is not None:
+        epochs = changes.pop("epochs", None)
+        given = {"recipe": recipe, "data": data, "seed": seed, "device": device}
+        run = open_run(resume, epochs, given | changes)
+    else:
+        chosen = find_recipe("quick" if recipe is None else recipe, data).override(changes)
+        place = "auto" if device is None else device
+        run = begin_run(chosen, seed=seed or 0, device=place, runs_dir=runs_dir)
+    try:
+        for _ in show_progress(carry_out(run), quiet=quiet):
+            pass
+    except KeyboardInterrupt:
+        end(f"stopped; go on with: lenet train --resume {run.path}", code=130)
+    summary = sum_up(run)
+    print(json_module.dumps(asdict(summary)) if json else show_run(summary))
+
+
+@app.command
+def runs(*, runs_dir: RunsDir = Path("runs"), json: Json = False) -> None:
+    """List the runs in a folder, with their figures.
+
+    Example: lenet runs --runs-dir runs
+    """
+    from lenet.training.runs import list_runs
+
+    summaries = list_runs(runs_dir)
+    if json:
+        print(json_module.dumps([asdict(summary) for summary in summaries]))
+    else:
+        print(
+            show_runs(summaries) if summaries else f"no runs in {runs_dir}; begin one with: lenet train quick"
+        )
