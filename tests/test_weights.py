@@ -3,12 +3,13 @@
 import lenet
 from lenet.data.datasets import ImageSet
 from lenet.models.checkpoint import WEIGHTS, load_checkpoint
+from lenet.training.recipe import Recipe
 from lenet.training.recipes import RECIPES
 
 
 def test_the_card_says_how_they_were_made() -> None:
     card = load_checkpoint("mnist").card
-    assert card["recipe"] == RECIPES["best"].to_dict()
+    assert Recipe.from_dict(card["recipe"]) == RECIPES["best"]
     assert (card["seed"], card["epoch"], card["classes"]) == (0, 80, list("0123456789"))
 
 

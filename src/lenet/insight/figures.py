@@ -40,7 +40,7 @@ def draw_sample(model: LeNet, data: ImageSet, indices: Tensor, path: Path) -> in
     Returns the number of errors.
     """
     sample = data.subset(indices)
-    probabilities, predicted = compute_logits(model, sample.images).softmax(dim=1).max(dim=1)
+    probabilities, predicted = model.as_probabilities(compute_logits(model, sample.images)).max(dim=1)
     captions = []
     for label, answer, probability in zip(
         sample.labels.tolist(), predicted.tolist(), probabilities.tolist(), strict=True

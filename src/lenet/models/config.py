@@ -69,6 +69,8 @@ class LeNetConfig:
     """What the difference is divided by."""
     fit: Fit = "pad"
     """How smaller images become `input_size`: zeros around them, or resized. Larger ones are resized."""
+    background: bool = False
+    """Whether it also learns what belongs to no class: a further logit, fixed at 0, that needs no weights."""
 
     def __post_init__(self) -> None:
         for name in ("channels", "hidden"):
@@ -91,6 +93,8 @@ class LeNetConfig:
         _check_choice("activation", self.activation, get_args(Activation))
         _check_choice("pooling", self.pooling, get_args(Pooling))
         _check_choice("fit", self.fit, get_args(Fit))
+        if not isinstance(self.background, bool):
+            raise ModelError(f"background is {self.background!r}; it must be true or false")
         _check_number("dropout", self.dropout, 0, 0.99)
         _check_number("pixel_mean", self.pixel_mean, -1000, 1000)
         _check_number("pixel_std", self.pixel_std, 1e-6, 1000)

@@ -102,9 +102,20 @@ class LeNet(nn.Module):
         return outputs
 
     def probabilities(self, images: Tensor) -> Tensor:
-        """Softmax of the logits: (N, classes), each row adds up to 1."""
-        logits: Tensor = self(images)
-        return logits.softmax(dim=1)
+        """The probability of each class: (N, classes).
+
+        Each row adds up to 1; with `background`, to less, and what is missing is the probability that the
+        image belongs to no class.
+        """
+        return self.as_probabilities(self(images))
+
+    def as_probabilities(self, logits: Tensor) -> Tensor:
+        """`probabilities` of images whose logits (N, classes) are known already."""
+        return self.with_background(logits).softmax(dim=1)[:, : self.config.classes]
+
+    def with_background(self, logits: Tensor) -> Tensor:
+        """All that the softmax runs over: `logits` (N, classes), with `background` and a last one of 0."""
+        return functional.pad(logits, (0, 1)) if self.config.background else logits
 
 
 def initialise(model: LeNet, scheme: Initialisation, generator: torch.Generator) -> None:

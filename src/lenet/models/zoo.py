@@ -40,9 +40,9 @@ def find_model(name: str) -> LeNetConfig:
 
 
 def name_model(config: LeNetConfig) -> str:
-    """The name of a configuration, whatever its classes and pixel statistics; 'custom' if it has none."""
+    """The name of a configuration, whatever its classes and pixels, and with a background or not; 'custom' if it has none."""
 
     def shape(config: LeNetConfig) -> LeNetConfig:
-        return replace(config, classes=10, pixel_mean=0.0, pixel_std=1.0)
+        return replace(config, classes=10, pixel_mean=0.0, pixel_std=1.0, background=False)
 
     return next((name for name, model in MODELS.items() if shape(model) == shape(config)), "custom")

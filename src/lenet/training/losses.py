@@ -8,7 +8,7 @@ from lenet.training.recipe import Loss, Recipe
 
 
 def weigh_classes(recipe: Recipe, labels: Tensor) -> Tensor | None:
-    """The weight of each class, (classes,), or None where all weigh the same.
+    """The weight of each class, (classes,), or None where all weigh the same; a background weighs 1.
 
     'balanced' gives N / (classes × count), so that every class adds the same to the loss; a class that has
     no examples weighs 0.
@@ -17,9 +17,10 @@ def weigh_classes(recipe: Recipe, labels: Tensor) -> Tensor | None:
         return None
     if recipe.class_weights == "balanced":
         counts = labels.bincount(minlength=recipe.model.classes).float()
-        weights = len(labels) / (len(counts) * counts)
-        return torch.where(counts > 0, weights, 0)
-    return torch.tensor(recipe.class_weights, dtype=torch.float32, device=labels.device)
+        weights = torch.where(counts > 0, len(labels) / (len(counts) * counts), 0)
+    else:
+        weights = torch.tensor(recipe.class_weights, dtype=torch.float32, device=labels.device)
+    return functional.pad(weights, (0, 1), value=1.0) if recipe.model.background else weights
 
 
 def measure_loss(

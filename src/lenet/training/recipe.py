@@ -63,6 +63,8 @@ class Recipe:
     """Evaluate and keep an exponential average of the weights with this decay a step; 0: the weights."""
     clip_norm: float = 0.0
     """Largest norm of the gradient; 0: not limited."""
+    not_digits: float = 0.0
+    """With background: what is no digit, added to each batch, as a share of it."""
     shuffle: bool = True
     """A new order each epoch; without it, the order of the file."""
     distortions: Distortions = field(default_factory=Distortions)
@@ -92,6 +94,10 @@ class Recipe:
                 raise RecipeError(
                     f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}"
                 )
+        if self.model.background and self.loss != "cross-entropy":
+            raise RecipeError("background is a matter of probabilities; take cross-entropy for the loss")
+        if self.not_digits and not self.model.background:
+            raise RecipeError("not_digits are learnt as the background; give background too")
         if self.lr <= 0:
             raise RecipeError("lr is 0; nothing would be learnt")
         if self.patience and not self.validation:
@@ -168,6 +174,7 @@ RANGES: dict[str, tuple[float, float]] = {  # whole numbers where the limits are
     "step_factor": (0.0, 1.0),
     "label_smoothing": (0.0, 0.99),
     "ema_decay": (0.0, 0.99999),
+    "not_digits": (0.0, 10.0),
     "clip_norm": (0.0, 1e6),
 }
 CHOICES: dict[str, tuple[str, ...]] = {
