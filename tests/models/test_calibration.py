@@ -32,10 +32,11 @@ made = st.builds(
 
 def error_one_by_one(probabilities: Tensor, labels: Tensor, bins: int) -> float:
     """The definition in plain Python: bins whose sizes differ by one at most, the larger ones first."""
-    rows = sorted(
+    rows = [
         (max(row), row.index(max(row)) == label)
         for row, label in zip(probabilities.double().tolist(), labels.tolist(), strict=True)
-    )
+    ]
+    rows.sort(key=lambda row: row[0])  # equals stay in their order
     total, start = 0.0, 0
     for number in range(bins):
         size = len(rows) // bins + (number < len(rows) % bins)
