@@ -93,6 +93,18 @@ def read_whole(_: type, tokens: Sequence[Token]) -> int:
         raise ValueError(f"{tokens[0].value!r} is no whole number") from None
 
 
+def read_share(_: type, tokens: Sequence[Token]) -> float:
+    """A share between 0 and 1, as one writes it: 0.5% or 0.005."""
+    text = tokens[0].value
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1
+    if not 0 < share < 1:
+        raise ValueError(f"{text!r} is no share above 0 and below 1; write it as 0.5% or 0.005")
+    return share
+
+
 def _is_list(hint: Any) -> bool:
     """True for tuple[int, ...] and for unions with one in them."""
     return get_origin(hint) is tuple or any(get_origin(part) is tuple for part in get_args(hint))

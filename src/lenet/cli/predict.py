@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from lenet.apps.flags import read_whole
+from lenet.apps.flags import read_share, read_whole
 from lenet.cli.app import CheckpointName, Json, app
 from lenet.errors import PictureError, RecipeError
 
@@ -23,6 +23,10 @@ def predict(
         str, Parameter(help="Picture files; - is standard input.", allow_leading_hyphen=True)
     ],
     checkpoint: CheckpointName = SHIPPED,
+    max_error: Annotated[
+        float | None,
+        Parameter(help="Reject what would make more of the rest wrong: 0.5%.", converter=read_share),
+    ] = None,
     explain: Annotated[Path | None, Parameter(help="Draw each step of the reading to this PNG.")] = None,
     sample: Annotated[
         int, Parameter(help="Read this many random test images of --data instead.", converter=read_whole)
@@ -56,7 +60,7 @@ def predict(
 
     if explain is not None and len(pictures) > 1:
         raise PictureError("--explain draws one picture's steps; give one picture")
-    reader = Reader(loaded)
+    reader = Reader(loaded, max_error)
     failed = 0
     for name in pictures:
         content = sys.stdin.buffer.read() if name == "-" else Path(name)
@@ -80,7 +84,8 @@ def predict(
             )
         text = reading.text or "nothing to read"
         row = {"picture": name, **reading.to_dict()}
-        print(json_module.dumps(row) if json else f"{name}: {text} ({reading.confidence:.1%})")
+        doubt = f"; rejected: {reading.reason}" if reading.digits and reading.rejected else ""
+        print(json_module.dumps(row) if json else f"{name}: {text} ({reading.confidence:.1%}){doubt}")
     return 2 if failed == len(pictures) and not json else min(failed, 1)
 
 

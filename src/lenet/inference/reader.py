@@ -13,7 +13,9 @@ from numpy.typing import NDArray
 
 from lenet.decode import Picture
 from lenet.inference.picture import Box, read_crops, read_whole
+from lenet.inference.rejection import explain_rejection
 from lenet.models.checkpoint import Checkpoint, load_checkpoint
+from lenet.models.rejection import find_threshold
 
 EMPTY = "no ink was found"
 BATCH = 1024  # crops in one pass of the network: bounds the memory
@@ -64,10 +66,17 @@ class Reading:
 class Reader:
     """Reads pictures with one checkpoint, loaded once. Threads may share it."""
 
-    def __init__(self, checkpoint: Checkpoint | str | PathLike[str]) -> None:
-        """Take a checkpoint, or load the one at a path. Raises CheckpointError."""
+    def __init__(self, checkpoint: Checkpoint | str | PathLike[str], max_error: float | None = None) -> None:
+        """Take a checkpoint, or load the one at a path; reject what is rather no digit than a digit.
+
+        With `max_error`, a share, reject as many readings as it takes for no more than that share of the
+        accepted to be wrong, as measured on digits held out of training (`find_threshold`).
+        Raises CheckpointError, also when the checkpoint cannot promise that.
+        """
         if not isinstance(checkpoint, Checkpoint):
             checkpoint = load_checkpoint(Path(checkpoint))
+        rejection = checkpoint.card.get("rejection")
+        self.threshold = 0.0 if max_error is None else find_threshold(rejection, max_error)
         self.classes = checkpoint.classes
         self.model = checkpoint.model.eval()
         self._find = read_whole if checkpoint.reads_whole_pictures else read_crops
@@ -105,4 +114,6 @@ class Reader:
             digits.append(Digit(best, probabilities[best], box, tuple(probabilities)))
         names = [self.classes[digit.digit] for digit in digits]
         text = ("" if all(len(name) == 1 for name in names) else " ").join(names)
-        return Reading(text, math.prod(digit.probability for digit in digits), digits=tuple(digits))
+        confidence = math.prod(digit.probability for digit in digits)
+        reason = explain_rejection([digit.probabilities for digit in digits], confidence, self.threshold)
+        return Reading(text, confidence, bool(reason), reason, tuple(digits))
