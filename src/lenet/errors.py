@@ -9,6 +9,7 @@ LeNetError
 ├── RecipeError       an unknown recipe, or a value that a recipe cannot have
 ├── RunError          a run folder that cannot be written, found or resumed
 │   └── DivergedError   the loss is no longer a finite number
+├── ResultsError      a file of results that cannot be gone on with, or a reading in bulk that broke off
 └── DeviceError       a device that this machine does not have
 
 The command line prints the message and ends with exit code 2; nothing else in the package prints.
@@ -49,6 +50,10 @@ class RunError(LeNetError):
 
 class DivergedError(RunError):
     """The loss is no longer a finite number."""
+
+
+class ResultsError(LeNetError):
+    """A file of results that cannot be gone on with, or a reading in bulk that broke off."""
 
 
 class DeviceError(LeNetError):

@@ -1,9 +1,11 @@
-"""How far a training is, on standard error."""
+"""How far a training or a reading is, on standard error."""
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Generator, Iterable, Iterator
+from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from lenet.training.loop import Epoch, Step
 
@@ -41,6 +43,27 @@ def show_progress(records: Iterable[Step | Epoch], *, quiet: bool = False) -> It
             if isinstance(record, Epoch):
                 console.print(_epoch_line(record), highlight=False, soft_wrap=True)
                 yield record
+
+
+def show_reading(
+    rows: Iterable[dict[str, Any]], total: int, *, quiet: bool = False
+) -> Generator[dict[str, Any], None, None]:
+    """Pass the rows of pictures on, and show on a terminal's standard error how far the reading is."""
+    console = Console(stderr=True, quiet=quiet)
+    columns = (
+        MofNCompleteColumn(),
+        BarColumn(),
+        TextColumn("{task.fields[rate]:,.0f} pictures/s  {task.fields[failed]:,} not read"),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("", total=total, rate=0.0, failed=0)
+        began, failed = time.monotonic(), 0
+        for done, row in enumerate(rows, start=1):
+            failed += "error" in row
+            rate = done / max(time.monotonic() - began, 1e-9)
+            progress.update(task, completed=done, failed=failed, rate=rate)
+            yield row
 
 
 def _epoch_line(epoch: Epoch) -> str:

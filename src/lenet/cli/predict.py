@@ -10,7 +10,8 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from lenet.apps.flags import read_share, read_whole
-from lenet.cli.app import CheckpointName, Json, app
+from lenet.cli.app import CheckpointName, Json, Quiet, app
+from lenet.cli.bulk import read_into
 from lenet.errors import PictureError, RecipeError
 
 MOST_SAMPLES = 400  # a grid of more is no picture to look at
@@ -20,7 +21,8 @@ SHIPPED = "mnist"  # what `predict` reads with unless told otherwise
 @app.command
 def predict(
     *pictures: Annotated[
-        str, Parameter(help="Picture files; - is standard input.", allow_leading_hyphen=True)
+        str,
+        Parameter(help="Pictures, with --out folders too; - is standard input.", allow_leading_hyphen=True),
     ],
     checkpoint: CheckpointName = SHIPPED,
     max_error: Annotated[
@@ -33,19 +35,34 @@ def predict(
     ] = 0,
     data: Annotated[str | None, Parameter(help="The data set that --sample draws from.")] = None,
     seed: Annotated[int, Parameter(help="Decides which images --sample draws.", converter=read_whole)] = 0,
-    out: Annotated[Path, Parameter(help="Where --sample draws its grid.")] = Path("sample.png"),
+    out: Annotated[
+        Path | None,
+        Parameter(help="Keep results in this .csv or .jsonl, or go on with it. With --sample: the grid."),
+    ] = None,
+    workers: Annotated[
+        int | None,
+        Parameter(help="Processes that read for --out. [default: one a core]", converter=read_whole),
+    ] = None,
+    quiet: Quiet = False,
     json: Json = False,
 ) -> int:
     """Read the digit in each picture: one line a picture.
 
     Example: lenet predict photo.jpg --explain steps.png
+    Example: lenet predict photos --out results.csv
     Example: lenet predict --sample 50 --data mnist --out grid.png
     """
-    from lenet.models.checkpoint import load_checkpoint
-
     for name in pictures:
         if name.startswith("-") and name != "-":
             raise PictureError(f"unknown option {name}; `lenet predict --help` shows what there is")
+    if out is not None and not sample:
+        if explain is not None or not pictures:
+            raise PictureError("--out keeps the results of pictures and folders; name some, and no --explain")
+        return read_into(out, pictures, checkpoint, workers, max_error, quiet=quiet, json=json)
+    if workers is not None:
+        raise PictureError("--workers read for --out; name a results.csv there, or leave them out")
+    from lenet.models.checkpoint import load_checkpoint
+
     loaded = load_checkpoint(checkpoint)
     if sample:
         if pictures or explain is not None:
@@ -53,7 +70,7 @@ def predict(
         from lenet.training.runs import find_training_data
 
         source = find_training_data(checkpoint, loaded) if data is None else data
-        return predict_sample(loaded, source, sample, seed, out, json=json)
+        return predict_sample(loaded, source, sample, seed, out or Path("sample.png"), json=json)
     if not pictures:
         raise PictureError("no picture was given; name one or more, or draw from a data set with --sample 50")
     from lenet.inference.reader import Reader
