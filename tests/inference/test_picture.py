@@ -12,7 +12,9 @@ from PIL import Image, ImageDraw, ImageOps
 from lenet.data.digits import load_digits
 from lenet.decode import decode
 from lenet.inference.crop import CROP_SIDE
-from lenet.inference.picture import find_crops, otsu, read_crops, read_steps, to_dark_ink, to_grey
+from lenet.inference.ink import otsu
+from lenet.inference.light import to_dark_ink, to_grey
+from lenet.inference.picture import find_crops, read_crops, read_steps
 
 PICTURES = sorted((Path(__file__).parents[2] / "examples" / "pictures").iterdir())
 

@@ -1,0 +1,89 @@
+"""Colours, polarity and light: coloured pixels -> contrast, where 0 is paper and 1 ink as dark as can be."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from lenet.inference.crop import Plane, resize
+
+DARKEST_PAPER = 0.3  # below that, dividing by the paper would lift its noise more than its ink
+FAINTEST_INK = 0.02  # contrast; paper and compression are louder than anything below
+
+
+def to_grey(pixels: NDArray[np.uint8]) -> tuple[Plane, str]:
+    """Mix the channels (h, w, 3) along the colour direction in which the picture's edges are strongest.
+
+    That direction is the first axis of the colour structure tensor (Di Zenzo, 1986). Red ink on green paper
+    of equal brightness has its edges there, where brightness has none.
+    """
+    planes = pixels.astype(np.float32) / 255
+    down, right = np.diff(planes, axis=0).reshape(-1, 3), np.diff(planes, axis=1).reshape(-1, 3)
+    tensor = (down.T @ down + right.T @ right).astype(np.float64)
+    axis = np.linalg.eigh(tensor)[1][:, -1] if tensor.any() else np.ones(3)
+    axis *= np.sign(axis[np.argmax(np.abs(axis))]) / np.abs(axis).sum()
+    # Shifted so that an inverted picture gives exactly the inverted plane, whatever the signs in the mix.
+    grey = planes @ axis.astype(np.float32) - np.float32(np.minimum(axis, 0).sum())
+    red, green, blue = (round(100 * share) for share in axis)
+    return np.clip(grey, 0, 1), f"most telling mix: red {red} %, green {green} %, blue {blue} %"
+
+
+def to_dark_ink(grey: Plane) -> tuple[Plane, str]:
+    """Invert light ink on dark paper. Paper is the median around each place; ink is what strays from it."""
+    height, width = grey.shape
+    shrink = min(1.0, 40 / max(height, width))
+    small = resize(grey, (round(width * shrink), round(height * shrink)))
+    level = small - fit_slope(small)
+    strays = level - ndimage.median_filter(level, max(1, max(small.shape) // 2), mode="reflect")
+    darker, lighter = (float(np.square(np.clip(sign * strays, 0, 1)).sum()) for sign in (-1, 1))
+    share = max(darker, lighter) / max(darker + lighter, 1e-9)
+    if lighter > darker:
+        return 1 - grey, f"light ink, inverted: {share:.0%} of what strays from the paper is lighter"
+    return grey, f"dark ink: {share:.0%} of what strays from the paper is darker"
+
+
+def flatten_light(dark: Plane) -> tuple[Plane, str]:
+    """Divide by the paper's own brightness, so that shadows and lamps fade; the result is contrast.
+
+    Paper comes out around 0, its grain to both sides of it; ink is 1 at most.
+    """
+    low, high = np.percentile(border_of(dark), (5, 95))
+    if high - low < FAINTEST_INK:
+        paper = np.full_like(dark, np.median(border_of(dark)))
+        reason = f"even light: paper is {paper[0, 0]:.2f} all along the border"
+    else:
+        paper = paper_under(dark)
+        reason = f"uneven light: paper goes from {paper.min():.2f} to {paper.max():.2f}"
+    return np.minimum((paper - dark) / np.maximum(paper, np.float32(DARKEST_PAPER)), 1), reason
+
+
+def paper_under(dark: Plane) -> Plane:
+    """The paper's brightness (h, w) with the strokes filled in: a grey closing wider than any stroke.
+
+    Closing never falls below the picture, but along the edge it fills the dark end of a slope as if that were
+    a stroke; with the slope taken out first it does so at the foot of a hard shadow. The lower one is right.
+    """
+    height, width = dark.shape
+    shrink = min(1.0, 256 / max(height, width))
+    small = ndimage.gaussian_filter(resize(dark, (round(width * shrink), round(height * shrink))), 1)
+    reach = max(1, max(small.shape) // 3)
+    slope = fit_slope(small)
+    flat, level = (
+        ndimage.grey_closing(plane, size=(reach, reach), mode="nearest") for plane in (small, small - slope)
+    )
+    return resize(ndimage.gaussian_filter(np.minimum(flat, level + slope), 2), (width, height))
+
+
+def fit_slope(plane: Plane) -> Plane:
+    """The flat slope (h, w) nearest to `plane`: light that falls off from one side to the other."""
+    down, across = np.meshgrid(*(np.linspace(-1, 1, side) for side in plane.shape), indexing="ij")
+    # Over a whole grid the three terms are at right angles, so each weight is a projection of its own.
+    terms = (np.ones_like(down), down, across)
+    slope: Plane = sum(term * (plane * term).sum() / max(np.square(term).sum(), 1) for term in terms)
+    return slope.astype(np.float32)
+
+
+def border_of(plane: Plane) -> Plane:
+    """The values along the four edges, a twentieth of the picture deep."""
+    depth = max(1, min(plane.shape) // 20)
+    edges = plane[:depth], plane[-depth:], plane[:, :depth], plane[:, -depth:]
+    return np.concatenate([edge.ravel() for edge in edges])
