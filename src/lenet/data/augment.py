@@ -1,9 +1,9 @@
-"""Random distortions of a whole batch at once: rotate, scale, shear, shift, mirror, elastic.
+"""Random distortions of a whole batch at once: rotate, scale, shear, shift, mirror, elastic; then the ink.
 
-All of them move points and never change ink, so they are composed into one sampling grid and the images are
-interpolated once: sharper than one pass for each distortion, and far quicker. The planar ones follow LeCun et
-al. 1998, section III.C; the elastic one follows Simard, Steinkraus and Platt 2003, "Best practices for
-convolutional neural networks": a random displacement field, smoothed by a Gaussian.
+All that are here move points and never change ink, so they are composed into one sampling grid and the
+images are interpolated once: sharper than one pass for each distortion, and far quicker. The planar ones
+follow LeCun et al. 1998, section III.C; the elastic one follows Simard, Steinkraus and Platt 2003, "Best
+practices for convolutional neural networks": a random displacement field, smoothed by a Gaussian.
 """
 
 import math
@@ -14,13 +14,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lenet.data.distortions import Distortions
+from lenet.data.ink import vary_ink
 
 ELASTIC_SMOOTHING = 4.0
 """Standard deviation in pixels of the Gaussian that smooths the displacements: the value of Simard et al."""
 
 
 def augment(images: Tensor, settings: Distortions, generator: torch.Generator) -> Tensor:
-    """Distort each image of a batch at random, by one bilinear interpolation; what lies outside is black.
+    """Distort each image at random, by one bilinear interpolation, then its ink; what lies outside is black.
 
     A pure function of its arguments: the same generator state gives the same images. The random numbers are
     drawn on the generator's device, so that a CPU generator gives the same distortions on every device, and
@@ -42,7 +43,8 @@ def augment(images: Tensor, settings: Distortions, generator: torch.Generator) -
     if settings.elastic:
         points += random_displacements(count, height, width, settings.elastic, generator).to(images)
     grid = points.view(count, 2, height, width).permute(0, 2, 3, 1)  # (N, H, W, 2)
-    return F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    moved = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return vary_ink(moved, settings, generator) if settings.changes_ink else moved
 
 
 def random_matrices(
@@ -51,7 +53,7 @@ def random_matrices(
     """Draw the planar distortions of `count` images as `sampling_matrices`."""
     drawn = torch.rand(count, 6, generator=generator, device=generator.device)
     symmetric = 2 * drawn - 1  # uniform in -1..1
-    return sampling_matrices(
+    matrices = sampling_matrices(
         degrees=settings.degrees * symmetric[:, 0],
         size=1 + settings.scale * symmetric[:, 1],
         shear=settings.shear * symmetric[:, 2],
@@ -59,6 +61,10 @@ def random_matrices(
         mirrored=(drawn[:, 5] < 0.5) & settings.flip,
         aspect=aspect,
     )
+    if settings.aspect:
+        wider = 1 + settings.aspect * (2 * torch.rand(count, generator=generator, device=drawn.device) - 1)
+        matrices[:, 0] /= wider[:, None]  # last in the inverse: the first that is done to the picture
+    return matrices
 
 
 def sampling_matrices(

@@ -95,13 +95,14 @@ def load_checkpoint(name: Path | str, device: torch.device | str = "cpu") -> Che
 
 
 def find_checkpoint(name: str | Path) -> Path:
-    """The file that `name` means: a file itself, a run folder's best or last, or weights that are shipped.
+    """The file that `name` means: a file itself, a run folder's calibrated, best or last, or weights that are shipped.
 
     Raises CheckpointError when it means none.
     """
     path = Path(name)
     for candidate in (
         path,
+        path / "calibrated.safetensors",
         path / "best.safetensors",
         path / "last.safetensors",
         WEIGHTS / f"{name}.safetensors",

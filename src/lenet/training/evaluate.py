@@ -9,6 +9,7 @@ from torch.nn import functional
 
 from lenet.data.datasets import ImageSet
 from lenet.errors import DataError
+from lenet.models.calibration import bin_confidence, figure_calibration_error
 from lenet.models.checkpoint import Checkpoint
 from lenet.models.network import LeNet
 
@@ -46,6 +47,8 @@ class Evaluation:
     accuracy: float
     loss: float
     """Mean cross-entropy in nats."""
+    calibration_error: float
+    """Mean distance between confidence and accuracy, over 15 bins of equally many images."""
     per_class: tuple[ClassFigures, ...]
     confusion: tuple[tuple[int, ...], ...]
     """Row: the true class; column: the predicted one."""
@@ -83,7 +86,8 @@ def evaluate(network: LeNet | Checkpoint, data: ImageSet, hardest: int = 50) -> 
     logits = compute_logits(network, data.images)
     labels = data.labels.cpu()
     losses = functional.cross_entropy(network.with_background(logits), labels, reduction="none")
-    probabilities, predicted = network.as_probabilities(logits).max(dim=1)
+    everything = network.as_probabilities(logits)
+    probabilities, predicted = everything.max(dim=1)
     classes = len(data.classes)
     confusion = (labels * classes + predicted).bincount(minlength=classes**2).view(classes, classes)
     order = losses.argsort(descending=True, stable=True)[:hardest].tolist()
@@ -91,6 +95,7 @@ def evaluate(network: LeNet | Checkpoint, data: ImageSet, hardest: int = 50) -> 
         count=len(data),
         accuracy=(predicted == labels).double().mean().item(),
         loss=losses.double().mean().item(),
+        calibration_error=figure_calibration_error(bin_confidence(everything, labels)),
         per_class=_figure_classes(confusion, data.classes),
         confusion=tuple(tuple(row) for row in confusion.tolist()),
         hardest=tuple(

@@ -5,6 +5,7 @@ environment.json      on what: versions and processor
 history.jsonl         one line an epoch
 last.safetensors      the weights after the last finished epoch
 best.safetensors      the weights of the best epoch by validation, where images are held out
+calibrated.safetensors  the best, its probabilities made to fit the held-out images, where the recipe says so
 epoch-001.safetensors … where the recipe keeps every epoch
 state.safetensors     what resuming needs besides: optimiser, averages, the epoch
 evaluation.json       the checkpoint measured on the test images
@@ -74,6 +75,11 @@ class RunFolder:
     def best(self) -> Path:
         """Checkpoint of the best epoch by validation."""
         return self.path / "best.safetensors"
+
+    @property
+    def calibrated(self) -> Path:
+        """The best checkpoint with calibrated probabilities, written at the end."""
+        return self.path / "calibrated.safetensors"
 
     def write_plan(self, plan: Plan) -> None:
         """Write recipe.json."""

@@ -14,10 +14,13 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 
 from lenet.data.augment import augment
 from lenet.data.datasets import ImageSet
+from lenet.data.forms import draw_forms
+from lenet.data.not_digits import make_not_digits
 from lenet.errors import DataError, DivergedError, RecipeError
 from lenet.models.device import find_device
 from lenet.models.network import LeNet, initialise
@@ -27,6 +30,7 @@ from lenet.training.randomness import check_seed, random_stream, sample_order, s
 from lenet.training.recipe import Recipe
 from lenet.training.schedules import learning_rate
 
+BANK = 2  # pictures of no digit to choose from, for each that an epoch shows
 SECONDS_BETWEEN_STEPS = 0.1  # how often `train_steps` reports within an epoch
 
 
@@ -150,12 +154,21 @@ def train_steps(
     recipe = replace(recipe, model=state.model.config)  # the network that is there, whatever was planned
     check_parts(data, recipe)
     weights = weigh_classes(recipe, labels)
-    steps = math.ceil(len(data) / recipe.batch_size)
+    bank = images[:0]
+    if recipe.not_digits:
+        count = math.ceil(BANK * recipe.not_digits * len(data))
+        bank = make_not_digits(data.images.cpu(), count, random_stream(seed, "not digits")).to(device)
+    if recipe.forms:
+        count, side = round(recipe.forms * len(data)), images.shape[-1]
+        drawn, meant = draw_forms(count, side, random_stream(seed, "forms"))
+        images, labels = torch.cat([images, drawn.to(device)]), torch.cat([labels, meant.to(device)])
+    steps = math.ceil(len(labels) / recipe.batch_size)
     for epoch in range(state.epoch + 1, recipe.epochs + 1):
         if _has_lost_patience(state, recipe):
             return
-        order = sample_order(len(data), recipe.shuffle, seed, epoch).to(device)
+        order = sample_order(len(labels), recipe.shuffle, seed, epoch).to(device)
         distort = random_stream(seed, "distortions", epoch, device=device)
+        choose = random_stream(seed, "not digits", epoch, device=device)
         exact = torch.float32 if device.type == "mps" else torch.float64  # Apple GPUs have no doubles
         totals = torch.zeros(2, dtype=exact, device=device)  # loss, right answers
         examples, last_report = 0, 0.0
@@ -163,13 +176,17 @@ def train_steps(
         state.model.train()
         for step, indices in enumerate(order.split(recipe.batch_size), 1):
             batch, targets = images[indices], labels[indices]
+            if extra := round(recipe.not_digits * len(indices)):
+                chosen = torch.randint(len(bank), (extra,), generator=choose, device=device)
+                batch = torch.cat([batch, bank[chosen]])
+                targets = functional.pad(targets, (0, extra), value=recipe.model.classes)
             if not recipe.distortions.is_none:
                 batch = augment(batch.float() / 255, recipe.distortions, distort)
             rate = learning_rate(recipe, (epoch - 1) * steps + step - 1, steps)
             for group in state.optimizer.param_groups:
                 group["lr"] = rate
             with seeded_dropout(recipe.model.dropout, seed, epoch, step, device):
-                logits = state.model(batch)
+                logits = state.model.with_background(state.model(batch))
             loss = measure_loss(logits, targets, recipe.loss, recipe.label_smoothing, weights)
             state.optimizer.zero_grad()
             loss.backward()
@@ -179,8 +196,8 @@ def train_steps(
             if recipe.ema_decay:
                 _average(state, recipe.ema_decay, (epoch - 1) * steps + step)
 
-            examples += len(indices)
-            totals[0] += loss.detach() * len(indices)
+            examples += len(targets)
+            totals[0] += loss.detach() * len(targets)
             totals[1] += (logits.detach().argmax(dim=1) == targets).sum()
             seconds = time.perf_counter() - began
             if seconds - last_report > SECONDS_BETWEEN_STEPS and step < steps:
@@ -246,7 +263,7 @@ def _measure(model: LeNet, data: ImageSet | None, recipe: Recipe) -> tuple[float
         return None, None
     logits, labels = compute_logits(model, data.images), data.labels.cpu()
     accuracy = (logits.argmax(dim=1) == labels).double().mean().item()
-    return measure_loss(logits, labels, recipe.loss).item(), accuracy
+    return measure_loss(model.with_background(logits), labels, recipe.loss).item(), accuracy
 
 
 def _note_best(state: TrainingState, loss: float | None, accuracy: float | None) -> bool:
@@ -270,6 +287,8 @@ def check_parts(data: ImageSet, recipe: Recipe) -> None:
         raise RecipeError(
             f"class_weights are {len(weights)} numbers, {data.name} has {len(data.classes)} classes"
         )
+    if recipe.forms and data.classes != tuple("0123456789"):
+        raise RecipeError(f"forms are digits, and {data.name} has other classes; leave them out")
     if recipe.distortions.flip and not data.flips:
         raise RecipeError(
             f"flip makes no sense on {data.name}: a mirrored image is another or none; leave it out"

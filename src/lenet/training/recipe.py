@@ -63,6 +63,8 @@ class Recipe:
     """Evaluate and keep an exponential average of the weights with this decay a step; 0: the weights."""
     clip_norm: float = 0.0
     """Largest norm of the gradient; 0: not limited."""
+    forms: float = 0.0
+    """1s with flags, barred 7s and pointed 4s drawn in addition to the images, as a share of them."""
     not_digits: float = 0.0
     """With background: what is no digit, added to each batch, as a share of it."""
     shuffle: bool = True
@@ -71,6 +73,8 @@ class Recipe:
     """How the images of a batch are varied."""
     validation: int = 0
     """Images held out of training, by class, to choose the best epoch; 0: train on all, keep the last."""
+    calibrate: bool = False
+    """At the end, fit the probabilities to the held-out images, and note what rejection costs."""
     patience: int = 0
     """Stop after this many epochs without a better validation accuracy; 0: never."""
     keep_every_epoch: bool = False
@@ -100,8 +104,9 @@ class Recipe:
             raise RecipeError("not_digits are learnt as the background; give background too")
         if self.lr <= 0:
             raise RecipeError("lr is 0; nothing would be learnt")
-        if self.patience and not self.validation:
-            raise RecipeError("patience needs images to judge by; give validation too, such as 5000")
+        for name in ("patience", "calibrate"):
+            if getattr(self, name) and not self.validation:
+                raise RecipeError(f"{name} needs images to judge by; give validation too, such as 5000")
         weights = self.class_weights
         if isinstance(weights, tuple):
             # Above 0: a batch of classes without weight would have no loss at all.
@@ -159,6 +164,7 @@ KINDS: dict[str, type] = {
     "published": Mapping,
     "shuffle": bool,
     "distortions": Distortions,
+    "calibrate": bool,
     "keep_every_epoch": bool,
 }
 RANGES: dict[str, tuple[float, float]] = {  # whole numbers where the limits are
@@ -174,6 +180,7 @@ RANGES: dict[str, tuple[float, float]] = {  # whole numbers where the limits are
     "step_factor": (0.0, 1.0),
     "label_smoothing": (0.0, 0.99),
     "ema_decay": (0.0, 0.99999),
+    "forms": (0.0, 10.0),
     "not_digits": (0.0, 10.0),
     "clip_norm": (0.0, 1e6),
 }

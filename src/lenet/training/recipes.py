@@ -153,7 +153,32 @@ SPRINT = Recipe(
     distortions=Distortions(shift=0.04),
 )
 
+READER = Recipe(
+    name="reader",
+    source="our own: the network that reads pictures; knows pens, scans and what is no digit",
+    model=replace(BEST.model, background=True),
+    data="mnist",
+    epochs=100,
+    batch_size=256,
+    optimizer="adamw",
+    lr=3e-3,
+    weight_decay=0.1,
+    schedule="one-cycle",
+    label_smoothing=0.02,
+    ema_decay=0.999,
+    validation=5000,
+    calibrate=True,
+    forms=0.06,
+    not_digits=0.25,
+    distortions=Distortions(
+        degrees=15, scale=0.15, shear=0.2, shift=0.06, elastic=0.5, aspect=0.15,
+        pen=1.2, blur=1.0, coarseness=0.5, noise=0.15, cover=0.12, fading=0.4,
+    ),
+)  # fmt: skip
+
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
-    for recipe in (D2L, D2L_RELU, LAB3, LENET5_TANH, CLASSIC_SIGMOID, QUICK, BEST, BEST_FASHION, SPRINT)
-}
+    for recipe in (
+        D2L, D2L_RELU, LAB3, LENET5_TANH, CLASSIC_SIGMOID, QUICK, BEST, BEST_FASHION, SPRINT, READER,
+    )
+}  # fmt: skip

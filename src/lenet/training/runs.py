@@ -15,8 +15,9 @@ import torch
 from lenet.data.datasets import ImageSet, load, split_stratified
 from lenet.data.sources import SOURCES
 from lenet.errors import DivergedError, LeNetError, RunError
-from lenet.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint
+from lenet.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, save_checkpoint
 from lenet.models.device import find_device
+from lenet.training.calibrate import calibrate
 from lenet.training.curves import draw_curves
 from lenet.training.evaluate import evaluate
 from lenet.training.folder import Plan, RunFolder
@@ -31,7 +32,7 @@ class RunSummary:
 
     run: str
     checkpoint: str | None
-    """The best epoch's where images were held out, else the last one's."""
+    """The best epoch's where images were held out, calibrated if the recipe says so, else the last one's."""
     epochs: int
     """Finished ones."""
     train_loss: float | None
@@ -111,6 +112,7 @@ def open_run(path: Path, epochs: int | None = None, given: Mapping[str, Any] | N
         with folder.alone():
             folder.write_plan(replace(plan, recipe=replace(plan.recipe, epochs=epochs)))
             (path / "evaluation.json").unlink(missing_ok=True)
+            folder.calibrated.unlink(missing_ok=True)
     return folder
 
 
@@ -154,6 +156,10 @@ def carry_out(folder: RunFolder) -> Iterator[Step | Epoch]:
             raise DivergedError(f"{error}; {kept}") from None
         draw_curves(folder.read_history(), folder.path / "curves.png", title=folder.path.name)
         chosen = folder.best if validation else folder.last
+        if recipe.calibrate and validation:
+            calibrated = calibrate(load_checkpoint(chosen, plan.device), validation)
+            chosen = folder.calibrated
+            save_checkpoint(chosen, calibrated.model, calibrated.card)
         evaluation = evaluate(load_checkpoint(chosen, plan.device), test)
         folder.write_evaluation({"checkpoint": chosen.name, "split": "test", **evaluation.to_dict()})
 
@@ -162,13 +168,13 @@ def sum_up(folder: RunFolder) -> RunSummary:
     """What came of the run so far. Raises RunError when it is no run."""
     plan, history, evaluation = folder.read_plan(), folder.read_history(), folder.read_evaluation()
     last = history[-1] if history else None
-    checkpoint = folder.best if plan.recipe.validation else folder.last
+    kept = [file for file in (folder.calibrated, folder.best, folder.last) if file.exists()]
     seconds = sum(epoch.seconds for epoch in history)
     examples = sum(epoch.examples_per_second * epoch.seconds for epoch in history)
     accuracies = [epoch.validation_accuracy for epoch in history if epoch.validation_accuracy is not None]
     return RunSummary(
         run=str(folder.path),
-        checkpoint=str(checkpoint) if checkpoint.exists() else None,
+        checkpoint=str(kept[0]) if kept else None,
         epochs=len(history),
         train_loss=last.train_loss if last else None,
         train_accuracy=last.train_accuracy if last else None,
