@@ -1,13 +1,16 @@
 """How far a training or a reading is, on standard error."""
 
+from __future__ import annotations
+
 import time
 from collections.abc import Generator, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from lenet.training.loop import Epoch, Step
+if TYPE_CHECKING:
+    from lenet.training.loop import Epoch, Step
 
 
 def show_progress(records: Iterable[Step | Epoch], *, quiet: bool = False) -> Iterator[Epoch]:
@@ -15,6 +18,8 @@ def show_progress(records: Iterable[Step | Epoch], *, quiet: bool = False) -> It
 
     On a terminal a bar with loss, accuracy, examples a second and time left; elsewhere a line an epoch.
     """
+    from lenet.training.loop import Epoch
+
     console = Console(stderr=True, quiet=quiet)
     columns = (
         TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),

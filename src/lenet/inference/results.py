@@ -11,7 +11,6 @@ import csv
 import io
 import json
 import os
-import stat
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -123,6 +122,8 @@ class Results:
         self._end = 0  # bytes, of whole rows
         self._flushed = time.monotonic()
         if path.exists():
+            if not path.is_file():
+                raise ResultsError(f"{path}: not a file that rows can be kept in; name another one")
             try:
                 self._open(0)
                 self._take_up()
@@ -169,8 +170,6 @@ class Results:
     def _open(self, flags: int) -> None:
         flags |= os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)
         self._descriptor = os.open(self.path, flags, 0o666)
-        if not stat.S_ISREG(os.fstat(self._descriptor).st_mode):
-            raise ResultsError(f"{self.path}: not a file that rows can be kept in; name another one")
         if not _lock(self._descriptor):
             raise ResultsError(f"{self.path}: another process is writing to it; wait for it, or stop it")
 
