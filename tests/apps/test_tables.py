@@ -54,7 +54,8 @@ def test_an_evaluation_is_shown(bars: ImageSet, small: LeNetConfig):
     initialise(model, "default", torch.Generator().manual_seed(0))
     evaluation = evaluate(model, bars)
     text = show_evaluation(evaluation)
-    assert text.startswith(f"90 images: accuracy {evaluation.accuracy:.2%}, loss {evaluation.loss:.4f}\n")
+    head = f"90 images: accuracy {evaluation.accuracy:.2%}, loss {evaluation.loss:.4f}, calibration error "
+    assert text.startswith(f"{head}{evaluation.calibration_error:.2%}\n")
     rows = {line.split()[0]: line.split() for line in text.split("\n\n")[1].splitlines()}
     assert rows["column"][1] == "30"
     assert len(text.split("hardest\n")[1].splitlines()) == 11

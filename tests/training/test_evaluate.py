@@ -28,6 +28,11 @@ def test_figures_are_those_of_scikit_learn(model: LeNet, digits: ImageSet):
     with torch.no_grad():
         probabilities = model.eval()(digits.images).double().softmax(1).numpy()
     labels, predicted = digits.labels.numpy(), probabilities.argmax(1)
+    bins = np.array_split(np.argsort(probabilities.max(1), kind="stable"), 15)
+    gaps = [abs((predicted == labels)[part].mean() - probabilities.max(1)[part].mean()) for part in bins]
+    assert evaluation.calibration_error == pytest.approx(
+        np.average(gaps, weights=[len(part) for part in bins]), abs=2e-3
+    )
     assert evaluation.count == len(digits)
     assert evaluation.accuracy == pytest.approx(metrics.accuracy_score(labels, predicted))
     assert evaluation.loss == pytest.approx(metrics.log_loss(labels, probabilities), rel=1e-5)
@@ -59,7 +64,9 @@ def test_the_hardest_examples_come_first(model: LeNet, digits: ImageSet):
 
 def test_plain_values(model: LeNet, digits_test: ImageSet):
     values = json.loads(json.dumps(evaluate(model, digits_test, hardest=3).to_dict()))
-    assert set(values) == {"count", "accuracy", "loss", "per_class", "confusion", "hardest"}
+    assert list(values) == [
+        "count", "accuracy", "loss", "calibration_error", "per_class", "confusion", "hardest",
+    ]  # fmt: skip
     assert sum(map(sum, values["confusion"])) == 360
 
 

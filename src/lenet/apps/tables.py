@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from lenet.models.config import LeNetConfig
     from lenet.training.evaluate import Evaluation
+    from lenet.training.reliability import Reliability, Robustness
     from lenet.training.runs import RunSummary
 
 
@@ -63,7 +64,10 @@ def show_runs(summaries: Sequence[RunSummary]) -> str:
 
 def show_evaluation(evaluation: Evaluation) -> str:
     """Accuracy and loss, the table of classes, the confusion matrix, and the hardest examples."""
-    head = f"{evaluation.count:,} images: accuracy {evaluation.accuracy:.2%}, loss {evaluation.loss:.4f}"
+    head = (
+        f"{evaluation.count:,} images: accuracy {evaluation.accuracy:.2%}, loss {evaluation.loss:.4f}, "
+        f"calibration error {evaluation.calibration_error:.2%}"
+    )
     rows: list[list[object]] = [["class", "images", "precision", "recall", "F1"]]
     for row in evaluation.per_class:
         rows.append([row.name, row.count, *(f"{share:.2%}" for share in (row.precision, row.recall, row.f1))])
@@ -81,3 +85,20 @@ def show_evaluation(evaluation: Evaluation) -> str:
         "hardest\n" + align(hard, right=(0, 3, 4)),
     )
     return "\n\n".join((head, *tables))
+
+
+def show_reliability(reliability: Reliability) -> str:
+    """What has to be rejected for few of the rest to be wrong."""
+    values = reliability.to_dict()
+    rows = [["at most wrong", "rejected"]]
+    rows += [[f"{row['max_error']:.1%}", f"{row['rejected']:.2%}"] for row in values["reject_rates"]]
+    area = f"area under the risk-coverage curve {values['risk_coverage_area']:.2e}"
+    return f"{align(rows, right=(0, 1))}\n{area}"
+
+
+def show_robustness(robustness: Robustness) -> str:
+    """The accuracy on each corruption, and their mean."""
+    rows = [["corruption", "accuracy"]]
+    rows += [[name, f"{accuracy:.2%}"] for name, accuracy in robustness.accuracies.items()]
+    rows.append(["mean of the fifteen", f"{robustness.mean:.2%}"])
+    return align(rows, right=(1,))

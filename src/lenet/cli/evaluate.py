@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from lenet.apps.tables import show_evaluation
+from lenet.apps.tables import show_evaluation, show_reliability, show_robustness
 from lenet.cli.app import Device, Json, app
 
 
@@ -19,14 +19,23 @@ def evaluate(
     *,
     data: Annotated[str | None, Parameter(help="A data set; by default the one it was trained on.")] = None,
     split: Annotated[Literal["test", "train"], Parameter(help="Which half of the data.")] = "test",
-    out: Annotated[Path | None, Parameter(help="A folder for confusion.png and hardest.png.")] = None,
+    risk_coverage: Annotated[
+        bool, Parameter(negative=(), help="What rejection costs: the price of 1, 0.5 and 0.1 % wrong.")
+    ] = False,
+    corruptions: Annotated[
+        bool, Parameter(negative=(), help="Accuracy on images spoilt in fifteen ways; --data may be MNIST-C.")
+    ] = False,
+    out: Annotated[Path | None, Parameter(help="A folder for figures: confusion.png and more.")] = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
     """Measure a checkpoint: accuracy, loss, each class, confusion matrix, hardest examples.
 
     Example: lenet evaluate runs/lab3-mnist-0/epoch-005.safetensors --data mnist --out figures
+    Example: lenet evaluate mnist --risk-coverage --corruptions --out figures
     """
+    from lenet.data.corruptions.corrupt import IDENTITY
+    from lenet.data.corruptions.sets import load_corrupted
     from lenet.data.datasets import load
     from lenet.models.checkpoint import load_checkpoint
     from lenet.models.device import find_device
@@ -34,11 +43,35 @@ def evaluate(
     from lenet.training.runs import find_training_data
 
     loaded = load_checkpoint(checkpoint, find_device(device))
-    images = load(find_training_data(checkpoint, loaded) if data is None else data, split)
+    source = find_training_data(checkpoint, loaded) if data is None else data
+    corrupted = load_corrupted(source, split) if corruptions else {IDENTITY: load(source, split)}
+    images = corrupted[IDENTITY]
     evaluation = measure(loaded, images)
+    values, tables = evaluation.to_dict(), [show_evaluation(evaluation)]
+    title = f"{checkpoint} on {images.name} {split}"
     if out is not None:
         from lenet.insight.figures import draw_confusion, draw_hardest
 
-        draw_confusion(evaluation, out / "confusion.png", f"{checkpoint} on {images.name} {split}")
+        draw_confusion(evaluation, out / "confusion.png", title)
         draw_hardest(evaluation, images, out / "hardest.png")
-    print(json_module.dumps(evaluation.to_dict()) if json else show_evaluation(evaluation))
+    if risk_coverage:
+        from lenet.training.reliability import measure_reliability
+
+        reliability = measure_reliability(loaded, images)
+        values |= reliability.to_dict()
+        tables.append(show_reliability(reliability))
+        if out is not None:
+            from lenet.insight.reliability import draw_reliability
+
+            draw_reliability(reliability, out / "reliability.png", title)
+    if corruptions:
+        from lenet.training.reliability import measure_robustness
+
+        robustness = measure_robustness(loaded, corrupted)
+        values |= robustness.to_dict()
+        tables.append(show_robustness(robustness))
+        if out is not None:
+            from lenet.insight.reliability import draw_corruptions
+
+            draw_corruptions(corrupted, robustness, out / "corruptions.png", title)
+    print(json_module.dumps(values) if json else "\n\n".join(tables))
