@@ -7,42 +7,71 @@ from numpy.typing import NDArray
 
 FRAME_SPREAD = 24  # levels of 255: how uneven compression makes a plain frame
 SMALLEST_PAGE = 8  # pixels a side
+MAT_SPREAD = 2  # levels of 255: what no camera saw is of one colour, where paper has grain
+MOST_UPRIGHT = 2.0  # height to width of a page; a single full stroke is a 1, and more upright
+
+Rectangle = tuple[slice, slice]  # rows and columns
 
 
-def find_page(pixels: NDArray[np.uint8]) -> tuple[tuple[slice, slice], str]:
+def find_page(pixels: NDArray[np.uint8]) -> tuple[Rectangle, str]:
     """Peel off plain frames and mats, as many as lie around each other, unless nothing is left inside.
 
     A frame is one colour all along the edge of the picture, and the rectangle inside it differs from that
-    colour all along its own edge: ink never does, save for a 0 drawn as a box, which has nothing inside.
+    colour all along its own edge: ink never does, save for a 0 drawn as a box, which has nothing inside. A
+    mat is one colour exactly, and what it surrounds differs from it nearly everywhere, be it by a little.
     """
-    page, frames = (slice(0, pixels.shape[0]), slice(0, pixels.shape[1])), 0
-    whole = page
-    while (inner := _inside_frame(pixels[page])) is not None:
+    whole = page = (slice(0, pixels.shape[0]), slice(0, pixels.shape[1]))
+    frames, least = 0, 0
+    while (found := _inside_mat(pixels[page]) or _inside_frame(pixels[page])) is not None:
+        (rows, columns), least = found
         page = (
-            slice(page[0].start + inner[0].start, page[0].start + inner[0].stop),
-            slice(page[1].start + inner[1].start, page[1].start + inner[1].stop),
+            slice(page[0].start + rows.start, page[0].start + rows.stop),
+            slice(page[1].start + columns.start, page[1].start + columns.stop),
         )
         frames += 1
-    if frames and np.ptp(pixels[page].astype(np.int16), axis=(0, 1)).max() > FRAME_SPREAD:
+    if frames and np.ptp(pixels[page].astype(np.int16), axis=(0, 1)).max() > least:
         return page, f"{frames} frame{'s' * (frames > 1)} peeled off"
     return whole, "no frame"
 
 
-def _inside_frame(pixels: NDArray[np.uint8]) -> tuple[slice, slice] | None:
+def _inside_mat(pixels: NDArray[np.uint8]) -> tuple[Rectangle, int] | None:
     edge = _ring(pixels)
     colour = np.median(edge, axis=0).astype(np.int16)
-    if min(pixels.shape[:2]) < SMALLEST_PAGE or np.abs(edge - colour).max() > FRAME_SPREAD:
+    if (np.abs(edge - colour).max(axis=1) <= 1).mean() < 0.5:
+        return None
+    differs = np.abs(pixels - colour).max(axis=2) > MAT_SPREAD
+    box = _box_of(differs)
+    if box is None or differs[box].mean() < 0.8 or _ring(differs[box]).mean() < 0.5:
+        return None
+    height, width = differs[box].shape
+    inner = _within_rim(box, pixels)
+    return None if inner is None or height > MOST_UPRIGHT * width else (inner, MAT_SPREAD)
+
+
+def _inside_frame(pixels: NDArray[np.uint8]) -> tuple[Rectangle, int] | None:
+    edge = _ring(pixels)
+    colour = np.median(edge, axis=0).astype(np.int16)
+    if np.abs(edge - colour).max() > FRAME_SPREAD:
         return None
     differs = np.abs(pixels - colour).max(axis=2) > FRAME_SPREAD
-    rows, columns = np.flatnonzero(differs.any(axis=1)), np.flatnonzero(differs.any(axis=0))
-    if not rows.size or _ring(differs[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]).mean() < 0.95:
+    box = _box_of(differs)
+    if box is None or _ring(differs[box]).mean() < 0.95:
         return None
-    blurred = 1 + max(pixels.shape) // 200  # reduced pictures mix frame and page where they meet
-    inner = (
-        slice(rows[0] + blurred, rows[-1] + 1 - blurred),
-        slice(columns[0] + blurred, columns[-1] + 1 - blurred),
-    )
-    return inner if min(side.stop - side.start for side in inner) >= SMALLEST_PAGE else None
+    inner = _within_rim(box, pixels)
+    return None if inner is None else (inner, FRAME_SPREAD)
+
+
+def _box_of(differs: NDArray[np.bool_]) -> Rectangle | None:
+    rows, columns = np.flatnonzero(differs.any(axis=1)), np.flatnonzero(differs.any(axis=0))
+    return (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)) if rows.size else None
+
+
+def _within_rim(inner: Rectangle, pixels: NDArray[np.uint8]) -> Rectangle | None:
+    """The rectangle less its rim, where reduced pictures mix frame and page."""
+    rim = 1 + max(pixels.shape) // 200
+    rows, columns = (slice(side.start + rim, side.stop - rim) for side in inner)
+    smallest = min(rows.stop - rows.start, columns.stop - columns.start)
+    return (rows, columns) if smallest >= SMALLEST_PAGE else None
 
 
 def _ring(plane: NDArray[Any]) -> NDArray[Any]:
