@@ -200,3 +200,16 @@ def test_a_network_keeps_its_name_whatever_it_reads(classes: int, mean: float, s
 
 def test_another_network_is_custom():
     assert name_model(LeNetConfig(channels=(7, 16))) == "custom"
+
+
+def test_a_background_is_true_or_false_and_changes_no_layer():
+    assert LeNetConfig(background=True).layers() == LeNetConfig().layers()
+    assert name_model(LeNetConfig(background=True)) == name_model(LeNetConfig())
+    with pytest.raises(ModelError, match="background is 1; it must be true or false"):
+        LeNetConfig(background=1)  # type: ignore[arg-type]
+
+
+def test_cards_from_before_the_background_are_still_read():
+    values = LeNetConfig().to_dict()
+    del values["background"]
+    assert LeNetConfig.from_dict(values) == LeNetConfig()

@@ -1,5 +1,6 @@
 """The network computes what its table says, and what others who wrote it down compute."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -279,3 +280,32 @@ def test_the_network_and_its_layers_one_by_one_agree(name: str, count: int):
     model, images = make(find_model(name)), random_images(count)
     last = model.trace(images)["output"]
     torch.testing.assert_close(model(images), last, rtol=1e-5, atol=1e-6)
+
+
+def test_a_background_is_a_last_logit_of_nothing():
+    plain = make(LeNetConfig())
+    model = make(replace(LeNetConfig(), background=True))
+    images = random_images(20)
+    with torch.no_grad():
+        logits = model(images)
+        probabilities = model.probabilities(images)
+        eleven = torch.cat([logits.double(), torch.zeros(20, 1)], dim=1).softmax(dim=1)
+    assert model.config.parameters == plain.config.parameters == 61_706
+    assert torch.equal(logits, plain(images))
+    assert probabilities.shape == (20, 10)
+    np.testing.assert_allclose(probabilities, eleven[:, :10], atol=1e-6)
+    exact = logits.double().exp()
+    np.testing.assert_allclose(probabilities, exact / (1 + exact.sum(dim=1, keepdim=True)), atol=1e-6)
+    assert (probabilities.sum(dim=1) < 1).all()
+    assert torch.equal(model.as_probabilities(logits), probabilities)
+    assert torch.equal(plain.with_background(logits), logits)
+
+
+def test_what_is_no_class_pushes_every_logit_down():
+    """The gradient of the loss is the probabilities, less 1 for the right class."""
+    model = make(replace(LeNetConfig(), background=True))
+    logits = torch.randn(6, 10, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    labels = torch.tensor([10, 3, 10, 0, 9, 10])
+    nn.functional.cross_entropy(model.with_background(logits), labels, reduction="sum").backward()
+    expected = model.as_probabilities(logits).detach() - nn.functional.one_hot(labels, 11)[:, :10]
+    torch.testing.assert_close(logits.grad, expected)

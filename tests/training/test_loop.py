@@ -13,6 +13,8 @@ from torch import Tensor
 import lenet
 from lenet.data.augment import augment
 from lenet.data.datasets import ImageSet
+from lenet.data.drawings import draw_scribbles
+from lenet.data.forms import draw_forms
 from lenet.errors import DataError, DeviceError, DivergedError, RecipeError
 from lenet.models.config import ACTIVATION_KINDS, POOLING_KINDS, LeNetConfig
 from lenet.models.network import LeNet
@@ -197,6 +199,26 @@ def test_the_best_epoch_is_the_first_of_the_highest_accuracy_and_lowest_loss(
     assert {epoch.is_best for epoch in epochs} == {True, False}
 
 
+def test_a_small_training_learns_what_is_no_digit_and_what_a_flag_is(digits: ImageSet, digits_test: ImageSet):
+    recipe = replace(RECIPES["quick"], epochs=8).override({"background": True})
+    scribbles = draw_scribbles(torch.zeros(200, 1, 28, 28), random_stream(9, "scribbles"))
+    flagged, ones = (part[:90] for part in draw_forms(200, (28, 28), random_stream(9, "forms")))
+    figures = []
+    for changes in ({}, {"not_digits": 0.5, "forms": 0.2}):
+        model, _ = learn(replace(recipe, **changes), digits)
+        with torch.no_grad():
+            is_digit = [
+                model.eval().probabilities(images).sum(dim=1) for images in (scribbles, digits_test.images)
+            ]
+            found = (model(flagged).argmax(dim=1) == ones).float().mean().item()
+        figures.append([*((share < 0.5).float().mean().item() for share in is_digit), found])
+    plain, taught = figures
+    assert plain[:2] == [0, 0]  # never shown anything else, it takes everything for a digit
+    assert taught[0] > 0.7
+    assert taught[1] < 0.05
+    assert taught[2] > max(0.9, plain[2])
+
+
 def test_a_test_set_decides_nothing(recipe: Recipe, bars: ImageSet, more_bars: ImageSet):
     first = learn(recipe, bars)
     second = learn(recipe, bars, test=more_bars)
@@ -261,6 +283,10 @@ VARIANTS: list[dict[str, Any]] = [
     {"elastic": 1.0, "shear": 0.1, "scale": 0.2},
     {"momentum": 0.9, "optimizer": "sgd"},
     {"ema_decay": 0.5},
+    {"background": True},
+    {"background": True, "not_digits": 0.5, "class_weights": "balanced"},
+    {"background": True, "not_digits": 0.5, "class_weights": (1, 2, 3), "label_smoothing": 0.1},
+    {"pen": 1.0, "blur": 1.0, "coarseness": 0.5, "noise": 0.1, "cover": 0.1, "fading": 0.3, "aspect": 0.1},
 ]
 
 
@@ -286,6 +312,8 @@ def test_parts_that_do_not_fit(recipe: Recipe, bars: ImageSet, digits: ImageSet)
         learn(recipe, digits)
     with pytest.raises(RecipeError, match="flip makes no sense on bars"):
         learn(recipe.override({"flip": True}), bars)
+    with pytest.raises(RecipeError, match="forms are digits, and bars has other classes"):
+        learn(replace(recipe, forms=0.1), bars)
     with pytest.raises(RecipeError, match="class_weights are 2 numbers, bars has 3 classes"):
         learn(replace(recipe, class_weights=(1.0, 2.0)), bars)
     with pytest.raises(DeviceError, match="cuda:99"):

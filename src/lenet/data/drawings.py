@@ -31,7 +31,7 @@ def draw_letters(images: Tensor, generator: torch.Generator) -> Tensor:
         letter = str(pens.choice(list(LETTERS)))
         ink.text((SHEET / 2, SHEET / 2), letter, fill=255, font=font, anchor="mm")
 
-    return fit_frame(draw_sheets(len(images), draw, pens, slant=0.35), images.shape[-1])
+    return fit_frame(draw_sheets(len(images), draw, pens, slant=0.35), images.shape[2:])
 
 
 def draw_scribbles(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -43,7 +43,7 @@ def draw_scribbles(images: Tensor, generator: torch.Generator) -> Tensor:
         curve = make_interp_spline(np.linspace(0, 1, len(points)), points, k=3)(np.linspace(0, 1, 100))
         ink.line([tuple(point) for point in curve], fill=255, width=int(pens.integers(4, 13)), joint="curve")
 
-    return fit_frame(draw_sheets(len(images), draw, pens), images.shape[-1])
+    return fit_frame(draw_sheets(len(images), draw, pens), images.shape[2:])
 
 
 def draw_lines(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -64,7 +64,7 @@ def draw_lines(images: Tensor, generator: torch.Generator) -> Tensor:
                 x, radius = pens.uniform(low, high), pens.uniform(2, 8)
                 ink.ellipse((x - radius, at - radius, x + radius, at + radius), fill=255)
 
-    return fit_frame(draw_sheets(len(images), draw, pens), images.shape[-1])
+    return fit_frame(draw_sheets(len(images), draw, pens), images.shape[2:])
 
 
 def draw_sheets(

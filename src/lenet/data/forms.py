@@ -4,7 +4,7 @@ Half of the world writes them, and to a network that has not seen them a 1 with 
 stroke by stroke, coordinates across and down, in shares of the height.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -62,8 +62,8 @@ FORMS: dict[int, tuple[Callable[[np.random.Generator], Strokes], float]] = {
 }
 
 
-def draw_forms(count: int, side: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Such digits as uint8 (about `count`, 1, side, side), framed as MNIST's, and their labels."""
+def draw_forms(count: int, size: Sequence[int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Such digits as uint8 (about `count`, 1, *size), framed as MNIST's, and their labels."""
     pens = make_random(generator)
     images, labels = [], []
     for label, (form, share) in FORMS.items():
@@ -78,6 +78,6 @@ def draw_forms(count: int, side: int, generator: torch.Generator) -> tuple[Tenso
                     ink.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
 
         sheets = draw_sheets(round(share * count), draw, pens, slant=0.2)
-        images.append((fit_frame(sheets, side) * 255).round().byte())
+        images.append((fit_frame(sheets, size) * 255).round().byte())
         labels.append(torch.full((len(sheets),), label))
     return torch.cat(images), torch.cat(labels)

@@ -4,6 +4,8 @@ MNIST fitted each digit into 20 × 20 pixels and put its centre of mass in the m
 pictures does the same, and brings strokes to MNIST's widths.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -15,8 +17,10 @@ THINNEST, THICKEST = 2.0, 4.0  # pixels
 EDGE = 0.45  # of full ink: there a stroke ends
 
 
-def fit_frame(canvas: Tensor, side: int = SIDE) -> Tensor:
-    """Each drawing (N, 1, H, W), 0 to 1, as an image (N, 1, side, side); blank ones stay blank."""
+def fit_frame(canvas: Tensor, size: Sequence[int] = (SIDE, SIDE)) -> Tensor:
+    """Each drawing (N, 1, H, W), 0 to 1, as an image (N, 1, *size); blank ones stay blank."""
+    if not len(canvas):
+        return canvas.new_zeros(0, 1, *size)
     ink = canvas > EDGE
     (left, right), (top, bottom) = _limits(ink.any(dim=2)), _limits(ink.any(dim=3))  # (N,) pixels
     longest = torch.maximum(right - left, bottom - top).clamp(min=1)
@@ -32,7 +36,8 @@ def fit_frame(canvas: Tensor, side: int = SIDE) -> Tensor:
     theta = torch.eye(2, 3).repeat(len(canvas), 1, 1)
     theta[:, 0, 2], theta[:, 1, 2] = x, y
     fine = _sample(fine, theta, FINE * SIDE)
-    return F.adaptive_avg_pool2d(fine, (side, side))
+    height, width = size
+    return F.adaptive_avg_pool2d(fine, (height, width))
 
 
 def _limits(inked: Tensor) -> tuple[Tensor, Tensor]:
@@ -53,10 +58,11 @@ def _mend_strokes(fine: Tensor) -> Tensor:
     edge = area - _erode(solid).sum(dim=(1, 2, 3))
     stroke = 2 * area / edge.clamp(min=1)  # a bar of width w and length l has 2 l pixels at its edge
     wanted = stroke.clamp(THINNEST * FINE, THICKEST * FINE)
-    steps = ((wanted - stroke) / 2).round().view(-1, 1, 1, 1)
+    steps = ((wanted - stroke) / 2).round()  # (N,)
     for step in range(1, int(steps.abs().max()) + 1):
-        fine = torch.where(steps >= step, F.max_pool2d(fine, 3, 1, 1), fine)
-        fine = torch.where(steps <= -step, _erode(fine), fine)
+        thin, thick = steps >= step, steps <= -step
+        fine[thin] = F.max_pool2d(fine[thin], 3, 1, 1)
+        fine[thick] = _erode(fine[thick])
     return fine
 
 

@@ -4,6 +4,8 @@ Everything is brought to the size, place and pen of a digit, as what reads pictu
 finds. What comes out as near to some digit as digits are to each other is left out: a half of 8 is a 3.
 """
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,7 +21,7 @@ REFERENCES = 20_000  # digits that candidates are compared with
 
 
 def make_not_digits(images: Tensor, count: int, generator: torch.Generator) -> Tensor:
-    """Pictures of no digit: uint8 (at most `count`, 1, H, W) in random order, white on black.
+    """Pictures of no digit: uint8 (about `count` at most, 1, H, W) in random order, white on black.
 
     Args:
         images: the digits to cut and to compare with, uint8 (N, 1, H, W).
@@ -34,12 +36,12 @@ def make_not_digits(images: Tensor, count: int, generator: torch.Generator) -> T
     }  # fmt: skip
     made = []
     for name, share in SHARES.items():
-        wanted = round(share * count)
+        wanted = math.ceil(share * count)
         for size in [CHUNK] * (wanted // CHUNK) + [wanted % CHUNK]:
             if size:
                 chosen = images[torch.randint(len(images), (size,), generator=generator)].float() / 255
                 made.append((makers[name](chosen, generator) * 255).round().byte())
-    bank = torch.cat(made)
+    bank = torch.cat([images[:0], *made])
     bank = bank[~look_like_digits(bank, images[torch.randperm(len(images), generator=generator)])]
     if not len(bank):
         raise DataError(f"nothing was made that is unlike {len(images):,} images; ask for more not_digits")
@@ -49,7 +51,7 @@ def make_not_digits(images: Tensor, count: int, generator: torch.Generator) -> T
 def cut_pieces(images: Tensor, generator: torch.Generator) -> Tensor:
     """A piece of each digit, framed as a digit; float (at most N, 1, H, W), for some cuts leave too much."""
     pieces = cut(images, generator)
-    return fit_frame(pieces[pieces.amax(dim=(1, 2, 3)) > EDGE], images.shape[-1])
+    return fit_frame(pieces[pieces.amax(dim=(1, 2, 3)) > EDGE], images.shape[2:])
 
 
 def put_together(images: Tensor, generator: torch.Generator) -> Tensor:
@@ -67,7 +69,7 @@ def put_together(images: Tensor, generator: torch.Generator) -> Tensor:
         moved = move(F.pad(part, (0, 2 * width)), right, down)
         shown = random(generator, count) < (1, 0.25)[number]
         canvas = torch.maximum(canvas, moved * shown)
-    return fit_frame(canvas, width)
+    return fit_frame(canvas, images.shape[2:])
 
 
 def make_dirt(images: Tensor, generator: torch.Generator) -> Tensor:

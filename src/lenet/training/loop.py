@@ -159,8 +159,8 @@ def train_steps(
         count = math.ceil(BANK * recipe.not_digits * len(data))
         bank = make_not_digits(data.images.cpu(), count, random_stream(seed, "not digits")).to(device)
     if recipe.forms:
-        count, side = round(recipe.forms * len(data)), images.shape[-1]
-        drawn, meant = draw_forms(count, side, random_stream(seed, "forms"))
+        count, size = round(recipe.forms * len(data)), images.shape[2:]
+        drawn, meant = draw_forms(count, size, random_stream(seed, "forms"))
         images, labels = torch.cat([images, drawn.to(device)]), torch.cat([labels, meant.to(device)])
     steps = math.ceil(len(labels) / recipe.batch_size)
     for epoch in range(state.epoch + 1, recipe.epochs + 1):
