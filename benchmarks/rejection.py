@@ -1,0 +1,100 @@
+"""Does it know when it does not know? Rejection, calibration and what is no digit at all, on test images.
+
+    python benchmarks/rejection.py
+    python benchmarks/rejection.py mnist reader runs/best-mnist-1
+
+For each checkpoint: what share of MNIST's test digits has to be rejected for 1, 0.5 and 0.1 % of the rest to
+be wrong; what became of the promises on its card, whose thresholds were figured on digits held out of
+training; the expected calibration error; and what share of the pictures in `not_digits.py` is rejected where
+1 % of the test digits are. Results go to benchmarks/results/rejection.json.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from lenet.data.datasets import ImageSet, load
+from lenet.errors import CheckpointError
+from lenet.files import write_text
+from lenet.insight.speed import describe_machine
+from lenet.models.checkpoint import Checkpoint, load_checkpoint
+from lenet.models.rejection import find_threshold
+from lenet.training.evaluate import compute_logits
+from lenet.training.reliability import MAX_ERRORS, measure_reliability
+from not_digits import make_groups
+
+RESULTS = Path(__file__).parent / "results" / "rejection.json"
+LOST = 0.01  # of the digits
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("checkpoints", nargs="*", default=["mnist", "reader"])
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    digits, groups = load("mnist", "test"), make_groups()
+    result = {
+        "what": "rejection",
+        "command": shlex.join(["python", "benchmarks/rejection.py", *sys.argv[1:]]),
+        "not_digits": {name: len(images) for name, images in groups.items()},
+        "checkpoints": {name: examine(load_checkpoint(name), digits, groups) for name in given.checkpoints},
+        "machine": describe_machine(),
+    }
+    write_text(RESULTS, json.dumps(result, indent=1) + "\n")
+    print(json.dumps(result["checkpoints"], indent=1))
+
+
+def examine(checkpoint: Checkpoint, digits: ImageSet, groups: dict[str, Tensor]) -> dict[str, object]:
+    def read(images: Tensor) -> Tensor:
+        return checkpoint.model.as_probabilities(compute_logits(checkpoint.model, images))
+
+    probabilities = read(digits.images)
+    confidence, predicted = probabilities.double().max(dim=1)
+    wrong = predicted != digits.labels
+    allowed = int(LOST * len(digits))
+    threshold = float(confidence.sort().values[allowed])  # as many lie below it
+    strange = {name: read(images) for name, images in groups.items()}
+    shares = {name: share(rows.double().amax(dim=1) < threshold) for name, rows in strange.items()}
+    return {
+        "accuracy": 1 - share(wrong),
+        **measure_reliability(checkpoint, digits).to_dict(),
+        "promises": [keep(checkpoint, error, confidence, wrong) for error in MAX_ERRORS],
+        "digits_lost": share(confidence < threshold),
+        "not_digits_rejected": shares,
+        "not_digits_rejected_mean": sum(shares.values()) / len(shares),
+        "without_a_threshold": {
+            "digits_lost": share(probabilities.sum(dim=1) < 0.5),
+            "not_digits_rejected_mean": sum(share(rows.sum(dim=1) < 0.5) for rows in strange.values())
+            / len(strange),
+        },
+    }
+
+
+def keep(checkpoint: Checkpoint, max_error: float, confidence: Tensor, wrong: Tensor) -> dict[str, object]:
+    """What a promise of the card comes to on these digits."""
+    try:
+        threshold = find_threshold(checkpoint.card.get("rejection"), max_error)
+    except CheckpointError as error:
+        return {"max_error": max_error, "refused": str(error)}
+    accepted = confidence >= threshold
+    return {
+        "max_error": max_error,
+        "threshold": threshold,
+        "rejected": 1 - share(accepted),
+        "error": share(wrong[accepted]),
+    }
+
+
+def share(chosen: Tensor) -> float:
+    return chosen.double().mean().item()
+
+
+if __name__ == "__main__":
+    main()
