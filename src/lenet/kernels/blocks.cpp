@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <cstdint>
 #include <cstdlib>
@@ -30,7 +31,7 @@ namespace {
 
 enum Activation { IDENTITY, RELU, TANH, SIGMOID };
 enum Pooling { NONE, MAX, AVG };
-constexpr int MOST_BLOCKS = 16, MOST_GROUPS = 64;
+constexpr int MOST_BLOCKS = 16, MOST_GROUPS = 64, LOOK_OUT = 20;  // microseconds
 constexpr double MOST_FLOATS = 1 << 26;  // of scratch memory a thread: 256 MB; larger maps are left to PyTorch
 
 struct Block {  // one convolution with what follows it; the sizes are of one image
@@ -107,7 +108,8 @@ struct Task {
 };
 
 // What a task computes never depends on the thread that took it, so results are the same bits for every number of
-// threads. A worker that wakes too late finds the job closed; nobody waits for it.
+// threads. A worker that wakes too late finds the job closed; nobody waits for it. Waking a sleeper takes as long as a
+// small job: who waits looks out for a moment before it falls asleep, since the next job mostly follows at once.
 class Team {
 public:
     void run(int threads, int tasks, Task task) {
@@ -127,8 +129,12 @@ public:
         }
         wake_.notify_all();
         take_tasks();
+        {
+            std::lock_guard<std::mutex> guard(mutex_);
+            seats_ = 0;
+        }
+        look_out([this] { return working_ == 0; });
         std::unique_lock<std::mutex> guard(mutex_);
-        seats_ = 0;
         done_.wait(guard, [this] { return working_ == 0; });
         if (failed_) throw std::bad_alloc();
     }
@@ -144,6 +150,9 @@ private:
     void work() {
         std::unique_lock<std::mutex> guard(mutex_);
         for (long seen = 0;;) {
+            guard.unlock();
+            look_out([&] { return job_ != seen; });
+            guard.lock();
             wake_.wait(guard, [&] { return job_ != seen; });
             seen = job_;
             if (seats_ == 0) continue;
@@ -154,13 +163,19 @@ private:
             if (--working_ == 0) done_.notify_one();
         }
     }
+    template <class Condition>
+    static void look_out(const Condition& happened) {
+        const auto end = std::chrono::steady_clock::now() + std::chrono::microseconds(LOOK_OUT);
+        while (!happened() && std::chrono::steady_clock::now() < end)
+            for (int i = 0; i < 32 && !happened(); i++) std::atomic_signal_fence(std::memory_order_seq_cst);
+    }
     std::mutex busy_, mutex_;
     std::condition_variable wake_, done_;
-    std::atomic<int> next_{0};
+    std::atomic<int> next_{0}, working_{0};
+    std::atomic<long> job_{0};
     std::atomic<bool> failed_{false};
     Task task_{};
-    int tasks_ = 0, seats_ = 0, working_ = 0, size_ = 0;
-    long job_ = 0;
+    int tasks_ = 0, seats_ = 0, size_ = 0;
 };
 
 // A forked child has none of its parent's threads, and perhaps a lock that nobody will open: it gets a team of its own.
