@@ -4,8 +4,8 @@
     python benchmarks/corruptions.py mnist reader --data mnist_c --pictures 0
 
 'images' hands the spoilt 28×28 images to the network as they are, 'pictures' hands some of them to the
-reader, as a user's pictures would be: it finds the ink first. Nothing was trained on any of them. `--data` may
-be a folder with the published files. Results go to benchmarks/results/corruptions.json.
+reader, as a user's pictures would be: it finds the ink first. Nothing was trained on any of them. `--data`
+may be a folder with the published files. Results go to benchmarks/results/corruptions.json.
 """
 
 import argparse
