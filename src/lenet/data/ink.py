@@ -43,9 +43,9 @@ def change_pen(images: Tensor, wider: Tensor) -> Tensor:
 
     Thinning takes ink away from strokes that have little; what is left is brought to the old darkness.
     """
-    thick = F.max_pool2d(images, 3, 1, 1)
-    thin = -F.max_pool2d(-images, 3, 1, 1)
-    changed = torch.lerp(images, torch.where(wider > 0, thick, thin), wider.abs() / 2)
+    sign = wider.sign()
+    most = F.max_pool2d(sign * images, 3, 1, 1) * sign  # the least where strokes get thinner
+    changed = torch.lerp(images, most, wider.abs() / 2)
     before, after = (ink.amax(dim=(2, 3), keepdim=True) for ink in (images, changed))
     return changed * (before / after.clamp(min=1e-3)).clamp(max=4)
 
@@ -67,15 +67,14 @@ def coarsen(images: Tensor, share: float) -> Tensor:
 
 def blur(images: Tensor, deviation: float) -> Tensor:
     """Gaussian blur; outside is black."""
-    weights = gaussian(deviation).to(images)
-    reach = len(weights) // 2
-    images = F.conv2d(images, weights.view(1, 1, -1, 1), padding=(reach, 0))
-    return F.conv2d(images, weights.view(1, 1, 1, -1), padding=(0, reach))
+    down, across = (gaussian(side, deviation).to(images) for side in images.shape[2:])
+    return down @ images @ across
 
 
 @lru_cache(maxsize=16)
-def gaussian(deviation: float) -> Tensor:
-    """A Gaussian of so many pixels, three deviations to each side, with the sum 1."""
-    reach = max(1, round(3 * deviation))
-    weights = torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / deviation) ** 2)
-    return weights / weights.sum()
+def gaussian(side: int, deviation: float) -> Tensor:
+    """How much of each pixel of a side comes to each other one: float (side, side), symmetric."""
+    places = torch.arange(side, dtype=torch.float64)
+    weights = torch.exp(-0.5 * ((places[:, None] - places) / deviation) ** 2)
+    every = torch.exp(-0.5 * (torch.arange(-100, 101) / deviation) ** 2).sum()
+    return (weights / every).float()
