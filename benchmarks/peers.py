@@ -6,7 +6,8 @@
 Every peer runs the same network (61,706 parameters, ReLU, max pooling) on the same random images, in turn
 with ours in one process; a ratio is the median over the pairs. A peer that is not installed is left out.
 Training is a step of plain SGD with cross-entropy; images are bytes and scaled within the step. Results go to
-benchmarks/results/peers.json, and a plot of how speed grows with batch and channels to docs/growth.png.
+benchmarks/results/peers.json, and a plot of how speed grows with batch, channels and threads to
+docs/growth.png. Memory is what training at one batch size adds to a process that has done a step already.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import io
 import json
 import os
 import statistics
+import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -42,6 +44,25 @@ CONFIG = LeNetConfig()
 RESULTS = Path(__file__).parent / "results" / "peers.json"
 PLOT = Path(__file__).parents[1] / "docs" / "growth.png"
 BATCHES = (1, 4, 16, 64, 256, 1024)
+MEMORY = """
+import re, sys, torch
+from pathlib import Path
+from lenet.insight.speed import PlainLeNet, training_step
+from lenet.models.config import LeNetConfig
+from lenet.models.network import LeNet
+def step(batch):
+    images, labels = torch.zeros(batch, 1, 28, 28).byte(), torch.zeros(batch).long()
+    model = {"LeNet": LeNet, "PlainLeNet": PlainLeNet}[sys.argv[1]](LeNetConfig())
+    return training_step(model, images, labels)
+def megabytes(which):
+    return int(re.search(which + r":\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) / 1024
+step(1)()
+work = step(int(sys.argv[2]))
+Path("/proc/self/clear_refs").write_text("5")  # Linux: forget the peak so far, which was that of the imports
+before = megabytes("VmRSS")
+for _ in range(10): work()
+print(megabytes("VmHWM") - before)
+"""
 
 
 def main() -> None:
@@ -63,6 +84,7 @@ def main() -> None:
         "batch_size": given.batch_size,
         "images_per_second": figures,
         "growth": growth,
+        "megabytes_of_training": measure_memory(),
         "latency_of_one_image_microseconds": latencies(images[:1]),
         "sgemm_gflops": measure_peak() / 1e9,
         "machine": describe_machine(),
@@ -179,14 +201,29 @@ def jax_training(images: np.ndarray, labels: np.ndarray) -> Work:
 
 
 def measure_growth() -> list[dict[str, float]]:
-    """Seconds a training step, ours and eager, as the batch and the channels grow."""
-    rows = []
+    """Seconds a training step, ours and eager, as the batch, the channels and the threads grow."""
+    rows, threads = [], torch.get_num_threads()
     for batch in BATCHES:
-        rows.append({"batch": batch, "width": 1, **step_seconds(CONFIG, batch)})
+        rows.append({"batch": batch, "width": 1, "threads": threads, **step_seconds(CONFIG, batch)})
     for width in (2, 4, 8):
         config = LeNetConfig(channels=(6 * width, 16 * width))
-        rows.append({"batch": 256, "width": width, **step_seconds(config, 256)})
+        rows.append({"batch": 256, "width": width, "threads": threads, **step_seconds(config, 256)})
+    for fewer in range(1, threads):
+        torch.set_num_threads(fewer)
+        rows.append({"batch": 256, "width": 1, "threads": fewer, **step_seconds(CONFIG, 256)})
+    torch.set_num_threads(threads)
     return rows
+
+
+def measure_memory() -> dict[str, dict[str, float]]:
+    """Megabytes that ten training steps take beyond the network and its images, by network and batch."""
+    return {
+        name: {
+            str(batch): float(subprocess.check_output([sys.executable, "-c", MEMORY, name, str(batch)]))
+            for batch in (256, 1024, 4096)
+        }
+        for name in ("LeNet", "PlainLeNet")
+    }
 
 
 def step_seconds(config: LeNetConfig, batch: int) -> dict[str, float]:
@@ -207,10 +244,14 @@ def latencies(image: torch.Tensor) -> dict[str, float]:
 def draw(growth: list[dict[str, float]]) -> None:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 3.6), dpi=110, layout="constrained")
-    for place, (key, label) in enumerate((("batch", "images a step"), ("width", "channels × (6, 16)")), 1):
-        rows = [row for row in growth if (row["width"] == 1 if key == "batch" else row["batch"] == 256)]
-        axes = figure.add_subplot(1, 2, place)
+    figure = Figure(figsize=(12, 3.6), dpi=110, layout="constrained")
+    usual = {"batch": 256, "width": 1, "threads": max(row["threads"] for row in growth)}
+    labels = {"batch": "images a step", "width": "channels × (6, 16)", "threads": "threads"}
+    for place, (key, label) in enumerate(labels.items(), 1):
+        others = usual.keys() - {key}
+        rows = [row for row in growth if all(row[other] == usual[other] for other in others)]
+        rows.sort(key=lambda row: row[key])
+        axes = figure.add_subplot(1, 3, place)
         for name, colour in (("ours", "#4269d0"), ("eager", "#ff725c")):
             speeds = [row["batch"] / row[name] for row in rows]
             axes.plot(

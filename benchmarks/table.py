@@ -140,7 +140,12 @@ def show_peers(result: dict[str, Any]) -> str:
     times = ", ".join(f"{name} {value:.0f} µs" for name, value in latency.items())
     threads = result["machine"]["threads"]
     head = f"`{result['command']}`, batch {result['batch_size']}, {threads} threads. {WAITING}\n"
-    tail = f"Latency of one image in Python: {times}.\n\n![speed by batch and channels](growth.png)\n"
+    ours, theirs = (result["megabytes_of_training"][name] for name in ("LeNet", "PlainLeNet"))
+    memory = ", ".join(f"{ours[batch]:.0f} (eager {theirs[batch]:.0f}) at batch {batch}" for batch in ours)
+    tail = (
+        f"Latency of one image in Python: {times}.\n\nMegabytes that training adds: {memory}.\n\n"
+        "![speed by batch, channels and threads](growth.png)\n"
+    )
     return "\n".join([head, *rows, "", tail])
 
 

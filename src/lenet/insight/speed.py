@@ -23,6 +23,7 @@ from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
 
 SECONDS = 0.4  # of each timing
+PAUSE = 0.02  # seconds
 PAIRS = 7
 
 
@@ -143,7 +144,11 @@ def time_once(work: Callable[[], object]) -> float:
 
 
 def time_pairs(rivals: Sequence[Callable[[], object]], pairs: int = PAIRS) -> list[list[float]]:
-    """Seconds a call, (pairs, rivals): each pair times every rival in turn for about `SECONDS`."""
+    """Seconds a call, (pairs, rivals): each pair times every rival in turn for about `SECONDS`.
+
+    Before each there is a pause, in which the threads of the one before fall asleep (some spin for long while
+    they wait for work, on the processors that the next one needs), and a call that is not timed.
+    """
     calls = []
     for work in rivals:
         work()
@@ -153,6 +158,8 @@ def time_pairs(rivals: Sequence[Callable[[], object]], pairs: int = PAIRS) -> li
     for _ in range(pairs):
         row = []
         for work, count in zip(rivals, calls, strict=True):
+            time.sleep(PAUSE)
+            work()
             began = time.perf_counter()
             for _ in range(count):
                 work()
