@@ -52,7 +52,8 @@ def _draw_risk(axes: "Axes", curve: RiskCurve) -> None:
     axes.set_xscale("symlog", linthresh=least)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.set_xlim(0, 100)
-    axes.set_ylim(0, 1.15 * max(errors.max(), 100 * max(MAX_ERRORS)))
+    many = curve.accepted.numpy() >= curve.count / 10  # of a handful, one error is a high share
+    axes.set_ylim(0, 1.15 * errors[many].max() or 1)
     axes.set(xlabel="rejected, % of all", ylabel="wrong, % of the accepted")
     axes.set_title(f"area under the risk-coverage curve {curve.area:.2e}", fontsize=10)
 
