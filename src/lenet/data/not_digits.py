@@ -15,7 +15,7 @@ from lenet.data.frame import EDGE, fit_frame
 from lenet.errors import DataError
 
 CHUNK = 1000  # images at a time: bounds the memory
-SHARES = {"pieces": 0.4, "neighbours": 0.25, "letters": 0.12, "scribbles": 0.1, "lines": 0.05, "dirt": 0.08}
+SHARES = {"pieces": 0.35, "neighbours": 0.25, "letters": 0.15, "scribbles": 0.12, "lines": 0.05, "dirt": 0.08}
 NEAR = 0.1  # of all digits have their nearest neighbour farther off than what may be taken for a digit
 REFERENCES = 20_000  # digits that candidates are compared with
 

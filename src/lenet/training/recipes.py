@@ -162,17 +162,16 @@ READER = Recipe(
     batch_size=256,
     optimizer="adamw",
     lr=3e-3,
-    weight_decay=0.1,
+    weight_decay=0.05,
     schedule="one-cycle",
-    label_smoothing=0.02,
     ema_decay=0.999,
     validation=5000,
     calibrate=True,
     forms=0.06,
-    not_digits=0.25,
+    not_digits=0.3,
     distortions=Distortions(
-        degrees=15, scale=0.15, shear=0.2, shift=0.06, elastic=0.5, aspect=0.15,
-        pen=1.2, blur=1.0, coarseness=0.5, noise=0.15, cover=0.12, fading=0.4,
+        degrees=15, scale=0.2, shear=0.2, shift=0.08, elastic=0.6, aspect=0.15,
+        pen=1.2, blur=1.2, coarseness=0.5, noise=0.2, cover=0.12, fading=0.4, light=0.5,
     ),
 )  # fmt: skip
 
