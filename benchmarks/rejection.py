@@ -5,7 +5,8 @@
 
 For each checkpoint: what share of MNIST's test digits has to be rejected for 1, 0.5 and 0.1 % of the rest to
 be wrong; what became of the promises on its card, whose thresholds were figured on digits held out of
-training; the expected calibration error; and what share of the pictures in `not_digits.py` is rejected where
+training; how often such promises are broken when they are figured on 5,000 digits drawn again and again; the
+expected calibration error; and what share of the pictures in `not_digits.py` is rejected where
 1 % of the test digits are. Results go to benchmarks/results/rejection.json.
 """
 
@@ -23,13 +24,14 @@ from lenet.errors import CheckpointError
 from lenet.files import write_text
 from lenet.insight.speed import describe_machine
 from lenet.models.checkpoint import Checkpoint, load_checkpoint
-from lenet.models.rejection import find_threshold
+from lenet.models.rejection import figure_rejection, find_threshold, trace_risk
 from lenet.training.evaluate import compute_logits
 from lenet.training.reliability import MAX_ERRORS, measure_reliability
 from not_digits import make_groups
 
 RESULTS = Path(__file__).parent / "results" / "rejection.json"
 LOST = 0.01  # of the digits
+DRAWN, TIMES = 5000, 1000
 
 
 def main() -> None:
@@ -66,6 +68,7 @@ def examine(checkpoint: Checkpoint, digits: ImageSet, groups: dict[str, Tensor])
         "accuracy": 1 - share(wrong),
         **measure_reliability(checkpoint, digits).to_dict(),
         "promises": [keep(checkpoint, error, confidence, wrong) for error in MAX_ERRORS],
+        "promises_drawn_again": [draw_again(error, probabilities, digits.labels) for error in MAX_ERRORS],
         "digits_lost": share(confidence < threshold),
         "not_digits_rejected": shares,
         "not_digits_rejected_mean": sum(shares.values()) / len(shares),
@@ -89,6 +92,30 @@ def keep(checkpoint: Checkpoint, max_error: float, confidence: Tensor, wrong: Te
         "threshold": threshold,
         "rejected": 1 - share(accepted),
         "error": share(wrong[accepted]),
+    }
+
+
+def draw_again(max_error: float, probabilities: Tensor, labels: Tensor) -> dict[str, object]:
+    """Figure the promise on some of the digits, drawn with repetition, and look what becomes of it on all."""
+    generator, curve = torch.Generator().manual_seed(0), trace_risk(probabilities, labels)
+    given, broken, rejected = 0, 0, 0.0
+    for _ in range(TIMES):
+        drawn = torch.randint(len(labels), (DRAWN,), generator=generator)
+        try:
+            threshold = find_threshold(figure_rejection(probabilities[drawn], labels[drawn]), max_error)
+        except CheckpointError:
+            continue
+        place = int((curve.thresholds < threshold).sum())
+        given += 1
+        broken += bool(curve.errors[place] > max_error)
+        rejected += float(curve.rejected[place])
+    return {
+        "max_error": max_error,
+        "times": TIMES,
+        "digits": DRAWN,
+        "given": given,
+        "broken": broken,
+        "rejected": rejected / max(given, 1),
     }
 
 

@@ -161,6 +161,61 @@ def show_sprint(result: dict[str, Any]) -> str:
     )
 
 
+def show_rejection(result: dict[str, Any]) -> str:
+    head = (
+        f"`{result['command']}`: rejected of MNIST's test digits for at most so many of the rest to be wrong; "
+        "and rejected of pictures of no digit, seven kinds, where 1 % of the digits are."
+    )
+    rows = ["| weights | accuracy | 1 % | 0.5 % | 0.1 % | calibration error | no digit, rejected |"]
+    rows.append("|" + "---|" * 7)
+    for name, value in result["checkpoints"].items():
+        rates = [f"{100 * rate['rejected']:.2f} %" for rate in value["reject_rates"]]
+        cells = [f"`{name}`", f"{100 * value['accuracy']:.2f} %", *rates]
+        cells.append(f"{100 * value['calibration_error']:.2f} %")
+        cells.append(f"**{100 * value['not_digits_rejected_mean']:.1f} %**")
+        rows.append("| " + " | ".join(cells) + " |")
+    kept = [
+        f"`{name}` at {100 * promise['max_error']:g} %: {100 * promise['rejected']:.2f} % rejected, "
+        f"{100 * promise['error']:.2f} % of the rest wrong"
+        for name, value in result["checkpoints"].items()
+        for promise in value["promises"]
+        if "error" in promise
+    ]
+    promises = f"What `--max-error` promised, from held-out digits, on the test digits: {'; '.join(kept)}."
+    again = [again for value in result["checkpoints"].values() for again in value["promises_drawn_again"]]
+    worst = max(again, key=lambda row: row["broken"] / max(row["given"], 1))
+    luck = (
+        f"Figured {worst['times']:,} times on {worst['digits']:,} digits drawn from the test digits, promises"
+        f" were broken in {100 * worst['broken'] / max(worst['given'], 1):.1f} % of the cases at most."
+    )
+    return "\n".join([head, "", *rows, "", promises, luck, ""])
+
+
+def show_corruptions(result: dict[str, Any]) -> str:
+    checkpoints = result["checkpoints"]
+    columns = {f"`{name}`, images": value["images"]["corruptions"] for name, value in checkpoints.items()}
+    for name, value in checkpoints.items():
+        if "pictures" in value:
+            kinds = value["pictures"]["corruptions"]
+            columns[f"`{name}`, pictures"] = {kind: figures["right"] for kind, figures in kinds.items()}
+    rows = ["| corruption | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
+    kinds = list(next(iter(columns.values())))
+    for kind in kinds:
+        shares = [f"{100 * column[kind]:.2f} %" for column in columns.values()]
+        rows.append(f"| {kind.replace('_', ' ')} | " + " | ".join(shares) + " |")
+    spoilt = [kind for kind in kinds if kind != "identity"]
+    means = [sum(column[kind] for kind in spoilt) / len(spoilt) for column in columns.values()]
+    rows.append(
+        "| **mean of the fifteen** | " + " | ".join(f"**{100 * share:.2f} %**" for share in means) + " |"
+    )
+    head = (
+        f"`{result['command']}`: accuracy on MNIST's test images, spoilt in the ways of MNIST-C, which no "
+        "training has seen: handed to the network as they are, and some to the reader, which finds the ink "
+        "first.\n"
+    )
+    return "\n".join([head, *rows, ""])
+
+
 def show_kills(result: dict[str, Any]) -> str:
     summary = result["summary"]
     outcome = "the same bits" if summary["bits_are_equal"] else "OTHER BITS"
@@ -176,6 +231,8 @@ SECTIONS = {
     "kernel": ("The fused kernel beside PyTorch's own operators", show_kernel),
     "peers": ("Beside other libraries", show_peers),
     "sprint": ("Seconds to 99 %", show_sprint),
+    "rejection": ("Rejection and calibration", show_rejection),
+    "corruptions": ("Corruptions", show_corruptions),
     "kill-and-resume": ("Killed and resumed", show_kills),
 }
 
