@@ -21,6 +21,7 @@ from lenet.inference.page import find_page
 from lenet.whole import frame_whole
 
 Box = tuple[int, int, int, int]  # left, top, width, height
+Page = tuple[slice, slice]  # rows and columns
 
 LARGEST_DUST = 1 / 50  # of the area of the largest piece
 BELONGS = 1 / 2  # of the largest piece's longest side: a stroke that stands off farther is not of the digit
@@ -72,10 +73,7 @@ def read_steps(picture: Picture, whole: bool = False) -> list[Step]:
 
 def find_crops(decoded: DecodedPicture) -> tuple[tuple[Crop, ...], list[tuple[str, Plane | Mask, str]]]:
     """Run the chain; return its crops, and of each step before them its name, its plane and its reason."""
-    page, page_reason = find_page(decoded.pixels)
-    grey, grey_reason = to_grey(decoded.pixels[page])
-    dark, dark_reason = to_dark_ink(grey)
-    contrast, contrast_reason = flatten_light(dark)
+    page, contrast, planes = find_contrast(decoded)
     ink, ink_reason = find_ink(contrast)
     contrast = np.clip(contrast, 0, 1)
     digits, digits_reason = find_digits(ink)
@@ -84,12 +82,27 @@ def find_crops(decoded: DecodedPicture) -> tuple[tuple[Crop, ...], list[tuple[st
         image, reason = normalise(contrast, digit)
         crops.append(Crop(image, _box_in_original(digit, page, decoded), reason))
     return tuple(crops), [
-        ("grey", grey, f"{page_reason}; {grey_reason}"),
-        ("polarity", dark, dark_reason),
-        ("flattened", contrast, contrast_reason),
+        *planes,
         ("ink", ink, ink_reason),
         ("digits", np.any(digits, axis=0) if digits else np.zeros_like(ink), digits_reason),
     ]
+
+
+def find_contrast(decoded: DecodedPicture) -> tuple[Page, Plane, list[tuple[str, Plane | Mask, str]]]:
+    """The part of a picture that is paper, its contrast (h, w), and each step's name, plane and reason."""
+    page, page_reason = find_page(decoded.pixels)
+    grey, grey_reason = to_grey(decoded.pixels[page])
+    dark, dark_reason = to_dark_ink(grey)
+    contrast, contrast_reason = flatten_light(dark)
+    return (
+        page,
+        contrast,
+        [
+            ("grey", grey, f"{page_reason}; {grey_reason}"),
+            ("polarity", dark, dark_reason),
+            ("flattened", np.clip(contrast, 0, 1), contrast_reason),
+        ],
+    )
 
 
 def find_digits(ink: Mask) -> tuple[list[Mask], str]:

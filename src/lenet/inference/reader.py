@@ -11,13 +11,18 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lenet.decode import Picture
-from lenet.inference.picture import Box, read_crops, read_whole
+from lenet.decode import DecodedPicture, Picture, decode
+from lenet.inference.constraints import Constraints, check_constraints
+from lenet.inference.lattice import Lattice
+from lenet.inference.path import find_path
+from lenet.inference.picture import Box
 from lenet.inference.rejection import explain_rejection
+from lenet.inference.writing import find_lattice, whole_lattice
 from lenet.models.checkpoint import Checkpoint, load_checkpoint
 from lenet.models.rejection import find_threshold
 
 EMPTY = "no ink was found"
+NO_DIGIT = "nothing that is written looks like a digit"
 BATCH = 1024  # crops in one pass of the network: bounds the memory
 
 
@@ -79,41 +84,74 @@ class Reader:
         self.threshold = 0.0 if max_error is None else find_threshold(rejection, max_error)
         self.classes = checkpoint.classes
         self.model = checkpoint.model.eval()
-        self._find = read_whole if checkpoint.reads_whole_pictures else read_crops
+        self.reads_whole_pictures = checkpoint.reads_whole_pictures
         self._device = next(self.model.parameters()).device
 
-    def read(self, picture: Picture) -> Reading:
-        """Read one picture: a path, bytes, a binary file, a Pillow image or an array. Raises PictureError."""
-        return self.read_many([picture])[0]
+    def read(
+        self, picture: Picture, length: int | None = None, pattern: str | None = None, amount: bool = False
+    ) -> Reading:
+        """Read one picture: a path, bytes, a binary file, a Pillow image or an array.
 
-    def read_many(self, pictures: Iterable[Picture]) -> list[Reading]:
+        Args:
+            picture: lines of digits, or a single one; lines come out one after the other.
+            length: how many digits there are, if that is known.
+            pattern: how they are written, with # for each digit: #####-####. The text holds the other signs.
+            amount: an amount of money: its separators are left out, and it has no leading zero.
+
+        Raises PictureError, also for a length or a pattern that makes no sense.
+        """
+        return self.read_many([picture], length, pattern, amount)[0]
+
+    def read_many(
+        self,
+        pictures: Iterable[Picture],
+        length: int | None = None,
+        pattern: str | None = None,
+        amount: bool = False,
+    ) -> list[Reading]:
         """Read several pictures, in order, with one pass of the network.
 
         Raises PictureError at the first that cannot be read.
         """
-        found = [self._find(picture) for picture in pictures]
-        probabilities = iter(self._classify([crop.image for crops in found for crop in crops]))
-        return [self._reading([(crop.box, next(probabilities)) for crop in crops]) for crops in found]
+        constraints = check_constraints(length, pattern, amount)
+        lattices = [self._find(decode(picture)) for picture in pictures]
+        probabilities = self._classify([arc.image for lattice in lattices for arc in lattice.arcs])
+        starts = np.cumsum([0, *(len(lattice.arcs) for lattice in lattices)])
+        return [
+            self._reading(lattice, probabilities[start : start + len(lattice.arcs)], constraints)
+            for lattice, start in zip(lattices, starts, strict=False)
+        ]
 
-    def _classify(self, images: list[NDArray[np.uint8]]) -> list[list[float]]:
-        """The probabilities of every class, for each crop."""
+    def _find(self, decoded: DecodedPicture) -> Lattice:
+        return whole_lattice(decoded) if self.reads_whole_pictures else find_lattice(decoded)
+
+    def _classify(self, images: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
+        """The probabilities of every class, for each crop: (N, classes)."""
         if not images:
-            return []
+            return np.zeros((0, len(self.classes)))
         batch = torch.from_numpy(np.stack(images)).unsqueeze(1)  # (N, 1, 28, 28)
         with torch.inference_mode():
             chunks = [self.model.probabilities(chunk.to(self._device)) for chunk in batch.split(BATCH)]
-        rows: list[list[float]] = torch.cat(chunks).tolist()
-        return rows
+        return torch.cat(chunks).double().cpu().numpy()
 
-    def _reading(self, found: list[tuple[Box, list[float]]]) -> Reading:
-        if not found:
+    def _reading(self, lattice: Lattice, rows: NDArray[np.float64], constraints: Constraints) -> Reading:
+        if not lattice.arcs:
             return Reading("", 0.0, rejected=True, reason=EMPTY)
-        digits = []
-        for box, probabilities in found:
-            best = max(range(len(probabilities)), key=probabilities.__getitem__)
-            digits.append(Digit(best, probabilities[best], box, tuple(probabilities)))
+        taken, share = find_path(lattice, rows, constraints)
+        if taken is None:
+            missing = NO_DIGIT if constraints.count is None else f"no {constraints.count} digits were found"
+            return Reading("", 0.0, rejected=True, reason=missing)
+        digits = [
+            Digit(
+                step.label,
+                float(rows[step.arc, step.label]),
+                lattice.box(step.arc),
+                tuple(rows[step.arc].tolist()),
+            )
+            for step in taken
+        ]
         names = [self.classes[digit.digit] for digit in digits]
-        text = ("" if all(len(name) == 1 for name in names) else " ").join(names)
-        confidence = math.prod(digit.probability for digit in digits)
+        text = constraints.fill(("" if all(len(name) == 1 for name in names) else " ").join(names))
+        confidence = share * math.prod(digit.probability for digit in digits)
         reason = explain_rejection([digit.probabilities for digit in digits], confidence, self.threshold)
         return Reading(text, confidence, bool(reason), reason, tuple(digits))

@@ -1,0 +1,122 @@
+"""The recognition graph: every run of neighbouring segments that may be one digit, each as a crop.
+
+After Bengio, LeCun and Henderson's segmentation graph (LeCun et al. 1998, section V): nodes are the places
+between segments, an arc is a run of segments, and a path from end to end is a way to read the line.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from lenet.inference.crop import CENTRE, CROP_SIDE, DIGIT_SIDE, THICKEST, THINNEST, Mask, Plane
+from lenet.inference.lines import MOST_PIECES, find_lines
+from lenet.inference.segments import TEXT_HEIGHT, Line, segment_line
+
+LONGEST_RUN = 5  # segments
+SHORTEST_DIGIT = 0.3  # of the text's height
+WIDEST_DIGIT = 2.0  # of the text's height
+WIDEST_GAP = 0.3  # of the text's height, within a digit
+
+
+@dataclass(frozen=True, eq=False)
+class Arc:
+    """Segments `first` to `last`, taken for a digit: image (28, 28) uint8, white on black."""
+
+    first: int
+    last: int
+    image: NDArray[np.uint8]
+
+
+@dataclass(frozen=True, eq=False)
+class Lattice:
+    """All segments in reading order, and the arcs over them.
+
+    For each segment: its height as a share of the text's, the connected piece that it was cut from, and its
+    box in the picture (count, 4), left, top, right and bottom.
+    """
+
+    arcs: tuple[Arc, ...]
+    heights: NDArray[np.float64]
+    pieces: NDArray[np.int64]
+    boxes: NDArray[np.int64]
+
+    def box(self, arc: int) -> tuple[int, int, int, int]:
+        """Left, top, width and height of an arc."""
+        boxes = self.boxes[self.arcs[arc].first : self.arcs[arc].last + 1]
+        left, top = boxes[:, :2].min(axis=0).tolist()
+        right, bottom = boxes[:, 2:].max(axis=0).tolist()
+        return left, top, right - left, bottom - top
+
+
+def build_lattice(contrast: Plane, strokes: Mask) -> Lattice:
+    """The graph of all that is written in a picture: contrast (h, w) and the mask of its strokes."""
+    arcs: list[Arc] = []
+    heights, pieces, boxes = [np.zeros(0)], [np.zeros(0, np.int64)], [np.zeros((0, 4), np.int64)]
+    count = 0
+    for writing in find_lines(strokes):
+        line = segment_line(contrast[writing.rows, writing.columns], writing.strokes, writing.height)
+        for first, last in find_runs(line):
+            arcs.append(Arc(first + count, last + count, draw_run(line, first, last)))
+        heights.append((line.boxes[:, 3] - line.boxes[:, 1]) / TEXT_HEIGHT)
+        pieces.append(line.pieces.astype(np.int64) + MOST_PIECES * len(pieces))
+        corner = np.array([writing.columns.start, writing.rows.start] * 2)
+        boxes.append(line.places + corner)
+        count += len(line.boxes)
+    return Lattice(tuple(arcs), np.concatenate(heights), np.concatenate(pieces), np.concatenate(boxes))
+
+
+def find_runs(line: Line) -> list[tuple[int, int]]:
+    """First and last of all runs of segments with a digit's size, in order."""
+    runs = []
+    for first in range(len(line.boxes)):
+        for last in range(first, min(first + LONGEST_RUN, len(line.boxes))):
+            boxes = line.boxes[first : last + 1]
+            left, top = boxes[:, :2].min(axis=0)
+            right, bottom = boxes[:, 2:].max(axis=0)
+            gaps = boxes[1:, 0] - np.maximum.accumulate(boxes[:-1, 2])
+            too_wide = last > first and right - left > WIDEST_DIGIT * TEXT_HEIGHT
+            if too_wide or (gaps > WIDEST_GAP * TEXT_HEIGHT).any():
+                break
+            if bottom - top >= SHORTEST_DIGIT * TEXT_HEIGHT:
+                runs.append((first, last))
+    return runs
+
+
+def draw_run(line: Line, first: int, last: int) -> NDArray[np.uint8]:
+    """A run of segments as MNIST made its images, with strokes of MNIST's widths: (28, 28) uint8."""
+    boxes = line.boxes[first : last + 1]
+    left, top = boxes[:, :2].min(axis=0)
+    right, bottom = boxes[:, 2:].max(axis=0)
+    unit = max(right - left, bottom - top) / DIGIT_SIDE
+    stroke = 4 * line.deep[first : last + 1].sum() / line.ink[first : last + 1].sum() - 1
+    wider = float(np.clip(stroke, THINNEST * unit, THICKEST * unit) - stroke) / 2
+    reach = int(np.ceil(max(wider, 0) + 1))
+    rows = slice(max(0, top - reach), bottom + reach)
+    columns = slice(max(0, left - reach), right + reach)
+    owner = line.owner[rows, columns]
+    pen = np.clip(line.depth[rows, columns] + np.float32(wider + 0.5), 0, 1)
+    pen[(owner < first) | (owner > last)] = 0
+    return place(pen)
+
+
+def place(pen: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Longest side to 20 pixels, centre of mass to pixel 14, in one antialiased resampling."""
+    drawn = pen > 0.5
+    rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
+    if not rows.size:
+        return np.zeros((CROP_SIDE, CROP_SIDE), dtype=np.uint8)
+    unit = (max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1) / DIGIT_SIDE
+    down, across = pen.sum(axis=1), pen.sum(axis=0)
+    y = float(down @ np.arange(down.size)) / float(down.sum())
+    x = float(across @ np.arange(across.size)) / float(across.sum())
+    margin = int(np.ceil(CROP_SIDE * unit / 2)) + 1
+    page = np.zeros((pen.shape[0] + 2 * margin, pen.shape[1] + 2 * margin), np.float32)
+    page[margin:-margin, margin:-margin] = pen
+    left, top = (margin + 0.5 + centre - CENTRE * unit for centre in (x, y))
+    side = CROP_SIDE * unit
+    box = (max(0.0, left), max(0.0, top), min(page.shape[1], left + side), min(page.shape[0], top + side))
+    crop = Image.fromarray(page).resize((CROP_SIDE, CROP_SIDE), Image.Resampling.BOX, box)
+    image: NDArray[np.uint8] = np.rint(np.asarray(crop).clip(0, 1) * 255).astype(np.uint8)
+    return image

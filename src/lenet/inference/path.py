@@ -1,0 +1,120 @@
+"""The best path through the recognition graph, and how sure it is against all others.
+
+A path takes every segment from left to right, either within a digit or as what is none. A digit counts with
+the logarithm of its probability, once for each of its segments, so that many small digits are not worth more
+than one large one.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lenet.inference.constraints import Constraints
+from lenet.inference.lattice import Lattice
+
+SKIP = 4.0  # to leave out a segment as tall as the text; less for lower ones, as the square of their height
+CUT = 1.0  # to cut connected strokes between two digits: most digits stand apart
+LEAST_PROBABILITY = 1e-4  # no single crop rules a path out
+UNLIKELY = 0.02  # of the likeliest class's probability: classes below are not tried
+HYPOTHESES = 16  # texts kept at each node
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A digit on the path: which arc, and its class."""
+
+    arc: int
+    label: int
+
+
+@dataclass
+class Hypothesis:
+    """A text up to a node: the logarithms of all its paths together and of the best one, and that one."""
+
+    total: float
+    best: float
+    path: tuple[Taken, ...]
+
+    def join(self, total: float, best: float, path: tuple[Taken, ...]) -> None:
+        """Count another path to the same text."""
+        self.total = float(np.logaddexp(self.total, total))
+        if best > self.best:
+            self.best, self.path = best, path
+
+
+def find_path(
+    lattice: Lattice, probabilities: NDArray[np.float64], constraints: Constraints
+) -> tuple[tuple[Taken, ...] | None, float]:
+    """The digits of the likeliest text, and how clear it is where they stand; None if there is no such text.
+
+    `probabilities` is (arcs, classes). The second is the share, 0..1, that readings of the same arcs have
+    among all; how clear the classes are, their own probabilities tell.
+    """
+    count = len(lattice.heights)
+    starting: list[list[int]] = [[] for _ in range(count)]
+    for number, arc in enumerate(lattice.arcs):
+        starting[arc.first].append(number)
+    nodes: list[dict[tuple[int, ...], Hypothesis]] = [{} for _ in range(count + 1)]
+    nodes[0][()] = Hypothesis(0.0, 0.0, ())
+    for node in range(count):
+        # A text too short to be completed is no better than none, so texts of all lengths stay in the race.
+        here = keep_best(nodes[node], constraints)
+        skipped = -SKIP * min(1.0, float(lattice.heights[node])) ** 2
+        for text, one in here:
+            reach(nodes[node + 1], text, one.total + skipped, one.best + skipped, one.path)
+        for number in starting[node]:
+            arc = lattice.arcs[number]
+            after = arc.last + 1
+            price = CUT if after < count and lattice.pieces[arc.last] == lattice.pieces[after] else 0.0
+            row = probabilities[number]
+            for label in np.flatnonzero(row >= max(UNLIKELY * row.max(), 1e-9)).tolist():
+                gain = (after - node) * math.log(max(float(row[label]), LEAST_PROBABILITY)) - price
+                for text, one in here:
+                    if constraints.count is not None and len(text) >= constraints.count:
+                        continue
+                    if constraints.amount and text == (0,):
+                        continue
+                    taken = (*one.path, Taken(number, label))
+                    reach(nodes[after], (*text, label), one.total + gain, one.best + gain, taken)
+    found = {text: one for text, one in nodes[count].items() if constraints.count in (None, len(text))}
+    if not any(found):
+        return None, 0.0
+    # Where leaving everything out is likeliest, the best guess is still told; it will be rejected.
+    told = [one for text, one in found.items() if text]
+    best = max(told, key=lambda one: one.total)
+    chosen = [taken.arc for taken in best.path]
+    alike = [one.total for one in told if [taken.arc for taken in one.path] == chosen]
+    everything = np.logaddexp.reduce([one.total for one in told])
+    return best.path, math.exp(np.logaddexp.reduce(alike) - everything)
+
+
+def keep_best(
+    hypotheses: dict[tuple[int, ...], Hypothesis], constraints: Constraints
+) -> list[tuple[tuple[int, ...], Hypothesis]]:
+    """The likeliest texts; with a known number of digits the likeliest of each length."""
+    ranked = sorted(hypotheses.items(), key=lambda item: -item[1].total)
+    if constraints.count is None:
+        return ranked[:HYPOTHESES]
+    seen: dict[int, int] = {}
+    kept = []
+    for text, one in ranked:
+        seen[len(text)] = seen.get(len(text), 0) + 1
+        if seen[len(text)] <= HYPOTHESES // 2:
+            kept.append((text, one))
+    return kept
+
+
+def reach(
+    node: dict[tuple[int, ...], Hypothesis],
+    text: tuple[int, ...],
+    total: float,
+    best: float,
+    path: tuple[Taken, ...],
+) -> None:
+    """Note a path to a node."""
+    if text in node:
+        node[text].join(total, best, path)
+    else:
+        node[text] = Hypothesis(total, best, path)

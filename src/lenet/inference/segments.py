@@ -1,0 +1,163 @@
+"""Lines of ink -> segments: pieces of strokes small enough that every digit is a run of whole ones.
+
+Cuts too many do no harm: the recognition graph puts segments together again.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from lenet.inference.crop import EDGE, Mask, Plane, resize
+from lenet.inference.seams import find_seams
+
+Labels = NDArray[np.int32]
+
+MARGIN = 2  # pixels of paper around a line
+LONGEST_LINE = 4096  # pixels, after resizing: bounds the memory
+TEXT_HEIGHT = 64  # pixels: how tall writing is made before it is cut
+SLIVER = 0.15  # of a segment's ink: what a seam cut off on the wrong side goes back over the seam
+DUST = 0.2  # of the text's height: what is smaller either way is a dot or dirt
+NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
+
+
+@dataclass(frozen=True, eq=False)
+class Line:
+    """One line of writing at TEXT_HEIGHT: `depth` and `owner` (h, w); segments are numbered from 0.
+
+    `depth` is the signed distance to the nearest edge of a stroke in pixels, positive within. `owner` is the
+    segment that each pixel is of, or is nearest to. `ink` (count,) is each segment's number of pixels and
+    `deep` (count,) the sum of their depths; `pieces` (count,) is the connected piece that each was cut from;
+    `boxes` (count, 4) are left, top, right, bottom; `places` (count, 4) are the same in the picture's pixels,
+    counted from the line's own corner.
+    """
+
+    depth: Plane
+    owner: Labels
+    ink: NDArray[np.float64]
+    deep: NDArray[np.float64]
+    pieces: NDArray[np.int32]
+    boxes: NDArray[np.int64]
+    places: NDArray[np.int64]
+
+
+def segment_line(contrast: Plane, strokes: Mask, text_height: float) -> Line:
+    """Cut the strokes (h, w) of one line of writing, `text_height` pixels tall."""
+    pen = np.pad(np.where(ndimage.binary_dilation(strokes, NEIGHBOURS), contrast, np.float32(0)), MARGIN)
+    fine = even_ink(resize(pen, measure(pen.shape, text_height)))
+    mask = fine > EDGE
+    inside = ndimage.distance_transform_edt(mask)
+    connected = drop_dust(ndimage.label(mask, NEIGHBOURS)[0])
+    mask = connected > 0
+    stroke = 4 * inside[mask].mean() - 1 if mask.any() else 1.0
+    segments = in_reading_order(cut(connected, stroke))
+    outside, nearest = ndimage.distance_transform_edt(~mask, return_indices=True)
+    depth = (inside * mask - outside).astype(np.float32)
+    owner = segments[tuple(nearest)] - 1
+    numbers = np.arange(1, segments.max() + 1)
+    return Line(
+        depth,
+        owner,
+        ink=ndimage.sum_labels(mask, segments, numbers),
+        deep=ndimage.sum_labels(inside, segments, numbers),
+        pieces=ndimage.maximum(connected, segments, numbers).astype(np.int32) if numbers.size else numbers,
+        boxes=find_boxes(segments),
+        places=find_places(strokes, depth, owner, numbers.size),
+    )
+
+
+def measure(shape: tuple[int, ...], text_height: float) -> tuple[int, int]:
+    """The width and height that bring the text to TEXT_HEIGHT, or as near as a sound size allows."""
+    scale = min(TEXT_HEIGHT / text_height, LONGEST_LINE / max(shape))
+    return max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
+
+
+def find_boxes(segments: Labels) -> NDArray[np.int64]:
+    """Left, top, right and bottom of each segment: (count, 4)."""
+    found = ndimage.find_objects(segments)
+    return np.array([(c.start, r.start, c.stop, r.stop) for r, c in found], np.int64).reshape(-1, 4)
+
+
+def find_places(strokes: Mask, depth: Plane, owner: Labels, count: int) -> NDArray[np.int64]:
+    """The boxes (count, 4) of the segments among the strokes as they were before they were resized."""
+    rows, columns = np.nonzero(strokes)
+    down, right = (fine / (side + 2 * MARGIN) for fine, side in zip(depth.shape, strokes.shape, strict=True))
+    fine_rows = np.minimum(((rows + MARGIN + 0.5) * down).astype(np.int64), depth.shape[0] - 1)
+    fine_columns = np.minimum(((columns + MARGIN + 0.5) * right).astype(np.int64), depth.shape[1] - 1)
+    near = depth[fine_rows, fine_columns] > -max(2.0, down, right)
+    segment = owner[fine_rows, fine_columns]
+    places = np.empty((count, 4), np.int64)
+    for number in range(count):
+        here = near & (segment == number)
+        y, x = rows[here], columns[here]
+        places[number] = (x.min(), y.min(), x.max() + 1, y.max() + 1) if here.any() else (0, 0, 0, 0)
+    return places
+
+
+def even_ink(fine: Plane) -> Plane:
+    """Divide by the ink's contrast around each place, so that a light stroke counts like a heavy one."""
+    reach = TEXT_HEIGHT // 4
+    around = ndimage.gaussian_filter(ndimage.maximum_filter(fine, reach), reach / 4)
+    strong = fine[fine > EDGE * fine.max()]
+    heavy = np.percentile(strong, 75) if strong.size else 1.0
+    even: Plane = np.clip(fine / np.clip(around, max(heavy / 3, 1e-6), max(heavy, 1e-6)), 0, 1)
+    return even
+
+
+def drop_dust(labels: Labels) -> Labels:
+    """Without the pieces that are small both ways."""
+    sizes = [max(r.stop - r.start, c.stop - c.start) for r, c in ndimage.find_objects(labels)]
+    kept = [size >= DUST * TEXT_HEIGHT for size in sizes]
+    return np.where(np.array([False, *kept])[labels], labels, 0)
+
+
+def cut(labels: Labels, stroke: float) -> Labels:
+    """Number the segments of all pieces, from 1, in any order."""
+    segments = np.zeros_like(labels)
+    if not labels.any():
+        return segments
+    boxes = ndimage.find_objects(labels)
+    numbers = [number for number, box in enumerate(boxes) if box is not None]
+    masks = [labels[boxes[number]] == number + 1 for number in numbers]
+    count = 0
+    for number, mask, seams in zip(numbers, masks, find_seams(masks, stroke), strict=True):
+        parts = mask.astype(np.int32)
+        for seam in seams:
+            parts += mask & (np.arange(mask.shape[1]) >= seam[:, None])
+        found, parts = np.unique(mend(parts), return_inverse=True)
+        segments[boxes[number]][mask] = parts.reshape(mask.shape)[mask] + count
+        count += len(found) - 1
+    return segments
+
+
+def mend(parts: Labels) -> Labels:
+    """Give slivers that a seam cut off back to the part they touch."""
+    if parts.max() < 2:
+        return parts
+    mended = parts.copy()
+    for part in np.unique(parts[parts > 0]):
+        fragments, count = ndimage.label(parts == part, NEIGHBOURS)
+        if count < 2:
+            continue
+        areas = np.bincount(fragments.ravel())
+        areas[0] = 0
+        for fragment in range(1, count + 1):
+            if areas[fragment] < SLIVER * areas.sum():
+                here = fragments == fragment
+                beside = mended[ndimage.binary_dilation(here, NEIGHBOURS) & ~here]
+                beside = beside[(beside > 0) & (beside != part)]
+                if beside.size:
+                    mended[here] = np.bincount(beside).argmax()
+    return mended
+
+
+def in_reading_order(segments: Labels) -> Labels:
+    """Numbered from 1 by where their middle stands, from left to right."""
+    count = int(segments.max())
+    boxes = ndimage.find_objects(segments)
+    middles = [(box[1].start + box[1].stop) / 2 for box in boxes]
+    numbers = np.zeros(count + 1, np.int32)
+    numbers[1 + np.argsort(middles, kind="stable")] = np.arange(1, count + 1)
+    ordered: Labels = numbers[segments]
+    return ordered

@@ -1,0 +1,142 @@
+"""Ink on printed paper: strokes stay; patterns, rulings and frames go.
+
+Security patterns and guide lines are ink too, only weaker, or longer and thinner than anything a pen writes
+in a digit. Works on contrast planes (h, w): 0 is paper, 1 is ink as dark as can be.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from lenet.inference.crop import Mask, Plane
+
+FAINTEST_INK = 0.02  # contrast; paper and compression are louder than anything below
+WEAK_INK, STRONG_INK = 0.25, 0.4  # of the ink's own contrast: a stroke holds a strong pixel and ends at weak
+HALF_INK = 0.5  # of the ink's contrast: an antialiased stroke ends there, whatever the paper
+EDGE_DEPTH = 0.03  # of the picture's shorter side: what lies so near lies along the edge
+WIDE = 1.3  # times the height: in a closer crop a digit's own bar may go from side to side
+SLOPES = (
+    0,
+    0.01,
+    -0.01,
+    0.02,
+    -0.02,
+    0.03,
+    -0.03,
+    0.04,
+    -0.04,
+    0.05,
+    -0.05,
+)  # of rulings: photographs are not quite level
+RULING_RUN, RULING_INK = 0.4, 0.6  # of the picture's width: unbroken, and in all
+NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
+
+
+def find_strokes(contrast: Plane, grain: float) -> tuple[Mask, str]:
+    """What a pen wrote (h, w). `grain` is the standard deviation of the paper's own noise."""
+    ink, reason = split_ink(contrast, grain)
+    ink = ink & ~find_rulings(ink)
+    frame = find_frame(ink)
+    if frame.any():
+        # A black frame is darker than any ink; what ink is can be said only without it.
+        cleared = np.where(ndimage.binary_dilation(frame, NEIGHBOURS, iterations=2), np.float32(0), contrast)
+        inside, inner_reason = split_ink(cleared, grain)
+        if inside.any():
+            return inside & ~find_rulings(inside), f"{inner_reason}; left out what lies along the edge"
+    return ink, reason
+
+
+def split_ink(contrast: Plane, grain: float) -> tuple[Mask, str]:
+    """Weak ink that holds together with strong ink; weak is above nearly all of what is printed beneath."""
+    nothing: Mask = np.zeros(contrast.shape, dtype=np.bool_)
+    floor = max(FAINTEST_INK, 4 * grain)
+    candidates = contrast[contrast > floor]
+    if candidates.size == 0:
+        return nothing, f"no ink: nothing rises above the paper's noise of {grain:.1%}"
+    level = float(np.median(candidates[candidates >= otsu(candidates)]))
+    paper = np.clip(contrast, 0, 1)
+    paper = paper[paper < otsu(paper.ravel())]
+    printed = float(paper.mean() + 2 * paper.std()) if paper.size else 0.0
+    weak = max(floor, float(np.clip(printed, WEAK_INK * level, HALF_INK * level)))
+    strong = max(STRONG_INK * level, 1.3 * weak)
+    labels, count = ndimage.label(contrast > weak, NEIGHBOURS)
+    kept = np.zeros(count + 1, dtype=np.bool_)
+    kept[labels[contrast > strong]] = True
+    kept[0] = False
+    return kept[labels], f"ink is {level:.2f} darker than paper, and ends at {weak:.2f}"
+
+
+def find_frame(ink: Mask) -> Mask:
+    """Pieces that lie along most of an edge of the picture, or cross it along its longer side.
+
+    A digit in a close crop does so as well: then there is nothing else of a digit's size.
+    """
+    labels, count = ndimage.label(ink, NEIGHBOURS)
+    deep = max(1, round(EDGE_DEPTH * min(ink.shape)))
+    edges = labels[:deep], labels[-deep:], labels[:, :deep].T, labels[:, -deep:].T
+    contact = np.stack([count_columns(edge, count) for edge in edges])  # (4, count)
+    along = contact / np.array([[edge.shape[1]] for edge in edges])
+    ends = contact[2:] if ink.shape[1] >= ink.shape[0] else contact[:2]
+    frame = (along.max(axis=0, initial=0) > 0.5) | (ends > 0).all(axis=0)
+    longest = np.array([max(side.stop - side.start for side in box) for box in ndimage.find_objects(labels)])
+    if not frame.any() or not (longest[~frame] > max(ink.shape) / 12).any():
+        return np.zeros_like(ink)
+    lying: Mask = np.concatenate([[False], frame])[labels]
+    return lying
+
+
+def count_columns(labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:
+    """In how many columns of `labels` (h, w) each piece stands: (count,)."""
+    columns = np.arange(labels.shape[1])
+    found = np.unique(labels * labels.shape[1] + columns)
+    return np.bincount(found // labels.shape[1], minlength=count + 1)[1:]
+
+
+def find_rulings(ink: Mask) -> Mask:
+    """Nearly level lines from side to side, without the strokes that cross them."""
+    height, width = ink.shape
+    if width < WIDE * height:
+        return np.zeros_like(ink)
+    reduced = ink[:: max(1, width // 256), :: max(1, width // 256)]
+    crispness = [np.square(count_rows(reduced, slope)).sum() for slope in SLOPES]
+    slope = SLOPES[int(np.argmax(crispness))]
+    shift = shift_of(ink, slope)
+    rows = np.arange(height)[:, None] + shift  # (h, w): the level row that each pixel is of
+    level = np.zeros((height + int(shift.max()), width), dtype=np.bool_)
+    np.put_along_axis(level, rows, ndimage.binary_dilation(ink, np.ones((3, 1), dtype=np.bool_)), axis=0)
+    runs = ndimage.binary_opening(level, np.ones((1, round(RULING_RUN * width)), dtype=np.bool_))
+    across = runs.any(axis=1) & (level.mean(axis=1) > RULING_INK)
+    rulings: Mask = across[rows] & ink
+    rulings &= ~crossing(ink, rulings)
+    return rulings
+
+
+def count_rows(ink: Mask, slope: float) -> NDArray[np.int64]:
+    """How much ink stands in each row when what rises by `slope` is made level."""
+    rows, columns = np.nonzero(ink)
+    return np.bincount(rows + shift_of(ink, slope)[columns])
+
+
+def shift_of(ink: Mask, slope: float) -> NDArray[np.int64]:
+    """By how many rows each column (w,) goes down, 0 or more."""
+    shift = np.rint(slope * np.arange(ink.shape[1])).astype(np.int64)
+    down: NDArray[np.int64] = shift - shift.min()
+    return down
+
+
+def crossing(ink: Mask, rulings: Mask) -> Mask:
+    """The pixels that belong to strokes: ink runs on above or below them for more than a ruling's width."""
+    runs, _ = ndimage.label(ink, np.array([[0, 1, 0]] * 3, dtype=np.bool_))
+    lengths = np.bincount(runs.ravel())[runs]
+    crossed: Mask = lengths > 2 * np.median(lengths[rulings]) if rulings.any() else np.zeros_like(ink)
+    return crossed
+
+
+def otsu(values: Plane) -> float:
+    """The threshold that parts `values` into the two most compact classes (Otsu, 1979)."""
+    counts, edges = np.histogram(values, bins=64)
+    centres = (edges[:-1] + edges[1:]) / 2
+    below, sums = np.cumsum(counts)[:-1], np.cumsum(counts * centres)
+    above = counts.sum() - below
+    means = sums[:-1] / np.maximum(below, 1), (sums[-1] - sums[:-1]) / np.maximum(above, 1)
+    return float(edges[1:-1][np.argmax(below * above * (means[0] - means[1]) ** 2)])

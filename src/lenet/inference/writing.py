@@ -1,0 +1,52 @@
+"""Any picture -> the recognition graph of what is written on it.
+
+decode -> page -> grey -> polarity -> flatten -> strokes -> lines -> segments -> arcs
+"""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lenet.decode import DecodedPicture
+from lenet.inference.crop import is_normal
+from lenet.inference.ink import grain_of
+from lenet.inference.lattice import Arc, Lattice, build_lattice
+from lenet.inference.picture import Page, find_contrast
+from lenet.inference.strokes import find_strokes
+from lenet.whole import frame_whole
+
+
+def find_lattice(decoded: DecodedPicture) -> Lattice:
+    """The graph of a picture; without arcs when it holds no ink."""
+    page, contrast, _ = find_contrast(decoded)
+    strokes, _ = find_strokes(contrast, grain_of(contrast))
+    contrast = np.clip(contrast, 0, 1)
+    lattice = build_lattice(contrast, strokes)
+    if strokes.any() and is_normal(contrast, strokes):
+        # An image as MNIST has them comes to the network as it is, however many strokes it has.
+        image = np.rint(contrast * 255).astype(np.uint8)
+        last = len(lattice.heights) - 1
+        kept = [arc for arc in lattice.arcs if (arc.first, arc.last) != (0, last)]
+        lattice = replace(lattice, arcs=(*kept, Arc(0, last, image)))
+    return replace(lattice, boxes=move_boxes(lattice.boxes, page, decoded))
+
+
+def move_boxes(boxes: NDArray[np.int64], page: Page, decoded: DecodedPicture) -> NDArray[np.int64]:
+    """Boxes (count, 4) within the page as boxes in the upright original: left, top, right, bottom."""
+    height, width = decoded.pixels.shape[:2]
+    corner = np.array([page[1].start, page[0].start] * 2)
+    finer = np.array([decoded.width / width, decoded.height / height] * 2)
+    moved = (boxes + corner) * finer
+    moved[:, :2] = np.floor(moved[:, :2])
+    moved[:, 2:] = np.maximum(np.rint(moved[:, 2:]), moved[:, :2] + 1)
+    whole: NDArray[np.int64] = moved.astype(np.int64)
+    return whole
+
+
+def whole_lattice(decoded: DecodedPicture) -> Lattice:
+    """The graph that takes all of a picture for one digit; without arcs when it is blank."""
+    image = frame_whole(decoded)
+    arcs = (Arc(0, 0, image),) if image.any() else ()
+    box = np.array([[0, 0, decoded.width, decoded.height]])
+    return Lattice(arcs, np.ones(1), np.zeros(1, np.int64), box)
