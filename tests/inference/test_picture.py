@@ -13,7 +13,7 @@ from lenet.data.digits import load_digits
 from lenet.decode import decode
 from lenet.inference.crop import CROP_SIDE
 from lenet.inference.ink import otsu
-from lenet.inference.light import to_dark_ink, to_grey
+from lenet.inference.light import WHITE, to_dark_ink, to_grey
 from lenet.inference.picture import find_crops, read_crops, read_steps
 
 PICTURES = sorted((Path(__file__).parents[2] / "examples" / "pictures").iterdir())
@@ -210,7 +210,7 @@ def test_any_pixels_give_sound_crops(pixels: np.ndarray) -> None:
 @given(arrays.arrays(np.uint8, (12, 9, 3)))
 @settings(max_examples=60, deadline=None)
 def test_grey_of_the_inverse_is_the_inverse(pixels: np.ndarray) -> None:
-    assert np.allclose(to_grey(255 - pixels)[0], 1 - to_grey(pixels)[0], atol=1e-4)
+    assert np.array_equal(to_grey(255 - pixels)[0], WHITE - to_grey(pixels)[0])
 
 
 def test_steps_tell_their_reasons() -> None:

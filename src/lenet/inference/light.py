@@ -7,6 +7,8 @@ from scipy import ndimage
 from lenet.inference.crop import Plane, resize
 
 DARKEST_PAPER = 0.3  # below that, dividing by the paper would lift its noise more than its ink
+WHITE = np.float32(255 / 256)  # a number of few bits, so that turning round is exact
+POLARITY_SIDE = 24  # pixels: which of light and dark is ink shows in a thumbnail
 FAINTEST_INK = 0.02  # contrast; paper and compression are louder than anything below
 
 
@@ -14,31 +16,51 @@ def to_grey(pixels: NDArray[np.uint8]) -> tuple[Plane, str]:
     """Mix the channels (h, w, 3) along the colour direction in which the picture's edges are strongest.
 
     That direction is the first axis of the colour structure tensor (Di Zenzo, 1986). Red ink on green paper
-    of equal brightness has its edges there, where brightness has none.
+    of equal brightness has its edges there, where brightness has none. Black is 0 and white is WHITE; the
+    shares are whole 4096ths, so the inverted picture gives WHITE minus the same plane to the last bit.
     """
-    planes = pixels.astype(np.float32) / 255
-    down, right = np.diff(planes, axis=0).reshape(-1, 3), np.diff(planes, axis=1).reshape(-1, 3)
+    planes = pixels.astype(np.float32)
+    apart = max(1, max(pixels.shape) // 256)
+    thinned = planes[::apart, ::apart]
+    down, right = np.diff(thinned, axis=0).reshape(-1, 3), np.diff(thinned, axis=1).reshape(-1, 3)
     tensor = (down.T @ down + right.T @ right).astype(np.float64)
     axis = np.linalg.eigh(tensor)[1][:, -1] if tensor.any() else np.ones(3)
-    axis *= np.sign(axis[np.argmax(np.abs(axis))]) / np.abs(axis).sum()
-    # Shifted so that an inverted picture gives exactly the inverted plane, whatever the signs in the mix.
-    grey = planes @ axis.astype(np.float32) - np.float32(np.minimum(axis, 0).sum())
+    largest = np.argmax(np.abs(axis))
+    axis *= np.sign(axis[largest]) / np.abs(axis).sum()
+    shares = np.rint(axis * 4096)
+    shares[largest] += 4096 - np.abs(shares).sum()
+    grey = planes @ (shares / 2**20).astype(np.float32)
+    grey -= np.float32(255 / 2**20 * np.minimum(shares, 0).sum())
     red, green, blue = (round(100 * share) for share in axis)
-    return np.clip(grey, 0, 1), f"most telling mix: red {red} %, green {green} %, blue {blue} %"
+    return grey, f"most telling mix: red {red} %, green {green} %, blue {blue} %"
 
 
 def to_dark_ink(grey: Plane) -> tuple[Plane, str]:
-    """Invert light ink on dark paper. Paper is the median around each place; ink is what strays from it."""
-    height, width = grey.shape
-    shrink = min(1.0, 40 / max(height, width))
-    small = resize(grey, (round(width * shrink), round(height * shrink)))
-    level = small - fit_slope(small)
-    strays = level - ndimage.median_filter(level, max(1, max(small.shape) // 2), mode="reflect")
-    darker, lighter = (float(np.square(np.clip(sign * strays, 0, 1)).sum()) for sign in (-1, 1))
+    """Turn light ink on dark paper round. Ink is what strays from the paper around each place.
+
+    Both ways are measured alike, so that the inverted picture ends in the same plane.
+    """
+    inverse = WHITE - grey
+    darker, lighter = darkness(grey), darkness(inverse)
     share = max(darker, lighter) / max(darker + lighter, 1e-9)
     if lighter > darker:
-        return 1 - grey, f"light ink, inverted: {share:.0%} of what strays from the paper is lighter"
+        return inverse, f"light ink, inverted: {share:.0%} of what strays from the paper is lighter"
     return grey, f"dark ink: {share:.0%} of what strays from the paper is darker"
+
+
+def darkness(grey: Plane) -> float:
+    """How far the plane strays from its paper towards dark; paper is the median around each place.
+
+    One more ring of paper lies around it, for a digit cut close has as much ink as paper around it.
+    """
+    height, width = grey.shape
+    shrink = min(1.0, POLARITY_SIDE / max(height, width))
+    small = resize(grey, (round(width * shrink), round(height * shrink)))
+    level = small - fit_slope(small)
+    ring = float(np.median(np.concatenate([level[0], level[-1], level[:, 0], level[:, -1]])))
+    level = np.pad(level, 1, constant_values=ring)
+    paper = ndimage.median_filter(level, max(1, max(small.shape) // 2), mode="reflect")
+    return float(np.square(np.maximum(paper - level, 0)).sum())
 
 
 def flatten_light(dark: Plane) -> tuple[Plane, str]:
