@@ -163,8 +163,8 @@ def show_sprint(result: dict[str, Any]) -> str:
 
 def show_rejection(result: dict[str, Any]) -> str:
     head = (
-        f"`{result['command']}`: rejected of MNIST's test digits for at most so many of the rest to be wrong; "
-        "and rejected of pictures of no digit, seven kinds, where 1 % of the digits are."
+        f"`{result['command']}`: rejected of MNIST's test digits for no more of the rest to be wrong than "
+        "that; and rejected of pictures of no digit, seven kinds, where 1 % of the digits are."
     )
     rows = ["| weights | accuracy | 1 % | 0.5 % | 0.1 % | calibration error | no digit, rejected |"]
     rows.append("|" + "---|" * 7)
