@@ -122,7 +122,6 @@ def test_no_pictures_no_rows():
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
-@pytest.mark.timeout(60)
 def test_a_worker_that_dies_is_not_waited_for(checkpoint: str):
     rows = read_in_bulk(repeat(("empty", b"")), checkpoint, workers=2)
     next(rows)
@@ -134,7 +133,6 @@ def test_a_worker_that_dies_is_not_waited_for(checkpoint: str):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
-@pytest.mark.timeout(60)
 def test_workers_end_with_a_killed_parent(checkpoint: str, pictures: list[NamedPicture]):
     script = (
         "import itertools, sys, time; from pathlib import Path\n"
@@ -149,7 +147,7 @@ def test_workers_end_with_a_killed_parent(checkpoint: str, pictures: list[NamedP
         workers = workers_of(parent.pid)
         assert len(workers) == 2
         parent.kill()
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while any(is_running(pid) for pid in workers):
         assert time.monotonic() < deadline, "orphans"
         time.sleep(0.05)

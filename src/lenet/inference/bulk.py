@@ -9,14 +9,11 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from functools import cache
+from contextlib import contextmanager, suppress
 from itertools import chain, islice
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -98,21 +95,38 @@ def _read_here(pictures: Iterable[NamedPicture], opening: Opening, options: Opti
 def _read_with_workers(
     pictures: Iterable[NamedPicture], opening: Opening, options: Options, workers: int
 ) -> Iterator[Row]:
-    # Between these processes of ours go names, paths and rows. (The pipes of the standard library pickle
-    # them; no file, and nothing that comes from elsewhere, is ever unpickled.)
-    pool = ProcessPoolExecutor(workers, mp_context=get_context("spawn"), initializer=_begin_worker)
-    under_way: deque[Future[list[Row]]] = deque()
+    """Give a chunk to whichever worker is free; put the rows back in order."""
+    chunks = enumerate(_cut(pictures))
+    team: list[_Worker] = []
+    done: dict[int, list[Row]] = {}
+    due = 0  # the chunk whose rows are next
     try:
-        for chunk in _cut(pictures):
-            under_way.append(_submit(pool, chunk, opening, options))
-            if len(under_way) >= AHEAD * workers:
-                yield from under_way.popleft().result()
-        while under_way:
-            yield from under_way.popleft().result()
-    except BrokenProcessPool as error:
+        while True:
+            busy = [worker for worker in team if worker.chunk is not None]
+            while len(busy) < workers and len(busy) + len(done) < AHEAD * workers:
+                number, chunk = next(chunks, (None, []))
+                if number is None:
+                    break
+                free = [worker for worker in team if worker.chunk is None]
+                if not free:
+                    free = [_Worker(opening, options)]
+                    team += free
+                free[0].give(number, chunk)
+                busy.append(free[0])
+            if not busy:
+                return
+            for pipe in wait([worker.pipe for worker in busy]):
+                (worker,) = (worker for worker in busy if worker.pipe is pipe)
+                number, rows = worker.take()
+                done[number] = rows
+            while due in done:
+                yield from done.pop(due)
+                due += 1
+    except (EOFError, ConnectionError) as error:
         raise ResultsError("a worker died, perhaps for want of memory; take fewer --workers") from error
     finally:
-        pool.shutdown(cancel_futures=True)
+        for worker in team:
+            worker.end()
 
 
 def _cut(pictures: Iterable[NamedPicture]) -> Iterator[list[NamedPicture]]:
@@ -121,46 +135,70 @@ def _cut(pictures: Iterable[NamedPicture]) -> Iterator[list[NamedPicture]]:
         yield chunk
 
 
-def _submit(
-    pool: ProcessPoolExecutor, chunk: list[NamedPicture], opening: Opening, options: Options
-) -> Future[list[Row]]:
-    """Hand over a chunk, which may start a worker. It inherits that Ctrl-C is not for it, but for us."""
-    if not hasattr(signal, "pthread_sigmask"):
-        return pool.submit(_read_chunk, chunk, opening, options)
+class _Worker:
+    """A process with a reader, seen from outside, and the pipe to it: there go chunks, back come rows.
+
+    (The standard library pickles what goes through the pipe, between two processes of ours. No file, and
+    nothing that comes from elsewhere, is ever unpickled.)
+    """
+
+    def __init__(self, opening: Opening, options: Options) -> None:
+        context = get_context("spawn")
+        self.chunk: int | None = None  # the number of the one it has
+        self.pipe, its_end = context.Pipe()
+        self._process = context.Process(target=_work, args=(its_end, opening, options), daemon=True)
+        with _no_interrupts():
+            self._process.start()
+        its_end.close()  # so that there is nobody left to wait for when the worker dies
+
+    def give(self, number: int, chunk: list[NamedPicture]) -> None:
+        self.pipe.send(chunk)
+        self.chunk = number
+
+    def take(self) -> tuple[int, list[Row]]:
+        assert self.chunk is not None
+        answer: list[Row] | LeNetError = self.pipe.recv()
+        if isinstance(answer, LeNetError):
+            raise answer
+        number, self.chunk = self.chunk, None
+        return number, answer
+
+    def end(self) -> None:
+        self._process.kill()  # it holds nothing that could be lost
+        self._process.join()
+        self.pipe.close()
+
+
+@contextmanager
+def _no_interrupts() -> Iterator[None]:
+    """A process that is started in this block inherits that Ctrl-C is not for it, but for us."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    from multiprocessing.resource_tracker import ensure_running
+
+    ensure_running()  # else it is started in this block, and lets interrupts in again
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
-        return pool.submit(_read_chunk, chunk, opening, options)
+        yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _begin_worker() -> None:
+def _work(pipe: Connection, opening: Opening, options: Options) -> None:
+    """What a worker does, until its pipe ends: also when whoever started it was killed."""
     # Libraries start a thread for every core as they are imported, if they may.
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A parent that was killed says no goodbye; without it a worker would wait for ever."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
-
-
-def _read_chunk(chunk: list[NamedPicture], opening: Opening, options: Options) -> list[Row]:
-    reader = _open_own_reader(opening)
-    return [read_row(reader, name, picture, options) for name, picture in chunk]
-
-
-@cache
-def _open_own_reader(opening: Opening) -> Reader:
-    """A worker's reader, opened with the first chunk: there an error finds its way back."""
     from threadpoolctl import threadpool_limits
 
-    reader = _open_reader(opening)
-    threadpool_limits(1)
-    return reader
+    with suppress(EOFError, ConnectionError):
+        try:
+            reader = _open_reader(opening)
+            threadpool_limits(1)
+            while True:
+                pipe.send([read_row(reader, name, picture, options) for name, picture in pipe.recv()])
+        except LeNetError as error:
+            pipe.send(error)
 
 
 def _open_reader(opening: Opening) -> Reader:
