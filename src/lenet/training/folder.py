@@ -9,6 +9,7 @@ calibrated.safetensors  the best, its probabilities made to fit the held-out ima
 epoch-001.safetensors … where the recipe keeps every epoch
 state.safetensors     what resuming needs besides: optimiser, averages, the epoch
 evaluation.json       the checkpoint measured on the test images
+diverged.txt          what was said when the loss was no longer finite, if it came to that
 curves.png
 """
 
@@ -199,8 +200,18 @@ class RunFolder:
             raise RunError(f"{self.path / 'evaluation.json'}: not what this package wrote; delete it")
         return values
 
+    def write_divergence(self, message: str) -> None:
+        """Write diverged.txt."""
+        write_text(self.path / "diverged.txt", message + "\n")
+
+    def read_divergence(self) -> str | None:
+        """What was said when the loss was no longer finite; None where it is, or was never seen not to be."""
+        file = self.path / "diverged.txt"
+        return file.read_text("utf-8").strip() if file.exists() else None
+
     def sweep(self) -> None:
-        """Remove the parts of files that a killed process left behind."""
+        """Remove what a process that was killed, or a training that diverged, left behind."""
+        (self.path / "diverged.txt").unlink(missing_ok=True)
         for part in self.path.glob(".*.part"):
             part.unlink(missing_ok=True)
 

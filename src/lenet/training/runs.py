@@ -5,8 +5,9 @@ import json
 import re
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,9 @@ from lenet.training.folder import Plan, RunFolder
 from lenet.training.loop import Epoch, Step, check_parts, make_model, start, train_steps
 from lenet.training.randomness import check_seed
 from lenet.training.recipe import Recipe
+from lenet.training.recipes import list_changes
+
+SECONDS_BETWEEN_DRAWINGS = 20  # of curves.png while it trains; drawing takes half of one
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class RunSummary:
     data: str
     seed: int
     is_finished: bool
+    changes: dict[str, Any] = field(default_factory=dict)
+    """Settings that are not as the named recipe has them."""
 
 
 def begin_run(
@@ -135,6 +141,7 @@ def carry_out(folder: RunFolder) -> Iterator[Step | Epoch]:
             torch.set_num_threads(plan.threads)  # sums round differently with another number
         state = start(make_model(recipe, plan.seed).to(find_device(plan.device)), recipe)
         folder.read_state(state)
+        drawn_at = time.monotonic()
         try:
             for record in train_steps(
                 state,
@@ -146,15 +153,19 @@ def carry_out(folder: RunFolder) -> Iterator[Step | Epoch]:
             ):
                 if isinstance(record, Epoch):
                     folder.write_epoch(state, record, plan, data)
+                    if time.monotonic() - drawn_at > SECONDS_BETWEEN_DRAWINGS:
+                        _draw(folder)
+                        drawn_at = time.monotonic()
                 yield record
         except DivergedError as error:
+            folder.write_divergence(str(error))
             kept = (
                 f"{folder.last} holds epoch {state.epoch}"
                 if folder.last.exists()
                 else "no epoch was finished"
             )
             raise DivergedError(f"{error}; {kept}") from None
-        draw_curves(folder.read_history(), folder.path / "curves.png", title=folder.path.name)
+        _draw(folder)
         chosen = folder.best if validation else folder.last
         if recipe.calibrate and validation:
             calibrated = calibrate(load_checkpoint(chosen, plan.device), validation)
@@ -186,6 +197,7 @@ def sum_up(folder: RunFolder) -> RunSummary:
         data=plan.recipe.data,
         seed=plan.seed,
         is_finished=evaluation is not None,
+        changes=list_changes(plan.recipe),
     )
 
 
@@ -198,6 +210,20 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
         except LeNetError:
             continue
     return summaries
+
+
+def find_run(name: str | Path, runs_dir: Path) -> RunFolder:
+    """The run that `name` means: a folder, or the name of one in `runs_dir`.
+
+    Raises RunError when it means none, or one without a finished epoch.
+    """
+    for path in (Path(name), runs_dir / name):
+        if (path / "recipe.json").exists():
+            folder = RunFolder(path)
+            if not folder.read_history():
+                raise RunError(f"{path} has no finished epoch yet; go on with: lenet train --resume {path}")
+            return folder
+    raise RunError(f"{name} is no run; `lenet runs` lists them")
 
 
 def find_training_data(name: str | Path, checkpoint: Checkpoint) -> str:
@@ -216,6 +242,10 @@ def fingerprint(data: ImageSet) -> str:
     digest.update(data.images.numpy().tobytes())
     digest.update(data.labels.numpy().tobytes())
     return digest.hexdigest()
+
+
+def _draw(folder: RunFolder) -> None:
+    draw_curves(folder.read_history(), folder.path / "curves.png", title=folder.path.name)
 
 
 def _hold_out(data: ImageSet, recipe: Recipe, seed: int) -> tuple[ImageSet, ImageSet | None]:
