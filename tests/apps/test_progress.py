@@ -3,10 +3,14 @@
 import io
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
 
-from lenet.apps.progress import show_progress
+from lenet.apps.progress import BLOCKS, WIDTH, draw_lines, show_progress
 from lenet.training.loop import Epoch, Step
 
 
@@ -44,4 +48,32 @@ def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch):
         monkeypatch.delenv(name, raising=False)
     assert len(list(show_progress(records()))) == 2
     assert "epoch 2/2" in terminal.getvalue()
+    for shape in ("█▂", "1.0000", "0.5000", "validation"):
+        assert shape in terminal.getvalue()
     assert "\x1b[" in terminal.getvalue()
+
+
+EPOCH = Epoch(1, 9, 0.1, 1.0, 0.5, None, None, 0.8, 0.25, True, 1.0, 1000.0)
+
+
+def lines_of(history: list[Epoch]) -> list[list[str]]:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(draw_lines(history))
+    return [line.split() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
+
+
+def test_curves_on_a_terminal_are_lines_of_one_scale():
+    history = [replace(EPOCH, train_loss=loss, test_loss=0.5) for loss in (4.0, 2.25, 0.5)]
+    assert lines_of(history) == [
+        ["loss", "train", "4.0000", "█▅▁", "0.5000"],  # halfway is between the fourth and the fifth block
+        ["loss", "test", "0.5000", "▁▁▁", "0.5000"],
+        ["accuracy", "train", "50.00%", "███", "50.00%"],
+        ["accuracy", "test", "25.00%", "▁▁▁", "25.00%"],
+    ]
+
+
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=500))
+def test_a_line_is_never_longer_than_it_may_be(losses: list[float]):
+    first, *_ = lines_of([replace(EPOCH, train_loss=loss, test_loss=loss) for loss in losses])
+    assert len(first[3]) <= WIDTH + 1
+    assert set(first[3]) <= set(BLOCKS)

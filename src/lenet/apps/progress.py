@@ -1,35 +1,54 @@
-"""How far a training or a reading is, on standard error."""
+"""How far a training or a reading is: on standard error, or in the notebook."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
+from rich.console import Console, Group
+from rich.live import Live
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from lenet.training.loop import Epoch, Step
 
+BLOCKS = "▁▂▃▄▅▆▇█"
+WIDTH = 60  # characters of a curve on a terminal
+
 
 def show_progress(records: Iterable[Step | Epoch], *, quiet: bool = False) -> Iterator[Epoch]:
-    """Pass the epochs on, and show on standard error how far the training is.
+    """Pass the epochs on, and show how far the training is and how its curves go.
 
-    On a terminal a bar with loss, accuracy, examples a second and time left; elsewhere a line an epoch.
+    In a notebook the curves are a picture that is replaced as epochs end. On a terminal they are lines of
+    blocks on standard error, below a bar with loss, accuracy, examples a second and time left; elsewhere
+    there is a line an epoch. Works around `train` as it does around a run.
     """
+    console = Console(stderr=True, quiet=quiet)
+    if quiet or not console.is_jupyter:
+        return _show_on_terminal(records, console)
+    from lenet.apps.notebook import show_in_notebook
+
+    return show_in_notebook(records)
+
+
+def _show_on_terminal(records: Iterable[Step | Epoch], console: Console) -> Iterator[Epoch]:
     from lenet.training.loop import Epoch
 
-    console = Console(stderr=True, quiet=quiet)
-    columns = (
+    progress = Progress(
         TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
         BarColumn(),
         TextColumn("loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.2%}"),
         TextColumn("{task.fields[rate]:,.0f} examples/s"),
         TimeRemainingColumn(compact=True),
+        console=console,
     )
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("", total=None, epoch=0, epochs=0, loss=0.0, accuracy=0.0, rate=0.0)
+    task = progress.add_task("", total=None, epoch=0, epochs=0, loss=0.0, accuracy=0.0, rate=0.0)
+    history: list[Epoch] = []
+    with Live(progress, console=console, transient=True) if console.is_terminal else nullcontext() as live:
         for record in records:
             if isinstance(record, Epoch):
                 loss, accuracy, share = record.train_loss, record.train_accuracy, 1.0
@@ -46,8 +65,35 @@ def show_progress(records: Iterable[Step | Epoch], *, quiet: bool = False) -> It
                 rate=record.examples_per_second,
             )
             if isinstance(record, Epoch):
-                console.print(_epoch_line(record), highlight=False, soft_wrap=True)
+                history.append(record)
+                console.print(write_epoch(record), highlight=False, soft_wrap=True)
+                if live is not None and not console.options.ascii_only:
+                    live.update(Group(draw_lines(history), progress))
                 yield record
+
+
+def draw_lines(history: Sequence[Epoch]) -> Table:
+    """The curves of a training as lines of blocks; those of one measure share their scale."""
+    from lenet.training.curves import COLOURS, MEASURES, list_values
+
+    table = Table.grid(padding=(0, 2))
+    for measure in MEASURES:
+        curves = {split: list_values(history, split, measure) for split in COLOURS}
+        values = [value for curve in curves.values() for value in curve]
+        for split, curve in curves.items():
+            if curve:
+                line = _draw_line(curve, min(values), max(values))
+                ends = (f"{v:.2%}" if measure == "accuracy" else f"{v:.4f}" for v in (curve[0], curve[-1]))
+                table.add_row(measure, split, next(ends), Text(line, style=COLOURS[split]), next(ends))
+    return table
+
+
+def _draw_line(values: Sequence[float], least: float, most: float) -> str:
+    """A block for each value, at most WIDTH of them, as high as it lies between `least` and `most`."""
+    step = max(1, -(-len(values) // WIDTH))
+    shown = [*values[:-1:step], values[-1]]
+    heights = ((value - least) / ((most - least) or 1) for value in shown)
+    return "".join(BLOCKS[round(height * (len(BLOCKS) - 1))] for height in heights)
 
 
 def show_reading(
@@ -71,7 +117,8 @@ def show_reading(
             yield row
 
 
-def _epoch_line(epoch: Epoch) -> str:
+def write_epoch(epoch: Epoch) -> str:
+    """A finished epoch in one line of text."""
     width = len(str(epoch.epochs))
     line = (
         f"epoch {epoch.epoch:{width}}/{epoch.epochs}  train {epoch.train_loss:.4f} {epoch.train_accuracy:.2%}"

@@ -52,14 +52,28 @@ def show_run(summary: RunSummary) -> str:
 
 
 def show_runs(summaries: Sequence[RunSummary]) -> str:
-    """A table of runs."""
-    rows: list[list[object]] = [["run", "epochs", "train loss", "validation", "test", "state"]]
+    """A table of runs, with what was changed in the recipe of each."""
+    rows: list[list[object]] = [["run", "epochs", "train loss", "validation", "test", "state", "changed"]]
     for run in summaries:
         loss = None if run.train_loss is None else f"{run.train_loss:.4f}"
         shares = [None if a is None else f"{a:.2%}" for a in (run.validation_accuracy, run.test_accuracy)]
         state = "finished" if run.is_finished else "go on with --resume"
-        rows.append([run.run, run.epochs, loss, *shares, state])
+        rows.append([run.run, run.epochs, loss, *shares, state, write_changes(run)])
     return align(rows, right=(1, 2, 3, 4))
+
+
+def name_run(run: RunSummary) -> str:
+    """A run's path, and what was changed in its recipe."""
+    return " ".join((run.run, write_changes(run))).rstrip()
+
+
+def write_changes(run: RunSummary) -> str:
+    """What was changed in a run's recipe, as one would type it."""
+    texts = {
+        name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        for name, value in run.changes.items()
+    }
+    return " ".join(f"{name}={text}" for name, text in texts.items())
 
 
 def show_evaluation(evaluation: Evaluation) -> str:

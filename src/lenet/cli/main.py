@@ -13,11 +13,11 @@ from io import TextIOWrapper
 
 from cyclopts import CycloptsError
 
-from lenet.cli import data, evaluate, look_up, predict, train
+from lenet.cli import data, doctor, evaluate, look_up, predict, runs, train
 from lenet.cli.app import app, end
 from lenet.errors import LeNetError
 
-VERBS = (train, evaluate, predict, look_up, data)  # each registers itself with `app` as it is imported
+VERBS = (train, doctor, evaluate, predict, runs, look_up, data)  # each registers itself with `app` as it is imported
 
 
 def abandon_output() -> None:

@@ -1,4 +1,4 @@
-"""`lenet train`, and `lenet runs` for what it left."""
+"""`lenet train`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from lenet.apps.flags import make_flags, read_changes, read_whole
-from lenet.apps.tables import show_run, show_runs
+from lenet.apps.tables import show_run
 from lenet.cli.app import Json, Quiet, RunsDir, app, end
 from lenet.training.recipes import find_recipe
 
@@ -32,6 +32,9 @@ def train(
     device: Annotated[str | None, Parameter(help="auto, cpu, cuda, cuda:N or mps. [default: auto]")] = None,
     resume: Annotated[Path | None, Parameter(help="Go on with this run, to the same bits.")] = None,
     runs_dir: RunsDir = Path("runs"),
+    tensorboard: Annotated[
+        bool, Parameter(negative=(), help="Also write TensorBoard events, into the run's folder events.")
+    ] = False,
     quiet: Quiet = False,
     json: Json = False,
     flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # type: ignore[valid-type]  # noqa: B008
@@ -43,6 +46,8 @@ def train(
     from lenet.apps.progress import show_progress
     from lenet.training.runs import begin_run, carry_out, open_run, sum_up
 
+    if tensorboard:
+        from lenet.apps.tensorboard import write_events
     changes = read_changes(flags)
     if resume is not None:
         epochs = changes.pop("epochs", None)
@@ -52,27 +57,13 @@ def train(
         chosen = find_recipe("quick" if recipe is None else recipe, data).override(changes)
         place = "auto" if device is None else device
         run = begin_run(chosen, seed=seed or 0, device=place, runs_dir=runs_dir)
+    epochs_shown = show_progress(carry_out(run), quiet=quiet)
+    if tensorboard:
+        epochs_shown = write_events(epochs_shown, run.path / "events", run.read_history())
     try:
-        for _ in show_progress(carry_out(run), quiet=quiet):
+        for _ in epochs_shown:
             pass
     except KeyboardInterrupt:
         end(f"stopped; go on with: lenet train --resume {run.path}", code=130)
     summary = sum_up(run)
     print(json_module.dumps(asdict(summary)) if json else show_run(summary))
-
-
-@app.command
-def runs(*, runs_dir: RunsDir = Path("runs"), json: Json = False) -> None:
-    """List the runs in a folder, with their figures.
-
-    Example: lenet runs --runs-dir runs
-    """
-    from lenet.training.runs import list_runs
-
-    summaries = list_runs(runs_dir)
-    if json:
-        print(json_module.dumps([asdict(summary) for summary in summaries]))
-    else:
-        print(
-            show_runs(summaries) if summaries else f"no runs in {runs_dir}; begin one with: lenet train quick"
-        )

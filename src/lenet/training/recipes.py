@@ -10,7 +10,7 @@ from typing import Any
 from lenet.data.distortions import Distortions
 from lenet.errors import RecipeError
 from lenet.models.zoo import MODELS, name_model
-from lenet.training.recipe import Recipe
+from lenet.training.recipe import SETTINGS, Recipe
 
 
 def find_recipe(name: str, data: str | None = None) -> Recipe:
@@ -30,6 +30,17 @@ def find_recipe(name: str, data: str | None = None) -> Recipe:
 def describe_recipe(recipe: Recipe) -> dict[str, Any]:
     """The recipe as `lenet recipes --json` lists it: the network by name, the rest as it is."""
     return {**recipe.to_dict(), "model": name_model(recipe.model), "network": recipe.model.to_dict()}
+
+
+def list_changes(recipe: Recipe) -> dict[str, Any]:
+    """The settings that are not as the named recipe has them, save for the data; {} where it has no name."""
+    named = RECIPES.get(recipe.name, recipe)
+    changes = {}
+    for setting, part in SETTINGS.items():
+        value, usual = (getattr(r if part == "own" else getattr(r, part), setting) for r in (recipe, named))
+        if value != usual and setting != "data":
+            changes[setting] = value
+    return changes
 
 
 D2L = Recipe(
