@@ -153,6 +153,15 @@ def test_workers_end_with_a_killed_parent(checkpoint: str, pictures: list[NamedP
         time.sleep(0.05)
 
 
+def test_the_example_reads_its_folder():
+    root = Path(__file__).parents[2]
+    done = subprocess.run(
+        [sys.executable, "examples/read_folder.py"], cwd=root, capture_output=True, text=True
+    )
+    assert done.stdout.startswith("10 pictures, "), done.stderr
+    assert len(done.stdout.splitlines()) == 4
+
+
 def children(parent: int | str = "self") -> list[int]:
     tasks = Path(f"/proc/{parent}/task").glob("*/children")
     return [int(pid) for task in tasks for pid in task.read_text().split()]
