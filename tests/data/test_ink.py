@@ -12,9 +12,9 @@ from torch import Tensor
 
 from lenet.data.augment import augment, random_matrices
 from lenet.data.distortions import Distortions
-from lenet.data.ink import blur, change_pen, coarsen, cover_strip, lay_on_paper, vary_ink
+from lenet.data.ink import blur, change_pen, coarsen, cover_strip, vary_ink
 
-EVERYTHING = Distortions(pen=1.5, blur=1, coarseness=0.5, noise=0.2, cover=0.2, fading=0.4, light=0.5)
+EVERYTHING = Distortions(pen=1.5, blur=1, coarseness=0.5, noise=0.2, cover=0.2, fading=0.4)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -41,7 +41,6 @@ def column(*values: float) -> Tensor:
             "noise": st.floats(0, 1),
             "cover": st.floats(0, 0.9),
             "fading": st.floats(0, 0.9),
-            "light": st.floats(0, 0.9),
             "degrees": st.sampled_from([0, 10]),
         }
     ),
@@ -85,13 +84,6 @@ def test_a_strip_is_blank_and_the_rest_is_not() -> None:
     assert covered[1, 0, :, 0].tolist() == [1] * 4 + [0] * 2 + [1] * 4
 
 
-def test_paper_is_even_between_its_corners_and_ink_stays_ink() -> None:
-    paper = lay_on_paper(make_bar(4), torch.tensor([[[[0.0, 0.2], [0.4, 0.6]]]]))[0, 0]
-    assert [float(paper[y, x]) for y in (0, -1) for x in (0, -1)] == pytest.approx([0, 0.2, 0.4, 0.6])
-    assert paper[0].diff().std() < 1e-6
-    assert (paper[4:24, 12:16] == 1).all()
-
-
 def test_blur_is_scipys() -> None:
     images = torch.rand(2, 1, 28, 28, generator=generator())
     theirs = ndimage.gaussian_filter(images.numpy(), (0, 0, 1.3, 1.3), mode="constant", radius=12)
@@ -109,7 +101,6 @@ def test_shares_of_the_images() -> None:
     for strengths, least, most in [
         (Distortions(fading=0.5), 0.45, 0.55),
         (Distortions(noise=0.5), 0.45, 0.55),
-        (Distortions(light=0.5), 0.2, 0.3),
         (Distortions(blur=1.0), 0.45, 0.55),
         (Distortions(pen=1.0), 0.99, 1.0),
         (Distortions(cover=0.5), 0.03, 0.2),

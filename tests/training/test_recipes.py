@@ -122,7 +122,7 @@ def test_every_value_can_be_changed_and_none_twice():
         {"degrees": -1}, {"degrees": float("nan")}, {"degrees": "much"}, {"shift": 2}, {"elastic": None},
         {"background": True, "loss": "mean-squared-error"}, {"not_digits": 0.1}, {"calibrate": True},
         {"calibrate": 1, "validation": 10}, {"not_digits": -1, "background": True}, {"forms": 11},
-        {"pen": 3}, {"aspect": 1}, {"noise": "much"}, {"cover": -0.1}, {"light": 2},
+        {"pen": 3}, {"aspect": 1}, {"noise": "much"}, {"cover": -0.1},
         {"flip": "no"}, {"shuffle": "no"}, {"keep_every_epoch": 3}, {"data": 5}, {"data": ""},
     ],
     ids=str,

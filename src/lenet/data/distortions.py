@@ -39,13 +39,11 @@ class Distortions:
     """A fifth of the images with a blank strip, as wide as up to this share of the side."""
     fading: float = 0.0
     """Half of the images with paler ink, by up to this share."""
-    light: float = 0.0
-    """A quarter of the images on uneven paper: up to this share of full ink, from corner to corner."""
 
     def __post_init__(self) -> None:
         limits = {
             "degrees": 180, "scale": 0.9, "shear": 2, "shift": 1, "elastic": 28, "aspect": 0.9, "pen": 2,
-            "blur": 10, "coarseness": 0.9, "noise": 1, "cover": 0.9, "fading": 0.9, "light": 0.9,
+            "blur": 10, "coarseness": 0.9, "noise": 1, "cover": 0.9, "fading": 0.9,
         }  # fmt: skip
         for name, limit in limits.items():
             value = getattr(self, name)
@@ -57,7 +55,7 @@ class Distortions:
     @property
     def changes_ink(self) -> bool:
         """True when any strength from `pen` on is not zero."""
-        return any((self.pen, self.blur, self.coarseness, self.noise, self.cover, self.fading, self.light))
+        return any((self.pen, self.blur, self.coarseness, self.noise, self.cover, self.fading))
 
     @property
     def is_none(self) -> bool:

@@ -1,4 +1,4 @@
-"""Random changes of the ink of a whole batch: pens, covered strips, pale ink, paper, coarse scans, noise."""
+"""Random changes of the ink of a whole batch: pens, covered strips, pale ink, coarse scans, noise."""
 
 from functools import lru_cache
 
@@ -26,9 +26,6 @@ def vary_ink(images: Tensor, settings: Distortions, generator: torch.Generator) 
         images = cover_strip(images, draw(0, settings.cover, 0.2), draw(0, 1), draw(0, 1) < 0.5)
     if settings.fading:
         images = images * (1 - draw(0, settings.fading, 0.5))
-    if settings.light:
-        corners = torch.rand(len(images), 1, 2, 2, generator=generator, device=generator.device).to(images)
-        images = lay_on_paper(images, corners * draw(0, settings.light, 0.25))
     if settings.coarseness:
         chance, share = torch.rand(2, generator=generator, device=generator.device).tolist()
         if chance < 1 / 3:
@@ -59,12 +56,6 @@ def cover_strip(images: Tensor, width: Tensor, place: Tensor, upright: Tensor) -
     down, across = ((torch.arange(side, device=images.device) + 0.5) / side for side in sides)
     position = torch.where(upright, across.view(1, 1, 1, -1), down.view(1, 1, -1, 1))
     return images * ((position - place).abs() >= width / 2)
-
-
-def lay_on_paper(images: Tensor, corners: Tensor) -> Tensor:
-    """Paper that is not blank under the ink: its level at the four corners (N, 1, 2, 2), even in between."""
-    paper = F.interpolate(corners, images.shape[2:], mode="bilinear", align_corners=True)
-    return images + (1 - images) * paper
 
 
 def coarsen(images: Tensor, share: float) -> Tensor:
