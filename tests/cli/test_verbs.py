@@ -22,7 +22,7 @@ Lenet = Callable[..., Any]
 GOLDEN = Path(__file__).parents[1] / "golden"
 VERBS = [
     (), ("train",), ("evaluate",), ("predict",), ("recipes",), ("models",), ("summary",), ("runs",),
-    ("bench",), ("data",), ("data", "list"), ("data", "fetch"), ("data", "import"),
+    ("runs", "plot"), ("bench",), ("data",), ("data", "list"), ("data", "fetch"), ("data", "import"),
 ]  # fmt: skip
 
 

@@ -4,7 +4,7 @@ import io
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 from lenet.files import write_bytes
 from lenet.training.loop import Epoch
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MEASURES = ("loss", "accuracy")
 COLOURS = {"train": "#4269d0", "validation": "#ff725c", "test": "#3ca951"}
-STYLES = {"train": "-", "validation": "--", "test": ":"}
+STYLES: dict[str, Literal["-", "--", ":"]] = {"train": "-", "validation": "--", "test": ":"}
 MOST_MARKED = 40  # points stand apart up to here
 
 
@@ -107,7 +107,7 @@ def _begin(title: str) -> tuple["Figure", dict[str, "Axes"]]:
     return figure, places
 
 
-def _plot(axes: "Axes", history: Sequence[Epoch], values: Sequence[float], **look: object) -> None:
+def _plot(axes: "Axes", history: Sequence[Epoch], values: Sequence[float], **look: Any) -> None:
     numbers = [epoch.epoch for epoch in history]
     axes.plot(numbers, values, marker="." if len(values) < MOST_MARKED else "", **look)
 
