@@ -13,11 +13,12 @@ from io import TextIOWrapper
 
 from cyclopts import CycloptsError
 
-from lenet.cli import data, doctor, evaluate, look_up, predict, runs, train
+from lenet.cli import data, doctor, evaluate, explain, look_up, predict, runs, train
 from lenet.cli.app import app, end
 from lenet.errors import LeNetError
 
-VERBS = (train, doctor, evaluate, predict, runs, look_up, data)  # each registers itself with `app` as it is imported
+# Each registers itself with `app` as it is imported.
+VERBS = (train, doctor, evaluate, predict, explain, runs, look_up, data)
 
 
 def abandon_output() -> None:

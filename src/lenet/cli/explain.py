@@ -1,0 +1,103 @@
+"""`lenet explain`."""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from lenet.apps.flags import read_whole
+from lenet.cli.app import CheckpointName, Json, app
+from lenet.errors import PictureError
+
+SHIPPED = "reader"  # what is looked into unless told otherwise
+
+
+@app.command
+def explain(
+    *pictures: Annotated[str, Parameter(help="Pictures; - is standard input.", allow_leading_hyphen=True)],
+    checkpoint: CheckpointName = SHIPPED,
+    data: Annotated[
+        str | None,
+        Parameter(help="A data set, by default the one it was trained on; also what each map answers to."),
+    ] = None,
+    label: Annotated[
+        str | None, Parameter(help="Instead of pictures: the first test image of this class.")
+    ] = None,
+    index: Annotated[
+        int | None, Parameter(help="Instead of pictures: this test image, from 0.", converter=read_whole)
+    ] = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        Parameter(
+            negative=(), help="Two classes side by side in the first two layers, and where they differ."
+        ),
+    ] = None,
+    out: Annotated[Path, Parameter(help="The folder for the figures.")] = Path("explained"),
+    json: Json = False,
+) -> None:
+    """Show what a network sees in a picture: every layer's maps, the filters, the evidence for the answer.
+
+    Example: lenet explain photo.jpg --out explained
+    Example: lenet explain --checkpoint runs/lab3-mnist-0 --data mnist --label 7
+    Example: lenet explain --model runs/d2l-fashion-mnist-0 --compare pullover coat
+    """
+    from lenet.data.datasets import load
+    from lenet.insight.explanation import compare_classes, explain_subjects, show_patches
+    from lenet.insight.subjects import MOST_SUBJECTS, find_subjects, pick_sample, pick_subject
+    from lenet.models.checkpoint import load_checkpoint
+    from lenet.training.evaluate import match_classes
+    from lenet.training.runs import find_training_data
+
+    for name in pictures:
+        if name.startswith("-") and name != "-":
+            raise PictureError(f"unknown option {name}; `lenet explain --help` shows what there is")
+    asked = [bool(pictures), label is not None, index is not None, compare is not None]
+    if sum(asked) != 1:
+        raise PictureError("name a picture, a --label, an --index or two classes to --compare; one of them")
+    loaded = load_checkpoint(checkpoint)
+    images = None
+    if data is not None or not pictures:
+        source = find_training_data(checkpoint, loaded) if data is None else data
+        images = match_classes(loaded, load(source, "test"))
+    if compare is not None and images is not None:
+        path = out / "compare.png"
+        told = compare_classes(loaded, images, compare, path, f"{checkpoint} on {images.name} test")
+        if json:
+            print(json_module.dumps({**told, "figures": [str(path)]}))
+            return
+        first, second = told["classes"]
+        for layer, rows in told["layers"].items():
+            best = ", ".join(f"{row['map']} ({row['distance']:.2f})" for row in rows[:3])
+            print(f"{layer}: maps {best} tell {first} from {second} most, in standard deviations")
+        print(f"look at {path}")
+        return
+    if images is not None and label is not None:
+        subjects = [pick_sample(images, label)]
+    elif images is not None and index is not None:
+        subjects = [pick_subject(images, index)]
+    else:
+        subjects = [
+            subject
+            for name in pictures
+            for subject in find_subjects(loaded, sys.stdin.buffer.read() if name == "-" else Path(name), name)
+        ]
+    if len(subjects) > MOST_SUBJECTS:
+        raise PictureError(f"{len(subjects)} digits are too many to look into; give {MOST_SUBJECTS} at most")
+    rows = explain_subjects(loaded, subjects, out, f"the network {checkpoint}")
+    figures = [out / f"{name}.png" for name in ("layers", "evidence", "filters")]
+    if images is not None:
+        figures.append(out / "patches.png")
+        show_patches(loaded, images, figures[-1], f"the network {checkpoint}")
+    if json:
+        print(json_module.dumps({"subjects": rows, "figures": [str(path) for path in figures]}))
+        return
+    for row in rows:
+        print(
+            f"{row['name']}: read as {row['predicted']} ({row['probability']:.1%}), "
+            f"not {row['rival']} ({row['rival_probability']:.1%})"
+        )
+    print(f"look at {', '.join(map(str, figures))}")

@@ -1,0 +1,136 @@
+"""What leaves each layer, which part of an image a map looks at, and what it answers to most."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lenet.models.config import POOL, LeNetConfig
+from lenet.models.network import LeNet
+from lenet.training.evaluate import BATCH
+
+PATCHES = 9
+
+
+@dataclass(frozen=True)
+class ReceptiveField:
+    """The square of the network's input that one place of a layer sees.
+
+    The place (row, column) sees `size` pixels a side, from `stride` * row + `start` and `stride` * column +
+    `start` on; below 0 and beyond the input lies the padding.
+    """
+
+    size: int
+    stride: int
+    start: int
+
+
+@dataclass(frozen=True, eq=False)
+class Patches:
+    """What each map of a layer answers to most, at most one place of an image, the strongest first."""
+
+    layer: str
+    images: Tensor
+    """float (maps, count, size, size), 0 background to 1 full ink; NaN where the padding begins."""
+    answers: Tensor
+    """float (maps, count): what the map gave."""
+    indices: Tensor
+    """int64 (maps, count): the images that they come from."""
+
+
+def trace_maps(model: LeNet, images: Tensor) -> dict[str, Tensor]:
+    """What leaves each layer for images (N, 1, H, W), by the layer's name and in order, on the CPU.
+
+    'input' is the prepared images; the last is the logits (N, classes).
+    """
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            return {name: maps.cpu() for name, maps in model.trace(images.to(device)).items()}
+    finally:
+        model.train(was_training)
+
+
+def describe_layers(maps: dict[str, Tensor], place: int) -> list[dict[str, Any]]:
+    """Figures of each layer of `trace_maps` for the image at `place`: shape, range, mean, share of zeros."""
+    rows = []
+    for name, values in maps.items():
+        one = values[place].double()
+        rows.append(
+            {
+                "name": name,
+                "shape": list(one.shape),
+                "least": one.min().item(),
+                "most": one.max().item(),
+                "mean": one.mean().item(),
+                "zeros": (one == 0).double().mean().item(),
+            }
+        )
+    return rows
+
+
+def find_receptive_field(config: LeNetConfig, layer: str) -> ReceptiveField:
+    """What a place of a convolution, or of the activation or pooling behind it, sees of the input.
+
+    Raises KeyError for dense layers, which see everything, and for names of no layer.
+    """
+    size, stride, start = 1, 1, 0
+    for row in config.layers():
+        if row.kind == "Conv2d":
+            start -= stride * (config.padding if row.name == "conv1" else 0)
+            size += (config.kernel_size - 1) * stride
+        elif row.kind in ("AvgPool2d", "MaxPool2d"):
+            size += (POOL - 1) * stride
+            stride *= POOL
+        elif row.kind == "Flatten":
+            break
+        if row.name == layer:
+            return ReceptiveField(size, stride, start)
+    raise KeyError(layer)
+
+
+def find_patches(model: LeNet, images: Tensor, layer: str, count: int = PATCHES) -> Patches:
+    """The parts of `images` (N, 1, H, W) that the maps of a convolution answer to most.
+
+    Of each image only its strongest place counts, so that `count` images are seen (N, if that is less).
+    """
+    field = find_receptive_field(model.config, layer)
+    peaks, places = [], []
+    for batch in images.split(BATCH):
+        maps = trace_maps(model, batch)[layer]  # (n, maps, h, w)
+        width = maps.shape[3]
+        peak, place = maps.flatten(2).max(dim=2)
+        peaks.append(peak)
+        places.append(place)
+    answers, indices = torch.cat(peaks).T.topk(min(count, len(images)), dim=1)  # (maps, count)
+    strongest = torch.cat(places).T.gather(1, indices)
+    crops = [
+        torch.stack(
+            [
+                crop_input(model, images[index], field, place // width, place % width)
+                for index, place in zip(row, spots, strict=True)
+            ]
+        )
+        for row, spots in zip(indices.tolist(), strongest.tolist(), strict=True)
+    ]
+    return Patches(layer, torch.stack(crops), answers, indices)
+
+
+def crop_input(model: LeNet, image: Tensor, field: ReceptiveField, row: int, column: int) -> Tensor:
+    """What the place (row, column) sees of an image (1, H, W): (size, size) in 0..1, NaN for padding."""
+    config = model.config
+    with torch.inference_mode():
+        pixels = model.prepare(image[None].to(next(model.parameters()).device))[0, 0].cpu()
+    pixels = pixels * config.pixel_std + config.pixel_mean
+    top, left = (field.stride * place + field.start for place in (row, column))
+    crop = torch.full((field.size, field.size), float("nan"))
+    side = config.input_size
+    rows = slice(max(top, 0), min(top + field.size, side))
+    columns = slice(max(left, 0), min(left + field.size, side))
+    crop[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left] = pixels[
+        rows, columns
+    ]
+    return crop
