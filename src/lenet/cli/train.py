@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -44,6 +45,7 @@ def train(
     Example: lenet train d2l --epochs 3 --lr 0.5 --seed 1
     """
     from lenet.apps.progress import show_progress
+    from lenet.insight.diagnosis import watch
     from lenet.training.runs import begin_run, carry_out, open_run, sum_up
 
     if tensorboard:
@@ -60,9 +62,12 @@ def train(
     epochs_shown = show_progress(carry_out(run), quiet=quiet)
     if tensorboard:
         epochs_shown = write_events(epochs_shown, run.path / "events", run.read_history())
+    warned = quiet
     try:
-        for _ in epochs_shown:
-            pass
+        for epoch in epochs_shown:
+            if not warned and (fault := watch(run, epoch)) is not None:
+                print(f"lenet: warning: {fault.sentence}", file=sys.stderr)
+                warned = True
     except KeyboardInterrupt:
         end(f"stopped; go on with: lenet train --resume {run.path}", code=130)
     summary = sum_up(run)

@@ -1,0 +1,275 @@
+"""What is wrong with a training: measured facts, judged; each fault with its remedy, the likeliest cause first.
+
+The thresholds were set on the named recipes, which raise nothing, and on runs that were spoilt on purpose.
+Learning rate and depth of the activations follow Glorot and Bengio 2010 (sigmoids that saturate, gradients
+that vanish) and Lu et al. 2019, "Dying ReLU and initialization".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lenet.insight.symptoms import Symptoms, figure_chance_loss, measure_symptoms
+from lenet.training.folder import RunFolder
+from lenet.training.loop import Epoch
+from lenet.training.recipe import Recipe
+
+AT_CHANCE = 0.97  # of the chance loss: above it nothing has been learnt
+EXPLODED = 1.5  # times the chance loss: worse than knowing nothing
+DEAD_AT_CHANCE = 0.45  # silent units of one layer, in a network that has learnt nothing
+DEAD = 0.9  # the same, in one that has learnt something
+SATURATED = 0.5
+SLOW_UPDATE = 1e-4  # of the weights' length a step; about 1e-3 is healthy
+VANISHED = 20  # times that the last layer moves more than the first
+CONSTANT = 0.98
+GAP = 0.06  # of accuracy, between training and held-out images
+RISE = 1.25  # of the held-out loss above its least
+RARE = 0.1  # a class with less than this share of the mean class
+MISSED = 0.8  # of the mean recall
+SORTED = 0.9
+PATIENCE = 5  # epochs that sigmoids are given to begin; the slowest named recipe takes three
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault: its name, what was measured, and what to do."""
+
+    name: str
+    what: str
+    remedy: str
+
+    @property
+    def sentence(self) -> str:
+        """The fault in one line."""
+        return f"{self.name}: {self.what}; {self.remedy}"
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """What was measured on a run, and what is wrong with it; no faults where it is well."""
+
+    run: str
+    symptoms: Symptoms
+    faults: tuple[Fault, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def diagnose(folder: RunFolder) -> Diagnosis:
+    """Examine a run, going on or finished. Raises what `measure_symptoms` raises."""
+    symptoms = measure_symptoms(folder)
+    return Diagnosis(str(folder.path), symptoms, tuple(judge(symptoms, folder.read_plan().recipe)))
+
+
+def watch(folder: RunFolder, epoch: Epoch) -> Fault | None:
+    """The fault that is plain after an epoch of a run that goes on, None where there is none (yet).
+
+    Costs nothing where the loss is better than guessing; what only the end can show is left to `diagnose`.
+    """
+    chance = figure_chance_loss(folder.read_plan().recipe)
+    if not has_learnt_nothing(epoch.train_loss, chance):
+        return None
+    return next(iter(diagnose(folder).faults), None)
+
+
+def judge(symptoms: Symptoms, recipe: Recipe) -> Iterator[Fault]:
+    """The faults that the symptoms speak of, the likeliest cause first."""
+    if symptoms.diverged is not None:
+        yield _find_divergence(symptoms, recipe)
+        return
+    if not symptoms.epochs:
+        return
+    if has_learnt_nothing(symptoms.train_losses[-1], symptoms.chance_loss):
+        yield from _judge_standstill(symptoms, recipe)
+        return
+    for find in LEARNT_SOMETHING:
+        fault = find(symptoms, recipe)
+        if fault is not None:
+            yield fault
+
+
+def has_learnt_nothing(loss: float, chance_loss: float) -> bool:
+    """True where a training loss is that of guessing, or worse."""
+    return loss > AT_CHANCE * chance_loss
+
+
+def _judge_standstill(symptoms: Symptoms, recipe: Recipe) -> Iterator[Fault]:
+    """Why nothing was learnt: the first explanation that the measurements bear out."""
+    state = _describe_standstill(symptoms)
+    rate, activation = recipe.lr, recipe.model.activation
+    silent, dead = _largest(symptoms.silent)
+    flat, saturated = _largest(symptoms.saturated)
+    ratios = list(symptoms.update_ratios.values())
+    if symptoms.batch_purity > SORTED:
+        yield Fault("sorted data", f"{state}; {_describe_purity(symptoms)}", "shuffle them: --shuffle")
+    elif dead >= DEAD_AT_CHANCE:
+        yield Fault(
+            "dead units",
+            f"{state}; {dead:.0%} of the units of {silent} answer 0 to every image and can no longer learn: "
+            f"the learning rate {rate:g} is too large for {activation}",
+            f"begin again with --lr {rate / 10:g} or less; --activation leaky-relu or --initialisation kaiming "
+            "help too",
+        )
+    elif symptoms.train_losses[-1] > EXPLODED * symptoms.chance_loss:
+        yield Fault(
+            "learning rate too large",
+            f"{state}, worse than guessing: each step of {rate:g} leaps over what it aims at",
+            f"begin again with --lr {rate / 10:g} or less",
+        )
+        if saturated >= SATURATED:
+            yield _describe_saturation(flat, saturated, activation)
+    elif saturated >= SATURATED:
+        yield _describe_saturation(flat, saturated, activation, state)
+    elif ratios and max(ratios) < SLOW_UPDATE:
+        yield Fault(
+            "learning rate too small",
+            f"{state}; a step moves no layer by more than {max(ratios):.1g} of its weights (about 0.001 is "
+            "healthy)",
+            f"take --lr {rate * 100:g}",
+        )
+    elif ratios and ratios[-1] > VANISHED * ratios[0] and ratios[0] < SLOW_UPDATE:
+        yield Fault(
+            "vanishing gradient",
+            f"{state}; a step moves the last layer by {ratios[-1]:.1g} of its weights and the first by only "
+            f"{ratios[0]:.1g}: little of the gradient comes through {activation}",
+            "take --activation relu with --optimizer adam --lr 0.001; to stay with "
+            f"{activation}, --initialisation xavier and a larger --lr such as 0.9",
+        )
+    elif symptoms.epochs >= PATIENCE:
+        yield Fault(
+            "nothing learnt",
+            f"{state}, though every layer moves and answers",
+            "look whether the labels belong to the images (lenet predict --sample 50 draws some); if they do, take "
+            "--activation relu with --optimizer adam --lr 0.001",
+        )
+
+
+def _find_divergence(symptoms: Symptoms, recipe: Recipe) -> Fault:
+    assert symptoms.diverged is not None
+    said = symptoms.diverged.split(":")[0]
+    return Fault(
+        "diverged",
+        f"{said}: the learning rate {recipe.lr:g} is too large for {recipe.model.activation} with "
+        f"{recipe.optimizer}",
+        f"begin again with --lr {recipe.lr / 10:g}, or limit the gradient with --clip-norm 1",
+    )
+
+
+def _find_sorted(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
+    if symptoms.batch_purity <= SORTED or symptoms.favourite_count_share > SORTED:
+        return None
+    return Fault("sorted data", _describe_purity(symptoms), "shuffle them: --shuffle")
+
+
+def _find_dead(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
+    layer, share = _largest(symptoms.silent)
+    if share < DEAD:
+        return None
+    return Fault(
+        "dead units",
+        f"{share:.0%} of the units of {layer} answer 0 to every image and can no longer learn",
+        f"begin again with --lr {recipe.lr / 10:g}, or with --activation leaky-relu",
+    )
+
+
+def _find_slowness(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
+    ratios = symptoms.update_ratios.values()
+    slow = ratios and max(ratios) < SLOW_UPDATE and recipe.schedule in ("constant", "step")
+    if not slow or symptoms.train_losses[-1] < 0.5 * symptoms.chance_loss:
+        return None
+    return Fault(
+        "learning rate too small",
+        f"the loss has only come from {symptoms.chance_loss:.2f} to {symptoms.train_losses[-1]:.2f}; a step moves "
+        f"no layer by more than {max(ratios):.1g} of its weights (about 0.001 is healthy)",
+        f"take --lr {recipe.lr * 10:g}",
+    )
+
+
+def _find_constancy(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
+    if (
+        symptoms.favourite_share < CONSTANT
+        or symptoms.favourite_share < symptoms.favourite_count_share + 0.02
+    ):
+        return None
+    return Fault(
+        "constant prediction",
+        f"{symptoms.favourite_share:.0%} of a thousand images are taken for {symptoms.favourite!r}, and "
+        f"{symptoms.favourite_count_share:.0%} are",
+        "weigh the classes by their counts, --class-weights balanced, or lower --lr",
+    )
+
+
+def _find_imbalance(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
+    counts = symptoms.class_counts
+    mean = sum(counts.values()) / len(counts)
+    mean_recall = sum(symptoms.recalls.values()) / max(len(symptoms.recalls), 1)
+    missed = {
+        name: symptoms.recalls[name]
+        for name in counts
+        if counts[name] < RARE * mean and symptoms.recalls.get(name, 1) < MISSED * mean_recall
+    }
+    if not missed or recipe.class_weights != "none":
+        return None
+    name = min(missed, key=lambda rare: missed[rare])
+    return Fault(
+        "class imbalance",
+        f"{name!r} has {counts[name]:,} training images where a class has {mean:,.0f} on average, and only "
+        f"{missed[name]:.0%} of its images are found (all classes: {mean_recall:.0%})",
+        "weigh the classes by their counts, --class-weights balanced, or collect more of it",
+    )
+
+
+def _find_overfitting(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
+    losses, accuracies = symptoms.held_out_losses, symptoms.held_out_accuracies
+    if not losses or len(losses) != symptoms.epochs:
+        return None
+    gap = symptoms.train_accuracies[-1] - accuracies[-1]
+    least = min(losses)
+    if gap < GAP or losses[-1] < RISE * least:
+        return None
+    held_out = "validation" if recipe.validation else "test"
+    return Fault(
+        "overfitting",
+        f"{symptoms.train_accuracies[-1]:.1%} of the training images are right and {accuracies[-1]:.1%} of the "
+        f"{held_out} images, whose loss has risen from {least:.2f} (epoch {losses.index(least) + 1}) to "
+        f"{losses[-1]:.2f}",
+        "vary the images (--degrees 10 --shift 0.05), take --weight-decay 0.01 or --dropout 0.3, or stop early "
+        "with --validation and --patience",
+    )
+
+
+LEARNT_SOMETHING: tuple[Callable[[Symptoms, Recipe], Fault | None], ...] = (
+    _find_sorted, _find_dead, _find_imbalance, _find_constancy, _find_slowness, _find_overfitting,
+)  # fmt: skip
+
+
+def _describe_standstill(symptoms: Symptoms) -> str:
+    loss, chance = symptoms.train_losses[-1], symptoms.chance_loss
+    answer = f" and {symptoms.favourite!r} is the answer to everything" * (
+        symptoms.favourite_share > CONSTANT
+    )
+    return f"after {symptoms.epochs} epochs the loss is {loss:.3g}, that of guessing is {chance:.3g}{answer}"
+
+
+def _describe_saturation(layer: str, share: float, activation: str, state: str = "") -> Fault:
+    return Fault(
+        "saturated units",
+        f"{state}{'; ' * bool(state)}{share:.0%} of what {layer} answers lies where {activation} is flat and "
+        "passes no gradient on",
+        "lower --lr, bring the pixels to mean 0 and deviation 1 (--pixel-mean, --pixel-std), begin with "
+        "--initialisation xavier, or take --activation relu",
+    )
+
+
+def _describe_purity(symptoms: Symptoms) -> str:
+    return (
+        f"on average {symptoms.batch_purity:.0%} of a batch are of one class, because the images come sorted"
+    )
+
+
+def _largest(shares: dict[str, float]) -> tuple[str, float]:
+    return max(shares.items(), key=lambda item: item[1], default=("", 0.0))
