@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from lenet.data.datasets import load
 from lenet.errors import DataError, DeviceError, DivergedError, LeNetError, RecipeError, RunError
 from lenet.models.checkpoint import load_checkpoint
-from lenet.training.evaluate import evaluate
+from lenet.training.evaluate import compute_logits, evaluate
 from lenet.training.folder import RunFolder
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import RECIPES
@@ -115,6 +116,23 @@ def test_without_held_out_images_the_last_weights_count(plan: Recipe, tmp_path: 
     assert sum_up(folder).checkpoint == str(folder.last)
     assert folder.read_evaluation() is not None
     assert all(epoch.test_accuracy is not None for epoch in folder.read_history())
+
+
+def test_a_calibrated_run_is_the_best_with_other_probabilities(plan: Recipe, tmp_path: Path):
+    calibrated = replace(plan, validation=30, calibrate=True)
+    folder = finish(begin_run(calibrated, device="cpu", runs_dir=tmp_path))
+    assert sum_up(folder).checkpoint == str(folder.calibrated)
+    best, chosen = load_checkpoint(folder.best), load_checkpoint(folder.path)
+    images = load(plan.data, "test").images
+    ratio = compute_logits(best.model, images) / compute_logits(chosen.model, images)
+    torch.testing.assert_close(ratio, torch.full_like(ratio, chosen.card["temperature"]), rtol=1e-3, atol=0)
+    assert chosen.card["rejection"]["validation_count"] == 30
+    assert {**chosen.card, **best.card} == chosen.card
+    evaluation = folder.read_evaluation()
+    assert evaluation is not None
+    assert evaluation["checkpoint"] == "calibrated.safetensors"
+    longer = open_run(folder.path, epochs=9)  # what it was fitted to is no longer the last word
+    assert not longer.calibrated.exists()
 
 
 def test_runs_of_one_name_get_numbers(plan: Recipe, tmp_path: Path):
