@@ -150,18 +150,10 @@ def train_steps(
     """Train from `state` on, changing it; as `train`, with a Step ten times a second in between."""
     check_seed(seed)
     device = next(state.model.parameters()).device
-    images, labels = data.images.to(device), data.labels.to(device)
     recipe = replace(recipe, model=state.model.config)  # the network that is there, whatever was planned
     check_parts(data, recipe)
+    images, labels, bank = (part.to(device) for part in gather_images(data, recipe, seed))
     weights = weigh_classes(recipe, labels)
-    bank = images[:0]
-    if recipe.not_digits:
-        count = math.ceil(BANK * recipe.not_digits * len(data))
-        bank = make_not_digits(data.images.cpu(), count, random_stream(seed, "not digits")).to(device)
-    if recipe.forms:
-        count, size = round(recipe.forms * len(data)), images.shape[2:]
-        drawn, meant = draw_forms(count, size, random_stream(seed, "forms"))
-        images, labels = torch.cat([images, drawn.to(device)]), torch.cat([labels, meant.to(device)])
     steps = math.ceil(len(labels) / recipe.batch_size)
     for epoch in range(state.epoch + 1, recipe.epochs + 1):
         if _has_lost_patience(state, recipe):
@@ -227,6 +219,20 @@ def train_steps(
             seconds=seconds,
             examples_per_second=examples / seconds,
         )
+
+
+def gather_images(data: ImageSet, recipe: Recipe, seed: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The images and labels of an epoch, drawn forms among them, and a bank of what is no digit."""
+    images, labels, bank = data.images.cpu(), data.labels.cpu(), data.images[:0]
+    if recipe.not_digits:
+        count = math.ceil(BANK * recipe.not_digits * len(data))
+        bank = make_not_digits(images, count, random_stream(seed, "not digits"))
+    if recipe.forms:
+        new, meant = draw_forms(
+            round(recipe.forms * len(data)), images.shape[2:], random_stream(seed, "forms")
+        )
+        images, labels = torch.cat([images, new]), torch.cat([labels, meant])
+    return images, labels, bank
 
 
 def _has_lost_patience(state: TrainingState, recipe: Recipe) -> bool:
