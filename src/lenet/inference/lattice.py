@@ -22,11 +22,15 @@ WIDEST_GAP = 0.3  # of the text's height, within a digit
 
 @dataclass(frozen=True, eq=False)
 class Arc:
-    """Segments `first` to `last`, taken for a digit: image (28, 28) uint8, white on black."""
+    """Segments `first` to `last`, taken for a digit: image (28, 28) uint8, white on black.
+
+    `height` is its own as a share of the text's.
+    """
 
     first: int
     last: int
     image: NDArray[np.uint8]
+    height: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +62,8 @@ def build_lattice(contrast: Plane, strokes: Mask) -> Lattice:
     for writing in find_lines(strokes):
         line = segment_line(contrast[writing.rows, writing.columns], writing.strokes, writing.height)
         for first, last in find_runs(line):
-            arcs.append(Arc(first + count, last + count, draw_run(line, first, last)))
+            high = np.ptp(line.boxes[first : last + 1, 1::2]) / TEXT_HEIGHT
+            arcs.append(Arc(first + count, last + count, draw_run(line, first, last), float(high)))
         heights.append((line.boxes[:, 3] - line.boxes[:, 1]) / TEXT_HEIGHT)
         pieces.append(line.pieces.astype(np.int64) + MOST_PIECES * len(pieces))
         corner = np.array([writing.columns.start, writing.rows.start] * 2)

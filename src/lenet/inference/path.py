@@ -16,6 +16,7 @@ from lenet.inference.lattice import Lattice
 
 SKIP = 4.0  # to leave out a segment as tall as the text; less for lower ones, as the square of their height
 CUT = 1.0  # to cut connected strokes between two digits: most digits stand apart
+SMALL, USUAL = 2.0, 0.75  # what a digit lower than this share of the text costs for each share it is lower
 LEAST_PROBABILITY = 1e-4  # no single crop rules a path out
 UNLIKELY = 0.02  # of the likeliest class's probability: classes below are not tried
 HYPOTHESES = 16  # texts kept at each node
@@ -67,7 +68,8 @@ def find_path(
         for number in starting[node]:
             arc = lattice.arcs[number]
             after = arc.last + 1
-            price = CUT if after < count and lattice.pieces[arc.last] == lattice.pieces[after] else 0.0
+            price = SMALL * max(0.0, USUAL - arc.height)
+            price += CUT if after < count and lattice.pieces[arc.last] == lattice.pieces[after] else 0.0
             row = probabilities[number]
             for label in np.flatnonzero(row >= max(UNLIKELY * row.max(), 1e-9)).tolist():
                 gain = (after - node) * math.log(max(float(row[label]), LEAST_PROBABILITY)) - price

@@ -18,7 +18,8 @@ MARGIN = 2  # pixels of paper around a line
 LONGEST_LINE = 4096  # pixels, after resizing: bounds the memory
 TEXT_HEIGHT = 64  # pixels: how tall writing is made before it is cut
 SLIVER = 0.15  # of a segment's ink: what a seam cut off on the wrong side goes back over the seam
-DUST = 0.2  # of the text's height: what is smaller either way is a dot or dirt
+DOT = 0.3  # of the text's height: what is smaller either way is a dot or dirt
+FLAT, DASH = 0.2, 0.8  # of the text's height: what is so low and so wide is a dash
 NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
 
 
@@ -106,10 +107,14 @@ def even_ink(fine: Plane) -> Plane:
 
 
 def drop_dust(labels: Labels) -> Labels:
-    """Without the pieces that are small both ways."""
-    sizes = [max(r.stop - r.start, c.stop - c.start) for r, c in ndimage.find_objects(labels)]
-    kept = [size >= DUST * TEXT_HEIGHT for size in sizes]
-    return np.where(np.array([False, *kept])[labels], labels, 0)
+    """Without what is never part of a digit: dots and dirt, dashes and what is left of rulings."""
+    kept = [False]
+    for rows, columns in ndimage.find_objects(labels):
+        high, wide = (side.stop - side.start for side in (rows, columns))
+        is_dot = max(high, wide) < DOT * TEXT_HEIGHT
+        is_dash = high < FLAT * TEXT_HEIGHT and wide > DASH * TEXT_HEIGHT
+        kept.append(not is_dot and not is_dash)
+    return np.where(np.array(kept)[labels], labels, 0)
 
 
 def cut(labels: Labels, stroke: float) -> Labels:
