@@ -19,18 +19,16 @@ from torch.nn.utils import clip_grad_norm_
 
 from lenet.data.augment import augment
 from lenet.data.datasets import ImageSet
-from lenet.data.forms import draw_forms
-from lenet.data.not_digits import make_not_digits
 from lenet.errors import DataError, DivergedError, RecipeError
 from lenet.models.device import find_device
 from lenet.models.network import LeNet, initialise
 from lenet.training.evaluate import compute_logits
+from lenet.training.gather import gather_images
 from lenet.training.losses import measure_loss, weigh_classes
 from lenet.training.randomness import check_seed, random_stream, sample_order, seeded_dropout
 from lenet.training.recipe import Recipe
 from lenet.training.schedules import learning_rate
 
-BANK = 2  # pictures of no digit to choose from, for each that an epoch shows
 SECONDS_BETWEEN_STEPS = 0.1  # how often `train_steps` reports within an epoch
 
 
@@ -219,20 +217,6 @@ def train_steps(
             seconds=seconds,
             examples_per_second=examples / seconds,
         )
-
-
-def gather_images(data: ImageSet, recipe: Recipe, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """The images and labels of an epoch, drawn forms among them, and a bank of what is no digit."""
-    images, labels, bank = data.images.cpu(), data.labels.cpu(), data.images[:0]
-    if recipe.not_digits:
-        count = math.ceil(BANK * recipe.not_digits * len(data))
-        bank = make_not_digits(images, count, random_stream(seed, "not digits"))
-    if recipe.forms:
-        new, meant = draw_forms(
-            round(recipe.forms * len(data)), images.shape[2:], random_stream(seed, "forms")
-        )
-        images, labels = torch.cat([images, new]), torch.cat([labels, meant])
-    return images, labels, bank
 
 
 def _has_lost_patience(state: TrainingState, recipe: Recipe) -> bool:
