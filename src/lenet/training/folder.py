@@ -109,6 +109,10 @@ class RunFolder:
         }
         self._write_json("environment.json", versions)
 
+    def read_environment(self) -> dict[str, Any]:
+        """What `write_environment` wrote. Raises RunError when this is no run folder."""
+        return self._read_json("environment.json")
+
     def write_epoch(self, state: TrainingState, epoch: Epoch, plan: Plan, data: ImageSet) -> None:
         """Write all that belongs to a finished epoch; the state last, so a kill in between repeats it."""
         figures = asdict(epoch)

@@ -1,0 +1,125 @@
+"""What a network sees, as parts of a page: its filters with what they answer to, and images on their way."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lenet.data.datasets import ImageSet
+from lenet.insight.activations import find_patches, trace_maps
+from lenet.insight.evidence import weigh_evidence
+from lenet.insight.thumbnails import (
+    Colours,
+    encode_image,
+    encode_map,
+    encode_patch,
+    encode_scale,
+    find_colours,
+)
+from lenet.models.checkpoint import Checkpoint
+from lenet.models.network import LeNet
+from lenet.training.evaluate import Evaluation, compute_logits
+
+MOST_MAPS = 32  # of one layer
+MOST_KERNELS = 8  # of one map
+PATCHES = 8
+
+
+def show_filters(model: LeNet, data: ImageSet) -> list[dict[str, Any]]:
+    """Of the first two convolutions, each map's kernels and the patches of `data` it answers to most."""
+    shown = []
+    for name, layer in [(n, part) for n, part in model.named_children() if isinstance(part, nn.Conv2d)][:2]:
+        weights = layer.weight.detach().cpu()
+        colours = find_colours(weights.numpy(), signed=True)
+        patches = find_patches(model, data.images, name, PATCHES)
+        maps = [
+            {
+                "kernels": [encode_map(kernel, colours) for kernel in kernels[:MOST_KERNELS]],
+                "patches": [encode_patch(patch) for patch in row],
+                "answer": answers[0].item(),
+            }
+            for kernels, row, answers in zip(weights, patches.images, patches.answers, strict=True)
+        ]
+        shown.append(
+            {
+                "name": name,
+                "maps": maps[:MOST_MAPS],
+                "count": len(maps),
+                "inputs": weights.shape[1],
+                "most_kernels": MOST_KERNELS,
+                "side": weights.shape[2],
+                "size": patches.images.shape[2],
+                "scale": _show_scale(colours),
+            }
+        )
+    return shown
+
+
+def show_examples(checkpoint: Checkpoint, data: ImageSet, evaluation: Evaluation) -> list[dict[str, Any]]:
+    """Two images of `data` in every layer, with the evidence: the first read right and the worst mistake."""
+    predicted = compute_logits(checkpoint.model, data.images).argmax(dim=1)
+    right = (predicted == data.labels.cpu()).nonzero().flatten()
+    places = right[:1].tolist()
+    places += [hard.index for hard in evaluation.hardest[:1] if hard.label != hard.predicted]
+    return [show_example(checkpoint, data, place) for place in places]
+
+
+def show_example(checkpoint: Checkpoint, data: ImageSet, place: int) -> dict[str, Any]:
+    """One image on its way through the network, and what speaks for its class and for the rival."""
+    image, label = data.images[place], int(data.labels[place])
+    evidence = weigh_evidence(checkpoint.model, image, label)
+    kinds = {layer.name: layer.kind for layer in checkpoint.model.config.layers()}
+    layers = []
+    for name, maps in trace_maps(checkpoint.model, image[None]).items():
+        if name.startswith(("input", "flatten", "dropout")):
+            continue
+        values = maps[0]
+        is_signed = kinds[name] in ("Conv2d", "Linear")
+        colours = find_colours(values.numpy(), is_signed)
+        layers.append(
+            {
+                "name": name,
+                "kind": kinds[name],
+                "shape": "×".join(map(str, values.shape)),
+                "maps": [encode_map(one, colours) for one in _split(values)],
+                "is_flat": values.ndim == 1,
+                "scale": _show_scale(colours),
+            }
+        )
+    first, second = (checkpoint.classes[number] for number in (evidence.predicted, evidence.rival))
+    weighed = []
+    for name, maps in (
+        ("more ink there would add (gradient)", evidence.gradient),
+        ("the ink there adds (gradient × ink)", evidence.contribution),
+        ("covering it takes away (occlusion)", evidence.occlusion),
+    ):
+        rows = [*maps, maps[0] - maps[1]]
+        colours = find_colours(np.stack([row.numpy() for row in rows]), signed=True)
+        weighed.append(
+            {
+                "name": name,
+                "maps": [encode_map(row, colours) for row in rows],
+                "scale": _show_scale(colours),
+            }
+        )
+    return {
+        "index": place,
+        "image": encode_image(image),
+        "label": checkpoint.classes[label],
+        "predicted": first,
+        "probability": float(evidence.probabilities[evidence.predicted]),
+        "rival": second,
+        "rival_probability": float(evidence.probabilities[evidence.rival]),
+        "evidence": weighed,
+        "layers": layers,
+    }
+
+
+def _split(values: Tensor) -> list[Tensor]:
+    """Maps (C, h, w) one by one; a vector as one strip of a pixel's height."""
+    return [values[None]] if values.ndim == 1 else list(torch.unbind(values[:MOST_MAPS]))
+
+
+def _show_scale(colours: Colours) -> dict[str, Any]:
+    return {"bar": encode_scale(colours), "least": colours[1], "most": colours[2]}
