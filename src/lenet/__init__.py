@@ -1,7 +1,8 @@
 """LeNet: the network that reads handwriting, trained, measured, seen through and used.
 
 Public names are loaded when first used, so that `import lenet` costs no torch:
-`train`, `evaluate`, `load`, `load_data`, `Reader`, `RECIPES`, `Recipe`, `LeNet`, `LeNetConfig`.
+`train`, `evaluate`, `load`, `load_data`, `Reader`, `RECIPES`, `Recipe`, `LeNet`, `LeNetConfig`,
+`LeNetClassifier` for scikit-learn, `show_progress` for curves in a notebook.
 """
 
 from importlib import import_module
@@ -11,6 +12,7 @@ __version__ = "0.1.0"
 
 _PLACES = {
     "LeNet": "lenet.models.network",
+    "LeNetClassifier": "lenet.apps.estimator",
     "LeNetConfig": "lenet.models.config",
     "LeNetError": "lenet.errors",
     "RECIPES": "lenet.training.recipes",
@@ -19,6 +21,7 @@ _PLACES = {
     "evaluate": "lenet.training.evaluate",
     "load": "lenet.models.checkpoint:load_checkpoint",
     "load_data": "lenet.data.datasets:load",
+    "show_progress": "lenet.apps.progress",
     "train": "lenet.training.loop",
 }
 
