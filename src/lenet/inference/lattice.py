@@ -12,7 +12,7 @@ from PIL import Image
 
 from lenet.inference.crop import CENTRE, CROP_SIDE, DIGIT_SIDE, THICKEST, THINNEST, Mask, Plane
 from lenet.inference.lines import MOST_PIECES, find_lines
-from lenet.inference.segments import TEXT_HEIGHT, Line, segment_line
+from lenet.inference.segments import TEXT_HEIGHT, Labels, Line, segment_line
 
 LONGEST_RUN = 5  # segments
 SHORTEST_DIGIT = 0.3  # of the text's height
@@ -38,13 +38,15 @@ class Lattice:
     """All segments in reading order, and the arcs over them.
 
     For each segment: its height as a share of the text's, the connected piece that it was cut from, and its
-    box in the picture (count, 4), left, top, right and bottom.
+    box in the picture (count, 4), left, top, right and bottom. `strokes` (h, w) are the picture's pixels:
+    0 where there is no segment, else its number and 1.
     """
 
     arcs: tuple[Arc, ...]
     heights: NDArray[np.float64]
     pieces: NDArray[np.int64]
     boxes: NDArray[np.int64]
+    strokes: Labels
 
     def box(self, arc: int) -> tuple[int, int, int, int]:
         """Left, top, width and height of an arc."""
@@ -58,6 +60,7 @@ def build_lattice(contrast: Plane, strokes: Mask) -> Lattice:
     """The graph of all that is written in a picture: contrast (h, w) and the mask of its strokes."""
     arcs: list[Arc] = []
     heights, pieces, boxes = [np.zeros(0)], [np.zeros(0, np.int64)], [np.zeros((0, 4), np.int64)]
+    numbered = np.zeros(strokes.shape, np.int32)
     count = 0
     for writing in find_lines(strokes):
         line = segment_line(contrast[writing.rows, writing.columns], writing.strokes, writing.height)
@@ -66,10 +69,12 @@ def build_lattice(contrast: Plane, strokes: Mask) -> Lattice:
             arcs.append(Arc(first + count, last + count, draw_run(line, first, last), float(high)))
         heights.append((line.boxes[:, 3] - line.boxes[:, 1]) / TEXT_HEIGHT)
         pieces.append(line.pieces.astype(np.int64) + MOST_PIECES * len(pieces))
-        corner = np.array([writing.columns.start, writing.rows.start] * 2)
-        boxes.append(line.places + corner)
+        boxes.append(line.places + [writing.columns.start, writing.rows.start] * 2)
+        here = numbered[writing.rows, writing.columns]
+        here[line.strokes > 0] = line.strokes[line.strokes > 0] + count
         count += len(line.boxes)
-    return Lattice(tuple(arcs), np.concatenate(heights), np.concatenate(pieces), np.concatenate(boxes))
+    joined = np.concatenate(heights), np.concatenate(pieces), np.concatenate(boxes)
+    return Lattice(tuple(arcs), *joined, numbered)
 
 
 def find_runs(line: Line) -> list[tuple[int, int]]:

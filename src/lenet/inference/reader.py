@@ -15,9 +15,9 @@ from lenet.decode import DecodedPicture, Picture, decode
 from lenet.inference.constraints import Constraints, check_constraints
 from lenet.inference.lattice import Lattice
 from lenet.inference.path import find_path
-from lenet.inference.picture import Box
+from lenet.inference.picture import Box, Step
 from lenet.inference.rejection import explain_rejection
-from lenet.inference.writing import find_lattice, whole_lattice
+from lenet.inference.writing import find_lattice, follow_lattice, show_digits, whole_lattice
 from lenet.models.checkpoint import Checkpoint, load_checkpoint
 from lenet.models.rejection import find_threshold
 
@@ -121,6 +121,26 @@ class Reader:
             self._reading(lattice, probabilities[start : start + len(lattice.arcs)], constraints)
             for lattice, start in zip(lattices, starts, strict=False)
         ]
+
+    def explain(
+        self, picture: Picture, length: int | None = None, pattern: str | None = None, amount: bool = False
+    ) -> tuple[Reading, list[Step]]:
+        """Read one picture, and show every step from it to its digits. Raises PictureError."""
+        constraints = check_constraints(length, pattern, amount)
+        decoded = decode(picture)
+        lattice, planes = (
+            (whole_lattice(decoded), []) if self.reads_whole_pictures else follow_lattice(decoded)
+        )
+        rows = self._classify([arc.image for arc in lattice.arcs])
+        taken, _ = find_path(lattice, rows, constraints)
+        steps = [Step("decoded", decoded.pixels, decoded.reason)]
+        steps += [Step(name, np.rint(plane * 255.0).astype(np.uint8), why) for name, plane, why in planes]
+        if planes:
+            steps += show_digits(lattice, [step.arc for step in taken or ()])
+        for step in taken or ():
+            sure = f"{self.classes[step.label]} ({rows[step.arc, step.label]:.1%})"
+            steps.append(Step("digit", lattice.arcs[step.arc].image, sure))
+        return self._reading(lattice, rows, constraints), steps
 
     def _find(self, decoded: DecodedPicture) -> Lattice:
         return whole_lattice(decoded) if self.reads_whole_pictures else find_lattice(decoded)

@@ -30,8 +30,8 @@ class Line:
     `depth` is the signed distance to the nearest edge of a stroke in pixels, positive within. `owner` is the
     segment that each pixel is of, or is nearest to. `ink` (count,) is each segment's number of pixels and
     `deep` (count,) the sum of their depths; `pieces` (count,) is the connected piece that each was cut from;
-    `boxes` (count, 4) are left, top, right, bottom; `places` (count, 4) are the same in the picture's pixels,
-    counted from the line's own corner.
+    `boxes` (count, 4) are left, top, right, bottom. `strokes` are the line's own pixels before they were
+    resized: 0 where there is no segment, else its number and 1; `places` (count, 4) are the boxes there.
     """
 
     depth: Plane
@@ -40,6 +40,7 @@ class Line:
     deep: NDArray[np.float64]
     pieces: NDArray[np.int32]
     boxes: NDArray[np.int64]
+    strokes: Labels
     places: NDArray[np.int64]
 
 
@@ -57,14 +58,17 @@ def segment_line(contrast: Plane, strokes: Mask, text_height: float) -> Line:
     depth = (inside * mask - outside).astype(np.float32)
     owner = segments[tuple(nearest)] - 1
     numbers = np.arange(1, segments.max() + 1)
+    boxes = find_boxes(segments, numbers.size)
+    numbered = number_strokes(strokes, depth, owner)
     return Line(
         depth,
         owner,
         ink=ndimage.sum_labels(mask, segments, numbers),
         deep=ndimage.sum_labels(inside, segments, numbers),
         pieces=ndimage.maximum(connected, segments, numbers).astype(np.int32) if numbers.size else numbers,
-        boxes=find_boxes(segments),
-        places=find_places(strokes, depth, owner, numbers.size),
+        boxes=boxes,
+        strokes=numbered,
+        places=find_places(numbered, boxes, depth.shape),
     )
 
 
@@ -74,26 +78,33 @@ def measure(shape: tuple[int, ...], text_height: float) -> tuple[int, int]:
     return max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
 
 
-def find_boxes(segments: Labels) -> NDArray[np.int64]:
-    """Left, top, right and bottom of each segment: (count, 4)."""
-    found = ndimage.find_objects(segments)
-    return np.array([(c.start, r.start, c.stop, r.stop) for r, c in found], np.int64).reshape(-1, 4)
+def find_boxes(segments: Labels, count: int) -> NDArray[np.int64]:
+    """Left, top, right and bottom of each segment: (count, 4); zeros where it has no pixels."""
+    found = ndimage.find_objects(segments, count)
+    sides = [(b[1].start, b[0].start, b[1].stop, b[0].stop) if b else (0, 0, 0, 0) for b in found]
+    return np.array(sides, np.int64).reshape(-1, 4)
 
 
-def find_places(strokes: Mask, depth: Plane, owner: Labels, count: int) -> NDArray[np.int64]:
-    """The boxes (count, 4) of the segments among the strokes as they were before they were resized."""
+def find_places(numbered: Labels, boxes: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.int64]:
+    """The boxes of the segments among the strokes; of those finer than a pixel, the pixels they lie in."""
+    places = find_boxes(numbered, len(boxes))
+    down, right = (fine / (side + 2 * MARGIN) for fine, side in zip(shape, numbered.shape, strict=True))
+    reduced = (boxes / [right, down, right, down] - MARGIN).astype(np.int64)
+    corners = reduced[:, :2].clip(0, [numbered.shape[1] - 1, numbered.shape[0] - 1])
+    reduced = np.hstack([corners, np.maximum(reduced[:, 2:], corners + 1)])
+    return np.where(places[:, 2:3] > 0, places, reduced)
+
+
+def number_strokes(strokes: Mask, depth: Plane, owner: Labels) -> Labels:
+    """Which segment each pixel of the strokes (h, w) went to, counted from 1; 0 for paper and dust."""
     rows, columns = np.nonzero(strokes)
     down, right = (fine / (side + 2 * MARGIN) for fine, side in zip(depth.shape, strokes.shape, strict=True))
     fine_rows = np.minimum(((rows + MARGIN + 0.5) * down).astype(np.int64), depth.shape[0] - 1)
     fine_columns = np.minimum(((columns + MARGIN + 0.5) * right).astype(np.int64), depth.shape[1] - 1)
     near = depth[fine_rows, fine_columns] > -max(2.0, down, right)
-    segment = owner[fine_rows, fine_columns]
-    places = np.empty((count, 4), np.int64)
-    for number in range(count):
-        here = near & (segment == number)
-        y, x = rows[here], columns[here]
-        places[number] = (x.min(), y.min(), x.max() + 1, y.max() + 1) if here.any() else (0, 0, 0, 0)
-    return places
+    numbers = np.zeros(strokes.shape, np.int32)
+    numbers[rows, columns] = np.where(near, owner[fine_rows, fine_columns] + 1, 0)
+    return numbers
 
 
 def even_ink(fine: Plane) -> Plane:

@@ -9,18 +9,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lenet.decode import DecodedPicture
-from lenet.inference.crop import is_normal
+from lenet.inference.crop import Mask, Plane, is_normal
 from lenet.inference.ink import grain_of
 from lenet.inference.lattice import Arc, Lattice, build_lattice
-from lenet.inference.picture import Page, find_contrast
+from lenet.inference.picture import Page, Step, find_contrast
+from lenet.inference.segments import Labels
 from lenet.inference.strokes import find_strokes
 from lenet.whole import frame_whole
+
+PAPER = (255, 255, 255)
+COLOURS = np.array([(31, 119, 180), (214, 39, 40), (44, 160, 44), (255, 127, 14), (148, 103, 189)])
 
 
 def find_lattice(decoded: DecodedPicture) -> Lattice:
     """The graph of a picture; without arcs when it holds no ink."""
-    page, contrast, _ = find_contrast(decoded)
-    strokes, _ = find_strokes(contrast, grain_of(contrast))
+    return follow_lattice(decoded)[0]
+
+
+def follow_lattice(decoded: DecodedPicture) -> tuple[Lattice, list[tuple[str, Plane | Mask, str]]]:
+    """The graph of a picture, and of each step on the way its name, its plane (h, w) and its reason."""
+    page, contrast, planes = find_contrast(decoded)
+    strokes, reason = find_strokes(contrast, grain_of(contrast))
     contrast = np.clip(contrast, 0, 1)
     lattice = build_lattice(contrast, strokes)
     if strokes.any() and is_normal(contrast, strokes):
@@ -29,7 +38,8 @@ def find_lattice(decoded: DecodedPicture) -> Lattice:
         last = len(lattice.heights) - 1
         kept = [arc for arc in lattice.arcs if (arc.first, arc.last) != (0, last)]
         lattice = replace(lattice, arcs=(*kept, Arc(0, last, image)))
-    return replace(lattice, boxes=move_boxes(lattice.boxes, page, decoded))
+    planes.append(("ink", strokes, reason))
+    return replace(lattice, boxes=move_boxes(lattice.boxes, page, decoded)), planes
 
 
 def move_boxes(boxes: NDArray[np.int64], page: Page, decoded: DecodedPicture) -> NDArray[np.int64]:
@@ -49,4 +59,23 @@ def whole_lattice(decoded: DecodedPicture) -> Lattice:
     image = frame_whole(decoded)
     arcs = (Arc(0, 0, image),) if image.any() else ()
     box = np.array([[0, 0, decoded.width, decoded.height]])
-    return Lattice(arcs, np.ones(1), np.zeros(1, np.int64), box)
+    return Lattice(arcs, np.ones(1), np.zeros(1, np.int64), box, np.ones((1, 1), np.int32))
+
+
+def colour_strokes(numbers: Labels) -> NDArray[np.uint8]:
+    """Numbered strokes (h, w) in colours, neighbours in different ones, on white: (h, w, 3)."""
+    colours = np.concatenate([[PAPER], COLOURS[np.arange(numbers.max()) % len(COLOURS)]])
+    return colours[numbers].astype(np.uint8)
+
+
+def show_digits(lattice: Lattice, taken: list[int]) -> list[Step]:
+    """The segments, and the digits that they were put together to, each in its colour."""
+    segments, digits = lattice.strokes, np.zeros_like(lattice.strokes)
+    for number, arc in enumerate(lattice.arcs[index] for index in taken):
+        digits[(segments > arc.first) & (segments <= arc.last + 1)] = number + 1
+    count = len(lattice.heights)
+    arcs, left = len(lattice.arcs), count - len(np.unique(segments[digits > 0]))
+    return [
+        Step("segments", colour_strokes(segments), f"{count} pieces of strokes, {arcs} runs of them tried"),
+        Step("digits", colour_strokes(digits), f"{len(taken)} digits; {left} pieces left out"),
+    ]
