@@ -92,7 +92,9 @@ def paper_under(dark: Plane) -> Plane:
     flat, level = (
         ndimage.grey_closing(plane, size=(reach, reach), mode="nearest") for plane in (small, small - slope)
     )
-    return resize(ndimage.gaussian_filter(np.minimum(flat, level + slope), 2), (width, height))
+    paper = np.minimum(flat, level + slope)
+    # Smoothed, but not over the edge of a hard shadow, whose dark side would look like ink.
+    return resize(np.minimum(ndimage.gaussian_filter(paper, 2), paper), (width, height))
 
 
 def fit_slope(plane: Plane) -> Plane:

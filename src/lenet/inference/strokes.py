@@ -9,40 +9,27 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lenet.inference.crop import Mask, Plane
+from lenet.inference.rulings import find_rulings
 
 FAINTEST_INK = 0.02  # contrast; paper and compression are louder than anything below
 WEAK_INK, STRONG_INK = 0.25, 0.4  # of the ink's own contrast: a stroke holds a strong pixel and ends at weak
 HALF_INK = 0.5  # of the ink's contrast: an antialiased stroke ends there, whatever the paper
 EDGE_DEPTH = 0.03  # of the picture's shorter side: what lies so near lies along the edge
-WIDE = 1.3  # times the height: in a closer crop a digit's own bar may go from side to side
-SLOPES = (
-    0,
-    0.01,
-    -0.01,
-    0.02,
-    -0.02,
-    0.03,
-    -0.03,
-    0.04,
-    -0.04,
-    0.05,
-    -0.05,
-)  # of rulings: photographs are not quite level
-RULING_RUN, RULING_INK = 0.4, 0.6  # of the picture's width: unbroken, and in all
 NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
 
 
 def find_strokes(contrast: Plane, grain: float) -> tuple[Mask, str]:
     """What a pen wrote (h, w). `grain` is the standard deviation of the paper's own noise."""
     ink, reason = split_ink(contrast, grain)
-    ink = ink & ~find_rulings(ink)
+    rulings = find_rulings(ink)
+    ink = ink & ~rulings
     frame = find_frame(ink)
     if frame.any():
         # A black frame is darker than any ink; what ink is can be said only without it.
-        cleared = np.where(ndimage.binary_dilation(frame, NEIGHBOURS, iterations=2), np.float32(0), contrast)
-        inside, inner_reason = split_ink(cleared, grain)
+        without = ndimage.binary_dilation(frame, NEIGHBOURS, iterations=2) | rulings
+        inside, inner_reason = split_ink(np.where(without, np.float32(0), contrast), grain)
         if inside.any():
-            return inside & ~find_rulings(inside), f"{inner_reason}; left out what lies along the edge"
+            return inside, f"{inner_reason}; left out what lies along the edge"
     return ink, reason
 
 
@@ -90,46 +77,6 @@ def count_columns(labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:
     columns = np.arange(labels.shape[1])
     found = np.unique(labels * labels.shape[1] + columns)
     return np.bincount(found // labels.shape[1], minlength=count + 1)[1:]
-
-
-def find_rulings(ink: Mask) -> Mask:
-    """Nearly level lines from side to side, without the strokes that cross them."""
-    height, width = ink.shape
-    if width < WIDE * height:
-        return np.zeros_like(ink)
-    reduced = ink[:: max(1, width // 256), :: max(1, width // 256)]
-    crispness = [np.square(count_rows(reduced, slope)).sum() for slope in SLOPES]
-    slope = SLOPES[int(np.argmax(crispness))]
-    shift = shift_of(ink, slope)
-    rows = np.arange(height)[:, None] + shift  # (h, w): the level row that each pixel is of
-    level = np.zeros((height + int(shift.max()), width), dtype=np.bool_)
-    np.put_along_axis(level, rows, ndimage.binary_dilation(ink, np.ones((3, 1), dtype=np.bool_)), axis=0)
-    runs = ndimage.binary_opening(level, np.ones((1, round(RULING_RUN * width)), dtype=np.bool_))
-    across = runs.any(axis=1) & (level.mean(axis=1) > RULING_INK)
-    rulings: Mask = across[rows] & ink
-    rulings &= ~crossing(ink, rulings)
-    return rulings
-
-
-def count_rows(ink: Mask, slope: float) -> NDArray[np.int64]:
-    """How much ink stands in each row when what rises by `slope` is made level."""
-    rows, columns = np.nonzero(ink)
-    return np.bincount(rows + shift_of(ink, slope)[columns])
-
-
-def shift_of(ink: Mask, slope: float) -> NDArray[np.int64]:
-    """By how many rows each column (w,) goes down, 0 or more."""
-    shift = np.rint(slope * np.arange(ink.shape[1])).astype(np.int64)
-    down: NDArray[np.int64] = shift - shift.min()
-    return down
-
-
-def crossing(ink: Mask, rulings: Mask) -> Mask:
-    """The pixels that belong to strokes: ink runs on above or below them for more than a ruling's width."""
-    runs, _ = ndimage.label(ink, np.array([[0, 1, 0]] * 3, dtype=np.bool_))
-    lengths = np.bincount(runs.ravel())[runs]
-    crossed: Mask = lengths > 2 * np.median(lengths[rulings]) if rulings.any() else np.zeros_like(ink)
-    return crossed
 
 
 def otsu(values: Plane) -> float:
