@@ -13,6 +13,7 @@ from lenet.apps.flags import read_share, read_whole
 from lenet.cli.app import CheckpointName, Json, Quiet, app
 from lenet.cli.bulk import read_into
 from lenet.errors import PictureError, RecipeError
+from lenet.inference.constraints import check_constraints
 
 MOST_SAMPLES = 400  # a grid of more is no picture to look at
 SHIPPED = "mnist"  # what `predict` reads with unless told otherwise
@@ -29,6 +30,15 @@ def predict(
         float | None,
         Parameter(help="Reject what would make more of the rest wrong: 0.5%.", converter=read_share),
     ] = None,
+    length: Annotated[
+        int | None, Parameter(help="There are so many digits in each picture.", converter=read_whole)
+    ] = None,
+    pattern: Annotated[
+        str | None, Parameter(help="How they are written, # for each digit: '#####-####'.")
+    ] = None,
+    amount: Annotated[
+        bool, Parameter(help="Amounts of money: no leading zero; their digits come out alone.", negative="")
+    ] = False,
     explain: Annotated[Path | None, Parameter(help="Draw each step of the reading to this PNG.")] = None,
     sample: Annotated[
         int, Parameter(help="Read this many random test images of --data instead.", converter=read_whole)
@@ -46,19 +56,24 @@ def predict(
     quiet: Quiet = False,
     json: Json = False,
 ) -> int:
-    """Read the digit in each picture: one line a picture.
+    """Read the digits in each picture: one line a picture.
 
     Example: lenet predict photo.jpg --explain steps.png
+    Example: lenet predict zip.png --length 5
     Example: lenet predict photos --out results.csv
     Example: lenet predict --sample 50 --data mnist --out grid.png
     """
     for name in pictures:
         if name.startswith("-") and name != "-":
             raise PictureError(f"unknown option {name}; `lenet predict --help` shows what there is")
+    check_constraints(length, pattern, amount)
+    known: dict[str, Any] = {"length": length, "pattern": pattern, "amount": amount}
+    if sample and any(known.values()):
+        raise PictureError("--sample reads single digits; leave --length, --pattern and --amount out")
     if out is not None and not sample:
         if explain is not None or not pictures:
             raise PictureError("--out keeps the results of pictures and folders; name some, and no --explain")
-        return read_into(out, pictures, checkpoint, workers, max_error, quiet=quiet, json=json)
+        return read_into(out, pictures, checkpoint, workers, max_error, quiet=quiet, json=json, **known)
     if workers is not None:
         raise PictureError("--workers read for --out; name a results.csv there, or leave them out")
     from lenet.models.checkpoint import load_checkpoint
@@ -82,7 +97,10 @@ def predict(
     for name in pictures:
         content = sys.stdin.buffer.read() if name == "-" else Path(name)
         try:
-            reading = reader.read(content)
+            if explain is None:
+                reading = reader.read(content, **known)
+            else:
+                reading, steps = reader.explain(content, **known)
         except PictureError as error:
             failed += 1
             if json:
@@ -91,14 +109,9 @@ def predict(
                 print(f"lenet: {error}", file=sys.stderr)
             continue
         if explain is not None:
-            from lenet.inference.picture import read_steps
             from lenet.insight.figures import draw_steps
 
-            draw_steps(
-                read_steps(content, loaded.reads_whole_pictures),
-                explain,
-                f"{name}: read as {reading.text or 'nothing'}",
-            )
+            draw_steps(steps, explain, f"{name}: read as {reading.text or 'nothing'}")
         text = reading.text or "nothing to read"
         row = {"picture": name, **reading.to_dict()}
         doubt = f"; rejected: {reading.reason}" if reading.digits and reading.rejected else ""
