@@ -53,6 +53,32 @@ def find_path(
     `probabilities` is (arcs, classes). The second is the share, 0..1, that readings of the same arcs have
     among all; how clear the classes are, their own probabilities tell.
     """
+    told = search(lattice, probabilities, constraints)
+    if not told:
+        return None, 0.0
+    best = max(told, key=lambda one: one.total)
+    chosen = [taken.arc for taken in best.path]
+    alike = [one.total for one in told if [taken.arc for taken in one.path] == chosen]
+    return best.path, math.exp(np.logaddexp.reduce(alike) - sum_up(told))
+
+
+def measure_fit(lattice: Lattice, probabilities: NDArray[np.float64], constraints: Constraints) -> float:
+    """How likely texts within the constraints are, as a share of all texts: small where they do not fit."""
+    if constraints.count is None:
+        return 1.0
+    within = search(lattice, probabilities, constraints)
+    return math.exp(min(0.0, sum_up(within) - sum_up(search(lattice, probabilities, Constraints()))))
+
+
+def sum_up(told: list[Hypothesis]) -> float:
+    """The logarithm of all of them together."""
+    return float(np.logaddexp.reduce([one.total for one in told]))
+
+
+def search(
+    lattice: Lattice, probabilities: NDArray[np.float64], constraints: Constraints
+) -> list[Hypothesis]:
+    """The likeliest texts of at least one digit within the constraints, in no order."""
     count = len(lattice.heights)
     starting: list[list[int]] = [[] for _ in range(count)]
     for number, arc in enumerate(lattice.arcs):
@@ -80,16 +106,8 @@ def find_path(
                         continue
                     taken = (*one.path, Taken(number, label))
                     reach(nodes[after], (*text, label), one.total + gain, one.best + gain, taken)
-    found = {text: one for text, one in nodes[count].items() if constraints.count in (None, len(text))}
-    if not any(found):
-        return None, 0.0
     # Where leaving everything out is likeliest, the best guess is still told; it will be rejected.
-    told = [one for text, one in found.items() if text]
-    best = max(told, key=lambda one: one.total)
-    chosen = [taken.arc for taken in best.path]
-    alike = [one.total for one in told if [taken.arc for taken in one.path] == chosen]
-    everything = np.logaddexp.reduce([one.total for one in told])
-    return best.path, math.exp(np.logaddexp.reduce(alike) - everything)
+    return [one for text, one in nodes[count].items() if text and constraints.count in (None, len(text))]
 
 
 def keep_best(

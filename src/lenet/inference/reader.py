@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lenet.decode import DecodedPicture, Picture, decode
 from lenet.inference.constraints import Constraints, check_constraints
 from lenet.inference.lattice import Lattice
-from lenet.inference.path import find_path
+from lenet.inference.path import find_path, measure_fit
 from lenet.inference.picture import Box, Step
 from lenet.inference.rejection import explain_rejection
 from lenet.inference.writing import find_lattice, follow_lattice, show_digits, whole_lattice
@@ -23,6 +23,7 @@ from lenet.models.rejection import find_threshold
 
 EMPTY = "no ink was found"
 NO_DIGIT = "nothing that is written looks like a digit"
+LEAST_FIT = 0.1  # of all that the strokes may say: a number of digits that they do not show is rejected
 BATCH = 1024  # crops in one pass of the network: bounds the memory
 
 
@@ -174,4 +175,6 @@ class Reader:
         text = constraints.fill(("" if all(len(name) == 1 for name in names) else " ").join(names))
         confidence = share * math.prod(digit.probability for digit in digits)
         reason = explain_rejection([digit.probabilities for digit in digits], confidence, self.threshold)
+        if measure_fit(lattice, rows, constraints) < LEAST_FIT:
+            reason = f"does not look like {constraints.count} digits"
         return Reading(text, confidence, bool(reason), reason, tuple(digits))
