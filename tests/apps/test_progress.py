@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from lenet.apps.progress import BLOCKS, WIDTH, draw_lines, show_progress
+from lenet.apps.progress import BLOCKS, WIDTH, draw_lines, show_progress, show_reading
 from lenet.training.loop import Epoch, Step
 
 
@@ -35,17 +35,24 @@ def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]):
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch):
-    class Terminal(io.StringIO):
-        def isatty(self) -> bool:
-            return True
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
 
+
+def open_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Standard error as a terminal from here on; a fixture would come before pytest takes it for itself."""
     terminal = Terminal()
     monkeypatch.setattr(sys, "stderr", terminal)
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.setenv("COLUMNS", "120")
     for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
         monkeypatch.delenv(name, raising=False)
+    return terminal
+
+
+def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch):
+    terminal = open_terminal(monkeypatch)
     assert len(list(show_progress(records()))) == 2
     assert "epoch 2/2" in terminal.getvalue()
     for shape in ("█▂", "1.0000", "0.5000", "validation"):
@@ -77,3 +84,24 @@ def test_a_line_is_never_longer_than_it_may_be(losses: list[float]):
     first, *_ = lines_of([replace(EPOCH, train_loss=loss, test_loss=loss) for loss in losses])
     assert len(first[3]) <= WIDTH + 1
     assert set(first[3]) <= set(BLOCKS)
+
+
+ROWS = [{"picture": "a", "text": "7"}, {"picture": "b", "error": "empty"}, {"picture": "c", "text": "1"}]
+
+
+def test_a_bar_of_pictures_on_a_terminal(monkeypatch: pytest.MonkeyPatch):
+    terminal = open_terminal(monkeypatch)
+    assert list(show_reading(ROWS, 4)) == ROWS
+    assert "3/4" in terminal.getvalue()
+    assert "pictures/s  1 not read" in terminal.getvalue()
+
+
+def test_rows_pass_in_silence_elsewhere(capsys: pytest.CaptureFixture[str]):
+    assert list(show_reading(ROWS, 4)) == ROWS
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_quiet_reading_is_quiet(monkeypatch: pytest.MonkeyPatch):
+    terminal = open_terminal(monkeypatch)
+    assert list(show_reading(ROWS, 4, quiet=True)) == ROWS
+    assert terminal.getvalue() == ""

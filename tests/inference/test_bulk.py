@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from lenet.errors import CheckpointError, ResultsError
+from lenet.errors import CheckpointError, PictureError, ResultsError
 from lenet.inference.bulk import AHEAD, CHUNK, FEW, NamedPicture, Row, read_in_bulk, read_row
 from lenet.inference.reader import Reader
 from lenet.models.checkpoint import save_checkpoint
@@ -115,6 +115,15 @@ def test_a_checkpoint_that_cannot_be_read_is_one_line(
     missing = str(tmp_path / "missing.safetensors")
     with pytest.raises(CheckpointError, match="missing"):
         list(read_in_bulk(pictures, missing, workers=workers))
+
+
+def test_what_is_known_of_the_digits_reaches_the_reader(checkpoint: str, pictures: list[NamedPicture]):
+    (name, picture), *_ = pictures
+    expected = read_row(Reader(checkpoint), name, picture, {"pattern": "##-#"})
+    for workers in (0, 1):
+        assert list(read_in_bulk(pictures[:1], checkpoint, workers=workers, pattern="##-#")) == [expected]
+    with pytest.raises(PictureError, match="pattern"):
+        read_in_bulk(pictures, checkpoint, pattern="no digits")
 
 
 def test_no_pictures_no_rows():

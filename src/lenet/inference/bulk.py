@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lenet.errors import LeNetError, PictureError, ResultsError
+from lenet.inference.constraints import check_constraints
 
 if TYPE_CHECKING:
     from lenet.inference.reader import Reader
@@ -39,16 +40,20 @@ def read_in_bulk(
     *,
     workers: int | None = None,
     max_error: float | None = None,
-    **options: Any,
+    length: int | None = None,
+    pattern: str | None = None,
+    amount: bool = False,
 ) -> Iterator[Row]:
     """Read pictures, given by name and path or bytes; yield a row for each, in order.
 
-    `max_error` goes to the `Reader`, `options` to its `read`. A picture that cannot be read gives a row with
-    its error, and the rest go on. `workers` is a number of processes, 0 for none but this one; by default
-    none for few pictures, else one a core. A script that uses them needs its `if __name__ == "__main__":`.
+    A picture that cannot be read gives a row with its error, and the rest go on. `workers` is a number of
+    processes, 0 for none but this one; by default none for few pictures, else one a core. A script that uses
+    them needs its `if __name__ == "__main__":`. The rest is as for `Reader` and its `read`.
 
-    Raises CheckpointError, and ResultsError when a worker dies.
+    Raises CheckpointError, PictureError for a pattern that makes no sense, ResultsError when a worker dies.
     """
+    check_constraints(length, pattern, amount)
+    options = {"length": length, "pattern": pattern, "amount": amount}
     coming = iter(pictures)
     first = list(islice(coming, FEW))
     if not first:
