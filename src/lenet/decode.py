@@ -5,6 +5,7 @@ are checked before any pixel is, and whatever goes wrong is one PictureError of 
 """
 
 import os
+import stat
 import threading
 import warnings
 from dataclasses import dataclass
@@ -99,6 +100,10 @@ def _content(picture: object, name: str) -> bytes:
         content = bytes(picture[: MAX_BYTES + 1])
     elif isinstance(picture, str | os.PathLike):
         try:
+            if not stat.S_ISREG(mode := Path(picture).stat().st_mode) and not stat.S_ISDIR(mode):
+                raise PictureError(
+                    f"{name}: a pipe or a device, which may never end; give a file, or '-' for stdin"
+                )
             with Path(picture).open("rb") as file:
                 content = file.read(MAX_BYTES + 1)
         except (OSError, ValueError) as error:

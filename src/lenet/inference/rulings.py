@@ -158,9 +158,8 @@ def find_boxes(ink: Mask) -> Mask:
             continue
         ends = rows.start == 0, rows.stop == ink.shape[0], columns.start == 0, columns.stop == ink.shape[1]
         box = find_sides(labels[rows, columns] == label, ends)
-        if box is not None:
-            if ink[rows, columns][box.within].any(axis=1).sum() >= WITHIN_BOX * height:
-                outlines[rows, columns] |= box.sides
+        if box is not None and ink[rows, columns][box.within].any(axis=1).sum() >= WITHIN_BOX * height:
+            outlines[rows, columns] |= box.sides
     return outlines
 
 
