@@ -27,7 +27,6 @@ def test_shares_of_the_images_and_a_seed(digits: ImageSet):
     assert set(labels[len(digits) :].tolist()) == {1, 4, 7}
     assert 0.3 < len(bank) / (BANK * 0.1 * len(digits)) < 1.1
     again, other = (gather_images(digits, recipe, seed) for seed in (0, 1))
-    pairs = zip(again, (images, labels, bank), strict=True)
     assert all(
         torch.equal(first, second) for first, second in zip(again, (images, labels, bank), strict=True)
     )
