@@ -226,6 +226,18 @@ def show_kills(result: dict[str, Any]) -> str:
     )
 
 
+def show_bulk(result: dict[str, Any]) -> str:
+    return (
+        f"`{result['command']}`: **{result['pictures_per_second']:.0f} pictures/s** from the start of the "
+        f"process to its end, {result['pictures']:,} drawn pictures, {result['workers']} workers, "
+        f"{result['processor_milliseconds_a_picture']:.0f} ms of a core each. All processes together held at "
+        f"most {result['megabytes_first_quarter']:,} MB in the first quarter of the time and "
+        f"{result['megabytes_last_quarter']:,} MB in the last. {result['compared_pictures']} pictures read "
+        f"one by one, by one worker, by all, and by a command killed {result['kills']} times: "
+        f"**{'the same bytes' if result['same_bytes'] else 'different bytes'}**.\n"
+    )
+
+
 SECTIONS = {
     "tutorial-loop": ("Speed of the training loop", show_speed),
     "kernel": ("The fused kernel beside PyTorch's own operators", show_kernel),
@@ -233,6 +245,7 @@ SECTIONS = {
     "sprint": ("Seconds to 99 %", show_sprint),
     "rejection": ("Rejection and calibration", show_rejection),
     "corruptions": ("Corruptions", show_corruptions),
+    "bulk": ("Pictures in bulk", show_bulk),
     "kill-and-resume": ("Killed and resumed", show_kills),
 }
 
