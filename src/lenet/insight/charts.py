@@ -5,7 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 WIDTH, HEIGHT = 460, 280  # of the drawing
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 42  # margins for the numbers and names of the axes
+LEFT, RIGHT, TOP, BOTTOM = 54, 24, 12, 42  # margins for the numbers and names of the axes
+MARGIN = 0.04  # of the height, above and below what is drawn
 
 Points = Sequence[tuple[float, float]]
 
@@ -18,6 +19,8 @@ class Line:
     kind: str
     points: Points
     joined: bool = True
+    marked: bool = False
+    """Whether a dot stands at each point."""
     spans: Sequence[tuple[float, float, float]] = ()
     """Vertical bars: where, from, to."""
 
@@ -40,10 +43,21 @@ class Chart:
     def __post_init__(self) -> None:
         points = [point for line in self.lines for point in keep_finite(line.points)] or [(0.0, 0.0)]
         across, up = zip(*points, strict=True)
-        frame = self.limits or (min(across), max(across), min(up), max(up))
-        left, right = _widen(frame[0], frame[1])
-        bottom, top = _widen(frame[2], frame[3])
+        left, right, bottom, top = self.limits or (min(across), max(across), min(up), max(up))
+        left, right = _widen(left, right, 0)
+        bottom, top = _widen(bottom, top, 0 if self.limits else MARGIN)
         object.__setattr__(self, "frame", (left, right, bottom, top))
+
+    @property
+    def box(self) -> dict[str, int]:
+        """The drawing's size, and where its axes end."""
+        return {
+            "width": WIDTH,
+            "height": HEIGHT,
+            "left": LEFT,
+            "right": WIDTH - RIGHT,
+            "bottom": HEIGHT - BOTTOM,
+        }
 
     def place(self, x: float, y: float) -> tuple[float, float]:
         """Where a point stands in the drawing, in pixels from the top left."""
@@ -81,8 +95,9 @@ def keep_finite(points: Points) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in points if math.isfinite(x) and math.isfinite(y)]
 
 
-def _widen(least: float, most: float) -> tuple[float, float]:
-    return (least, most) if most > least else (least - 0.5, most + 0.5)
+def _widen(least: float, most: float, share: float) -> tuple[float, float]:
+    room = share * (most - least)
+    return (least - room, most + room) if most > least else (least - 0.5, most + 0.5)
 
 
 def _mark(least: float, most: float, percent: bool, whole: bool) -> list[tuple[float, str]]:
@@ -93,11 +108,11 @@ def _mark(least: float, most: float, percent: bool, whole: bool) -> list[tuple[f
     values = MaxNLocator(nbins=6, integer=whole).tick_values(least * factor, most * factor)
     step = abs(values[1] - values[0]) if len(values) > 1 else 1
     decimals = max(0, min(6, -math.floor(math.log10(step) + 1e-9)))
-    if decimals and abs(step * 10**decimals - round(step * 10**decimals)) > 1e-6:
+    if abs(step * 10**decimals - round(step * 10**decimals)) > 1e-6:
         decimals += 1  # as 0.25, whose first figure does not tell it
     room = 1e-9 * (most - least) * factor
     return [
-        (value / factor, f"{value:,.{decimals}f}" + (" %" if factor == 100 else ""))
+        (value / factor, f"{value:,.{decimals}f}" + ("\u00a0%" if factor == 100 else ""))
         for value in values
         if least * factor - room <= value <= most * factor + room
     ]

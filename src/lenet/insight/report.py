@@ -138,7 +138,8 @@ def chart_curves(history: list[Epoch]) -> list[Chart]:
             if values and None not in values:
                 name = f"{split} {values[-1]:.4f}" if measure == "loss" else f"{split} {values[-1]:.2%}"
                 numbers = [epoch.epoch for epoch in history]
-                lines.append(Line(name, split, list(zip(numbers, values, strict=True))))
+                points = list(zip(numbers, values, strict=True))
+                lines.append(Line(name, split, points, marked=len(points) < 40))
         charts.append(Chart("epoch", measure, lines, percent=measure == "accuracy", whole=True))
     return charts
 
@@ -155,7 +156,7 @@ def show_reliability(reliability: Reliability) -> dict[str, Any]:
     least = min(min(part.confidence for part in bins), min(low for _, low, _ in spans))
     ideal = Line("right as often as it says", "ideal", [(least, least), (1, 1)])
     found = [(part.confidence, part.accuracy) for part in bins]
-    points = Line("a fifteenth of the images each", "train", found, joined=False, spans=spans)
+    points = Line("a fifteenth of the images each", "train", found, joined=False, marked=True, spans=spans)
     limits = (least, 1.0, least, 1.0)
     return {
         "reliability": Chart("confidence", "right", [ideal, points], percent=True, limits=limits),
@@ -170,9 +171,13 @@ def chart_risk(curve: RiskCurve) -> Chart:
     end = min(0.5, max(0.01, 1.1 * float(curve.rejected[min(some, len(curve.rejected) - 1)])))
     wanted = torch.linspace(0, end, MOST_POINTS, dtype=torch.float64)
     places = torch.searchsorted(curve.rejected, wanted).clamp(max=len(curve.rejected) - 1).unique()
-    points = list(zip(curve.rejected[places].tolist(), curve.errors[places].tolist(), strict=True))
-    most = max(error for _, error in points)
+    rejected, errors = curve.rejected[places].tolist(), curve.errors[places].tolist()
+    points = [(rejected[0], errors[0])]
+    for share, error in zip(rejected, errors, strict=True):
+        points += [(min(share, end), points[-1][1]), (min(share, end), error)]  # a step
+    points.append((end, errors[-1]))
     line = Line("wrong among the accepted", "train", points)
+    most = max(errors)
     return Chart("rejected", "wrong", [line], percent=True, limits=(0.0, end, 0.0, 1.1 * most or 0.01))
 
 
