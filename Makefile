@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 BUILT_FROM := pyproject.toml constraints.txt setup.py src/lenet/kernels/blocks.cpp
 
-.PHONY: demo test lint format clean
+.PHONY: demo test lint format docs clean
 
 demo: .venv/demo
 	$(BIN)/python examples/demo.py
@@ -19,6 +19,10 @@ lint: .venv/dev
 format: .venv/dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: .venv/dev
+	$(BIN)/python docs/generate.py
+	$(BIN)/properdocs build
 
 clean:
 	rm -rf .venv runs build *.egg-info src/*.egg-info
