@@ -9,11 +9,13 @@ from lenet.training.recipe import Recipe
 from lenet.training.recipes import RECIPES
 
 
-@pytest.mark.parametrize(("name", "recipe", "epoch"), [("mnist", "best", 80)])
-def test_the_card_says_how_they_were_made(name: str, recipe: str, epoch: int) -> None:
+@pytest.mark.parametrize(("name", "recipe"), [("mnist", "best"), ("reader", "reader")])
+def test_the_card_says_how_they_were_made(name: str, recipe: str) -> None:
     card = load_checkpoint(name).card
     assert Recipe.from_dict(card["recipe"]) == RECIPES[recipe]
-    assert (card["seed"], card["epoch"], card["classes"]) == (0, epoch, list("0123456789"))
+    assert (card["seed"], card["classes"]) == (0, list("0123456789"))
+    last = RECIPES[recipe].epochs
+    assert card["epoch"] == last or (RECIPES[recipe].validation and card["epoch"] < last)
 
 
 def test_they_are_small() -> None:
