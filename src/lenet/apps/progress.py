@@ -15,6 +15,7 @@ from rich.text import Text
 
 if TYPE_CHECKING:
     from lenet.training.loop import Epoch, Step
+    from lenet.training.parallel import Outcome
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 WIDTH = 60  # characters of a curve on a terminal
@@ -94,6 +95,16 @@ def _draw_line(values: Sequence[float], least: float, most: float) -> str:
     shown = [*values[:-1:step], values[-1]]
     heights = ((value - least) / ((most - least) or 1) for value in shown)
     return "".join(BLOCKS[round(height * (len(BLOCKS) - 1))] for height in heights)
+
+
+def show_outcomes(outcomes: Iterable[Outcome], total: int, *, quiet: bool = False) -> Iterator[Outcome]:
+    """Pass the outcomes of trainings on, and show a line for each on standard error."""
+    console = Console(stderr=True, quiet=quiet)
+    for done, outcome in enumerate(outcomes, start=1):
+        accuracy = outcome.test_accuracy
+        result = "diverged" if accuracy is None else f"test {accuracy:.2%}"
+        console.print(f"{done}/{total}  {outcome.run}  {result}", highlight=False, soft_wrap=True)
+        yield outcome
 
 
 def show_reading(

@@ -13,12 +13,12 @@ from io import TextIOWrapper
 
 from cyclopts import CycloptsError
 
-from lenet.cli import data, doctor, evaluate, explain, look_up, predict, report, runs, train
+from lenet.cli import data, doctor, evaluate, explain, look_up, predict, report, runs, study, train
 from lenet.cli.app import app, end
 from lenet.errors import LeNetError
 
 # Each registers itself with `app` as it is imported.
-VERBS = (train, doctor, evaluate, predict, explain, report, runs, look_up, data)
+VERBS = (train, doctor, evaluate, predict, explain, report, runs, study, look_up, data)
 
 
 def abandon_output() -> None:

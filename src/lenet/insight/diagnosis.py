@@ -1,4 +1,4 @@
-"""What is wrong with a training: measured facts, judged; each fault with its remedy, the likeliest cause first.
+"""What is wrong with a training: measured facts, judged; each fault with its remedy, the likeliest first.
 
 The thresholds were set on the named recipes, which raise nothing, and on runs that were spoilt on purpose.
 Learning rate and depth of the activations follow Glorot and Bengio 2010 (sigmoids that saturate, gradients
@@ -104,15 +104,15 @@ def _judge_standstill(symptoms: Symptoms, recipe: Recipe) -> Iterator[Fault]:
     silent, dead = _largest(symptoms.silent)
     flat, saturated = _largest(symptoms.saturated)
     ratios = list(symptoms.update_ratios.values())
-    if symptoms.batch_purity > SORTED:
+    if symptoms.batch_purity > SORTED and not recipe.shuffle:
         yield Fault("sorted data", f"{state}; {_describe_purity(symptoms)}", "shuffle them: --shuffle")
     elif dead >= DEAD_AT_CHANCE:
         yield Fault(
             "dead units",
             f"{state}; {dead:.0%} of the units of {silent} answer 0 to every image and can no longer learn: "
             f"the learning rate {rate:g} is too large for {activation}",
-            f"begin again with --lr {rate / 10:g} or less; --activation leaky-relu or --initialisation kaiming "
-            "help too",
+            f"begin again with --lr {rate / 10:g} or less; --activation leaky-relu or --initialisation "
+            "kaiming help too",
         )
     elif symptoms.train_losses[-1] > EXPLODED * symptoms.chance_loss:
         yield Fault(
@@ -143,8 +143,8 @@ def _judge_standstill(symptoms: Symptoms, recipe: Recipe) -> Iterator[Fault]:
         yield Fault(
             "nothing learnt",
             f"{state}, though every layer moves and answers",
-            "look whether the labels belong to the images (lenet predict --sample 50 draws some); if they do, take "
-            "--activation relu with --optimizer adam --lr 0.001",
+            "look whether the labels belong to the images (lenet predict --sample 50 draws some); if they "
+            "do, take --activation relu with --optimizer adam --lr 0.001",
         )
 
 
@@ -160,7 +160,7 @@ def _find_divergence(symptoms: Symptoms, recipe: Recipe) -> Fault:
 
 
 def _find_sorted(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
-    if symptoms.batch_purity <= SORTED or symptoms.favourite_count_share > SORTED:
+    if recipe.shuffle or symptoms.batch_purity <= SORTED or symptoms.favourite_count_share > SORTED:
         return None
     return Fault("sorted data", _describe_purity(symptoms), "shuffle them: --shuffle")
 
@@ -183,8 +183,8 @@ def _find_slowness(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
         return None
     return Fault(
         "learning rate too small",
-        f"the loss has only come from {symptoms.chance_loss:.2f} to {symptoms.train_losses[-1]:.2f}; a step moves "
-        f"no layer by more than {max(ratios):.1g} of its weights (about 0.001 is healthy)",
+        f"the loss has only come from {symptoms.chance_loss:.2f} to {symptoms.train_losses[-1]:.2f}; a step "
+        f"moves no layer by more than {max(ratios):.1g} of its weights (about 0.001 is healthy)",
         f"take --lr {recipe.lr * 10:g}",
     )
 
@@ -234,11 +234,11 @@ def _find_overfitting(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
     held_out = "validation" if recipe.validation else "test"
     return Fault(
         "overfitting",
-        f"{symptoms.train_accuracies[-1]:.1%} of the training images are right and {accuracies[-1]:.1%} of the "
-        f"{held_out} images, whose loss has risen from {least:.2f} (epoch {losses.index(least) + 1}) to "
+        f"{symptoms.train_accuracies[-1]:.1%} of the training images are right and {accuracies[-1]:.1%} of "
+        f"the {held_out} images, whose loss has risen from {least:.2f} (epoch {losses.index(least) + 1}) to "
         f"{losses[-1]:.2f}",
-        "vary the images (--degrees 10 --shift 0.05), take --weight-decay 0.01 or --dropout 0.3, or stop early "
-        "with --validation and --patience",
+        "vary the images (--degrees 10 --shift 0.05), take --weight-decay 0.01 or --dropout 0.3, or stop "
+        "early with --validation and --patience",
     )
 
 

@@ -53,7 +53,7 @@ class Symptoms:
     recalls: dict[str, float]
     """Of each class: on the test images at the end of the run, before that on the sample."""
     batch_purity: float
-    """Share of the most frequent class in a batch, mean over the batches in the order of training."""
+    """Share of the most frequent class in a batch, mean over the batches, in the order of the file."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -63,7 +63,8 @@ class Symptoms:
 def measure_symptoms(folder: RunFolder) -> Symptoms:
     """Measure a run, going on or finished. Reads the run and its data; changes neither.
 
-    Raises RunError when it is no run, CheckpointError when its weights are damaged, DataError without its data.
+    Raises RunError when it is no run, CheckpointError when its weights are damaged, DataError where
+    its data are not there.
     """
     plan, history, evaluation = folder.read_plan(), folder.read_history(), folder.read_evaluation()
     recipe, data = plan.recipe, load(plan.recipe.data, "train")
@@ -100,7 +101,7 @@ def measure_symptoms(folder: RunFolder) -> Symptoms:
             zip(data.classes, data.labels.bincount(minlength=len(data.classes)).tolist(), strict=True)
         ),
         recalls=recalls,
-        batch_purity=measure_purity(data.labels, recipe),
+        batch_purity=measure_purity(data.labels, recipe.batch_size),
     )
 
 
@@ -156,7 +157,11 @@ def find_saturated(model: LeNet, outputs: dict[str, Tensor]) -> dict[str, float]
 
 def measure_updates(state: TrainingState, sample: ImageSet, recipe: Recipe) -> dict[str, float]:
     """Take one step of the recipe's optimiser on a batch of the sample, and see how far the weights go."""
-    layers = {name: layer for name, layer in state.model.named_children() if hasattr(layer, "weight")}
+    layers = {
+        name: layer
+        for name, layer in state.model.named_children()
+        if isinstance(layer, torch.nn.Conv2d | torch.nn.Linear)
+    }
     before = {name: layer.weight.detach().clone() for name, layer in layers.items()}
     images, labels = sample.images[: recipe.batch_size], sample.labels[: recipe.batch_size]
     state.model.train()
@@ -173,13 +178,10 @@ def measure_updates(state: TrainingState, sample: ImageSet, recipe: Recipe) -> d
     return {name: (moved[name] / before[name].norm()).item() for name in layers}
 
 
-def measure_purity(labels: Tensor, recipe: Recipe) -> float:
+def measure_purity(labels: Tensor, batch_size: int) -> float:
     """How much of a batch is of one class, mean over the batches of an epoch without shuffling."""
-    if recipe.shuffle:
-        generator = random_stream(0, "diagnosis")
-        labels = labels[torch.randperm(len(labels), generator=generator)]
-    batches = labels.split(recipe.batch_size)
-    shares = [batch.bincount().max().item() / len(batch) for batch in batches]
+    batches = labels.split(batch_size)
+    shares: list[float] = [batch.bincount().max().item() / len(batch) for batch in batches]
     return sum(shares) / len(shares)
 
 

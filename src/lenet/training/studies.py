@@ -1,0 +1,182 @@
+"""The exercises that the tutorials leave open, each as a study: one thing varied, several seeds.
+
+No torch here: `lenet study` lists them at once.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from typing import Any
+
+from lenet.errors import RecipeError
+from lenet.training.recipe import Recipe
+from lenet.training.recipes import D2L, D2L_RELU, LENET5_TANH
+
+Changes = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Study:
+    """One question, and the trainings that answer it; the others are compared with the first variant."""
+
+    name: str
+    question: str
+    recipe: Recipe
+    """What all variants have in common."""
+    variants: Mapping[str, Changes]
+    """A label, and the settings that differ from the recipe."""
+    unbalanced: bool = False
+    """Train on the data with half of the classes made rare."""
+    disturbed: bool = False
+    """Measure on rotated, scaled and coloured test images as well."""
+    about: str = ""
+    """What one has to know to read the figures."""
+
+    def plan(self, variant: str) -> Recipe:
+        """The recipe of a variant, named after study and variant."""
+        slug = re.sub(r"[^a-z0-9.]+", "-", variant.lower()).strip("-")
+        return replace(self.recipe.override(self.variants[variant]), name=f"{self.name}-{slug}")
+
+    def with_changes(self, changes: Changes) -> Study:
+        """The study with settings changed for all variants; what a variant sets itself, it keeps."""
+        return replace(self, recipe=self.recipe.override(changes))
+
+
+def find_study(name: str) -> Study:
+    """The study called `name`. Raises RecipeError, naming the nearest, if there is none."""
+    if name not in STUDIES:
+        near = get_close_matches(name, STUDIES, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "`lenet study` lists them"
+        raise RecipeError(f"no study is called {name!r}; {hint}")
+    return STUDIES[name]
+
+
+SIGMOID = replace(D2L, epochs=8)
+MODERN = D2L_RELU.override({"lr": 0.002, "epochs": 4})
+
+STUDIES: dict[str, Study] = {
+    study.name: study
+    for study in (
+        Study(
+            "pooling",
+            "Does max-pooling do better than average pooling?",
+            SIGMOID,
+            {"average": {"pooling": "avg"}, "max": {"pooling": "max"}},
+        ),
+        Study(
+            "kernel-size",
+            "How large should the convolutions' windows be?",
+            MODERN,
+            {f"{side}×{side}": {"kernel_size": side, "padding": side // 2} for side in (5, 3, 7)},
+            about="The first convolution is padded so that it keeps the size of the image.",
+        ),
+        Study(
+            "channels",
+            "How many output channels should the convolutions have?",
+            MODERN,
+            {f"{a}, {b}": {"channels": (a, b)} for a, b in ((6, 16), (3, 8), (12, 32))},
+        ),
+        Study(
+            "activation",
+            "Which activation does best?",
+            MODERN,
+            {name: {"activation": name} for name in ("sigmoid", "tanh", "relu", "leaky-relu", "gelu")},
+            about="All with Adam at the same learning rate, 0.002.",
+        ),
+        Study(
+            "convolutions",
+            "How many convolutions should there be?",
+            MODERN,
+            {"2": {}, "1": {"channels": (6,)}, "3": {"channels": (6, 16, 120)}},
+            about="The third is that of 1998: 120 channels on what is left of the image, one pixel each.",
+        ),
+        Study(
+            "dense-layers",
+            "How many dense layers should there be?",
+            MODERN,
+            {
+                "120-84-10": {},
+                "10": {"hidden": ()},
+                "84-10": {"hidden": (84,)},
+                "120-84-84-10": {"hidden": (120, 84, 84)},
+            },
+        ),
+        Study(
+            "learning-rate",
+            "Which learning rate suits the improved network?",
+            MODERN,
+            {f"{lr:g}": {"lr": lr} for lr in (0.001, 0.0001, 0.003, 0.01, 0.03)},
+            about="Adam, ReLU, max-pooling.",
+        ),
+        Study(
+            "initialisation",
+            "Do the first weights matter?",
+            SIGMOID,
+            {name: {"initialisation": name} for name in ("xavier", "default", "kaiming")},
+            about="The sigmoid network at its learning rate of 0.9.",
+        ),
+        Study(
+            "epochs",
+            "How long should one train?",
+            MODERN,
+            {f"{epochs}": {"epochs": epochs} for epochs in (4, 1, 2, 12)},
+        ),
+        Study(
+            "improved-on-mnist",
+            "What does the improved network do on MNIST?",
+            D2L.override({"data": "mnist", "epochs": 6}),
+            {
+                "textbook": {},
+                "improved": {
+                    "activation": "relu", "pooling": "max", "optimizer": "adam", "lr": 0.002,
+                },
+            },
+            about="Textbook: sigmoid, average pooling, SGD at 0.9. Improved: ReLU, max-pooling, Adam at 0.002.",
+        ),
+        Study(
+            "lr-0.2-or-0.9",
+            "Is a learning rate of 0.2 as good as one of 0.9?",
+            SIGMOID,
+            {"0.9": {"lr": 0.9}, "0.2": {"lr": 0.2}},
+            about="The sigmoid network with SGD.",
+        ),
+        Study(
+            "relu-at-sigmoids-lr",
+            "What becomes of ReLU at the learning rate that suits the sigmoid?",
+            replace(D2L, epochs=5),
+            {
+                "sigmoid at 0.9": {},
+                "relu at 0.9": {"activation": "relu"},
+                "relu at 0.1": {"activation": "relu", "lr": 0.1},
+            },
+        ),
+        Study(
+            "mean-squared-error",
+            "Can class labels be learnt with the mean-squared error?",
+            MODERN,
+            {"cross-entropy": {}, "mean-squared error": {"loss": "mean-squared-error"}},
+            about="Class numbers become one-hot targets, against which the outputs are compared.",
+        ),
+        Study(
+            "class-weights",
+            "Do class weights help where classes are rare?",
+            MODERN.override({"data": "mnist"}),
+            {"none": {}, "balanced": {"class_weights": "balanced"}},
+            unbalanced=True,
+            about="Of the digits 5 to 9 one training image in a hundred is kept, of the test images all.",
+        ),
+        Study(
+            "disturbed",
+            "What makes a network read rotated, scaled and coloured digits?",
+            replace(LENET5_TANH, epochs=4, batch_size=128, validation=0),
+            {"as published": {}, "varied images": {"degrees": 35.0, "scale": 0.35, "shift": 0.1}},
+            disturbed=True,
+            about="Rotated by up to 30°, scaled by 0.65 to 1.35, or drawn in a colour on paper of another: "
+            "those once made grey and reduced to the network's size, and once read as lenet predict reads: the "
+            "digit is found, its ink made white, and centred.",
+        ),
+    )
+}  # fmt: skip
