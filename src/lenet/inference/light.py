@@ -8,6 +8,9 @@ from lenet.inference.crop import Plane, resize
 
 DARKEST_PAPER = 0.3  # below that, dividing by the paper would lift its noise more than its ink
 WHITE = np.float32(255 / 256)  # a number of few bits, so that turning round is exact
+LIGHT_SIDE = 192  # pixels: light changes slowly
+REACHES = 1 / 3, 1 / 6, 1 / 12  # of the longest side: strokes are narrower, shadows wider
+UNFILLED = 0.02  # of the ink: so little may a narrow reach leave to count as filling
 POLARITY_SIDE = 24  # pixels: which of light and dark is ink shows in a thumbnail
 FAINTEST_INK = 0.02  # contrast; paper and compression are louder than anything below
 
@@ -79,22 +82,39 @@ def flatten_light(dark: Plane) -> tuple[Plane, str]:
 
 
 def paper_under(dark: Plane) -> Plane:
-    """The paper's brightness (h, w) with the strokes filled in: a grey closing wider than any stroke.
+    """The paper's brightness (h, w) with the strokes filled in.
+
+    What is filled is as narrow as possible, so that shadows with hard edges stay paper: REACHES are tried
+    from wide to narrow as long as they fill the darkest ink as well.
+    """
+    height, width = dark.shape
+    shrink = min(1.0, LIGHT_SIDE / max(height, width))
+    small = ndimage.gaussian_filter(resize(dark, (round(width * shrink), round(height * shrink))), 1)
+    slope = fit_slope(small)
+    widest, *narrower = (max(1, round(share * max(small.shape))) for share in REACHES)
+    paper = fill_strokes(small, slope, widest)
+    strays = paper - small
+    ink = strays > 0.5 * strays.max()
+    wanted = 0.9 * paper[ink]
+    for reach in narrower:
+        filled = fill_strokes(small, slope, reach)
+        if not ink.any() or (filled[ink] < wanted).mean() > UNFILLED:
+            break
+        paper = filled
+    # Smoothed, but not over the edge of a hard shadow, whose dark side would look like ink.
+    return resize(np.minimum(ndimage.gaussian_filter(paper, 2), paper), (width, height))
+
+
+def fill_strokes(small: Plane, slope: Plane, reach: int) -> Plane:
+    """The grey closing (h, w): strokes narrower than `reach` pixels become as light as their paper.
 
     Closing never falls below the picture, but along the edge it fills the dark end of a slope as if that were
     a stroke; with the slope taken out first it does so at the foot of a hard shadow. The lower one is right.
     """
-    height, width = dark.shape
-    shrink = min(1.0, 256 / max(height, width))
-    small = ndimage.gaussian_filter(resize(dark, (round(width * shrink), round(height * shrink))), 1)
-    reach = max(1, max(small.shape) // 3)
-    slope = fit_slope(small)
-    flat, level = (
-        ndimage.grey_closing(plane, size=(reach, reach), mode="nearest") for plane in (small, small - slope)
-    )
-    paper = np.minimum(flat, level + slope)
-    # Smoothed, but not over the edge of a hard shadow, whose dark side would look like ink.
-    return resize(np.minimum(ndimage.gaussian_filter(paper, 2), paper), (width, height))
+    size = (reach, reach)
+    flat, level = (ndimage.grey_closing(plane, size=size, mode="nearest") for plane in (small, small - slope))
+    filled: Plane = np.minimum(flat, level + slope)
+    return filled
 
 
 def fit_slope(plane: Plane) -> Plane:

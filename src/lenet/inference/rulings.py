@@ -78,7 +78,9 @@ def find_level_lines(ink: Mask) -> Lines:
     nothing = Lines(np.zeros_like(ink), 0, 0.0)
     if min(ink.shape) < 12 or not ink.any():
         return nothing
-    slope = find_slope(ink)
+    slope, covered = find_slope(ink)
+    if covered < COVERED:
+        return nothing
     shift = shift_of(width, slope)
     rows = np.arange(height)[:, None] + shift  # (h, w): the level row that each pixel is of
     level = np.zeros((height + int(shift.max()), width), dtype=np.bool_)
@@ -96,17 +98,16 @@ def find_level_lines(ink: Mask) -> Lines:
     return Lines(lying & (runs <= 2 * thickness), count, thickness)
 
 
-def find_slope(ink: Mask) -> float:
-    """The slope at which rows are inked most unevenly: that of the lines, if there are any."""
+def find_slope(ink: Mask) -> tuple[float, float]:
+    """The slope at which rows are inked most unevenly, that of any lines, and how full the fullest row is."""
     apart = -(-max(ink.shape) // SEARCH_SIDE)
     height, width = (side // apart for side in ink.shape)
     blocks = ink[: height * apart, : width * apart].reshape(height, apart, width, apart)
-    reduced = np.asarray(blocks.any(axis=(1, 3)))
-    rows, columns = np.nonzero(reduced)
-    crispness = [
-        np.square(np.bincount(rows + shift_of(reduced.shape[1], slope)[columns])).sum() for slope in SLOPES
-    ]
-    return float(SLOPES[int(np.argmax(crispness))])
+    rows, columns = np.nonzero(blocks.any(axis=(1, 3)))
+    counts = [np.bincount(rows + shift_of(width, slope)[columns], minlength=2) for slope in SLOPES]
+    crispest = int(np.argmax([np.square(count).sum() for count in counts]))
+    covered = (counts[crispest][1:] + counts[crispest][:-1]).max() / width  # a line may lie on two rows
+    return float(SLOPES[crispest]), float(covered)
 
 
 def shift_of(width: int, slope: float) -> NDArray[np.int64]:
