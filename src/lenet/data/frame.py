@@ -18,7 +18,10 @@ EDGE = 0.45  # of full ink: there a stroke ends
 
 
 def fit_frame(canvas: Tensor, size: Sequence[int] = (SIDE, SIDE)) -> Tensor:
-    """Each drawing (N, 1, H, W), 0 to 1, as an image (N, 1, *size); blank ones stay blank."""
+    """Each drawing (N, 1, H, W), 0 to 1, as an image (N, 1, *size); blank ones stay blank.
+
+    The longest side is LONGEST before the pen is mended: it is as much longer after as strokes are wider.
+    """
     if not len(canvas):
         return canvas.new_zeros(0, 1, *size)
     ink = canvas > EDGE
