@@ -21,7 +21,8 @@ from lenet.data.datasets import ImageSet
 Lenet = Callable[..., Any]
 GOLDEN = Path(__file__).parents[1] / "golden"
 VERBS = [
-    (), ("train",), ("evaluate",), ("predict",), ("recipes",), ("models",), ("summary",), ("runs",),
+    (), ("train",), ("evaluate",), ("predict",), ("explain",), ("report",), ("recipes",), ("models",),
+    ("summary",), ("runs",),
     ("runs", "plot"), ("bench",), ("data",), ("data", "list"), ("data", "fetch"), ("data", "import"),
 ]  # fmt: skip
 

@@ -86,8 +86,8 @@ def occlude(model: LeNet, image: Tensor, patch: int = 5) -> Tensor:
     whole = compute_logits(model, image[None])
     before = patch // 2
     rows = []
-    for row in range(step // 2, height, step):
-        places = range(step // 2, width, step)
+    for row in range(step // 2, height + step // 2, step):
+        places = range(step // 2, width + step // 2, step)
         covered = image.repeat(len(places), 1, 1, 1)
         top, bottom = max(row - before, 0), row - before + patch
         for number, column in enumerate(places):
