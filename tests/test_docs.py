@@ -1,5 +1,6 @@
 """Every command and every piece of Python in the documents does what it says."""
 
+import json
 import os
 import re
 import shlex
@@ -33,12 +34,34 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+# Commands are lists of words, blocks of Python are strings. Each starts with nothing at hand but the folder.
+RUN_ALL = """
+import json, sys
+from lenet.cli.main import main
+
+for step in json.loads(sys.argv[1]):
+    print(step, file=sys.stderr)
+    if isinstance(step, str):
+        exec(compile(step, "<block>", "exec"), {"__name__": "__main__"})
+        continue
+    sys.argv = step
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code
+"""
+
+
+def run_all(steps: list[str] | list[list[str]], folder: Path) -> None:
+    """Run the commands or the blocks of a page in one process, so that torch is imported once."""
+    arguments = [sys.executable, "-c", RUN_ALL, json.dumps(steps)]
+    done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=240)
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_shell_blocks_run_as_they_stand(page: Path, folder: Path) -> None:
-    for command in commands(page, "sh"):
-        arguments = [sys.executable, "-m", "lenet", *shlex.split(command)[1:]]
-        done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=240)
-        assert done.returncode == 0, f"{command}\n{done.stderr}"
+    run_all([shlex.split(command) for command in commands(page, "sh")], folder)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -60,11 +83,7 @@ def test_refusals_are_quoted_as_they_are(folder: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_python_blocks_run(page: Path, folder: Path) -> None:
-    for block in blocks(page, "python"):
-        done = subprocess.run(
-            [sys.executable, "-c", block], cwd=folder, capture_output=True, text=True, timeout=240
-        )
-        assert done.returncode == 0, done.stderr
+    run_all(blocks(page, "python"), folder)
 
 
 def test_make_targets_in_the_documents_exist() -> None:
