@@ -16,6 +16,7 @@ from rich.text import Text
 if TYPE_CHECKING:
     from lenet.training.loop import Epoch, Step
     from lenet.training.parallel import Outcome
+    from lenet.training.trials import TrialResult
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 WIDTH = 60  # characters of a curve on a terminal
@@ -105,6 +106,19 @@ def show_outcomes(outcomes: Iterable[Outcome], total: int, *, quiet: bool = Fals
         result = "diverged" if accuracy is None else f"test {accuracy:.2%}"
         console.print(f"{done}/{total}  {outcome.run}  {result}", highlight=False, soft_wrap=True)
         yield outcome
+
+
+def show_trials(results: Iterable[TrialResult], *, quiet: bool = False) -> Iterator[TrialResult]:
+    """Pass the trials of a search on, and show a line for each on standard error."""
+    console = Console(stderr=True, quiet=quiet)
+    for result in results:
+        accuracy = result.validation_accuracy
+        figure = "" if accuracy is None else f"  validation {accuracy:.2%}"
+        settings = ", ".join(f"{name} {value}" for name, value in result.settings.items())
+        console.print(
+            f"trial {result.number}  {result.state}{figure}  {settings}", highlight=False, soft_wrap=True
+        )
+        yield result
 
 
 def show_reading(

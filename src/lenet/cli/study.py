@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json as json_module
+from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,6 +14,9 @@ from lenet.apps.flags import read_whole
 from lenet.apps.tables import align
 from lenet.cli.app import Json, Quiet, RunsDir, app, end
 from lenet.errors import RecipeError
+from lenet.training.recipe import Recipe
+from lenet.training.recipes import find_recipe
+from lenet.training.search import Choice, Range, Search, make_grid, read_space, write_value
 from lenet.training.studies import STUDIES, Study, find_study
 
 
@@ -25,6 +30,26 @@ def study(
         int | None, Parameter(help="Another number of epochs than the study's.", converter=read_whole)
     ] = None,
     seeds: Annotated[int, Parameter(help="Runs of each variant.", converter=read_whole)] = 3,
+    over: Annotated[
+        list[str] | None,
+        Parameter(
+            help="Settings to try instead: lr=0.01:0.9:log activation=relu,sigmoid hidden=120-84,64.",
+            consume_multiple=True,
+            negative=(),
+        ),
+    ] = None,
+    recipe: Annotated[str, Parameter(help="With --over: the recipe whose settings are tried.")] = "quick",
+    trials: Annotated[
+        int | None,
+        Parameter(
+            help="With --over: search with this many trials in all. [default: every combination of lists]",
+            converter=read_whole,
+        ),
+    ] = None,
+    storage: Annotated[
+        str | None,
+        Parameter(help="With --trials: postgresql://… that processes share. [default: a SQLite file]"),
+    ] = None,
     workers: Annotated[
         int | None,
         Parameter(help="Trainings at once, with a thread each. [default: one a core]", converter=read_whole),
@@ -38,17 +63,85 @@ def study(
     Killed at any time, the same command keeps the runs that are finished and goes on.
 
     Example: lenet study pooling --seeds 3
+    Example: lenet study --over lr=0.001,0.01 activation=relu,tanh --recipe quick
+    Example: lenet study --over lr=0.0001:0.1:log hidden=120-84,64 --trials 50
     """
-    if name is None:
+    for label, number in (("seeds", seeds), ("workers", workers), ("trials", trials)):
+        if number is not None and not 1 <= number <= 100_000:
+            raise RecipeError(f"{label} is {number}; it must be a number from 1 to 100,000")
+    given = {"data": data, "epochs": epochs}
+    changes = {key: value for key, value in given.items() if value is not None}
+    if over is None and (trials is not None or storage is not None):
+        raise RecipeError("--trials and --storage are for a search; say what to try: --over lr=0.01:0.9:log")
+    if over is not None:
+        if name is not None:
+            raise RecipeError(f"--over makes a study of its own; leave {name!r} out, or --over")
+        if storage is not None and trials is None:
+            raise RecipeError("--storage is for a search; say how often to try with --trials 50")
+        base = find_recipe(recipe, data).override(changes)
+        space = read_space(base, over)
+        if trials is not None:
+            search(base, space, trials, storage, workers, runs_dir, quiet=quiet, json=json)
+            return
+        chosen = make_grid(base, space)
+    elif name is None:
         show_studies(json=json)
         return
-    chosen = find_study(name)
-    changes = {"data": data, "epochs": epochs}
-    chosen = chosen.with_changes({key: value for key, value in changes.items() if value is not None})
-    for label, number in (("seeds", seeds), ("workers", 1 if workers is None else workers)):
-        if not 1 <= number <= 1000:
-            raise RecipeError(f"{label} is {number}; it must be a number from 1 to 1000")
-    conduct(chosen, seeds, workers, runs_dir / f"study-{name}", quiet=quiet, json=json)
+    else:
+        chosen = find_study(name).with_changes(changes)
+    conduct(chosen, seeds, workers, runs_dir / "studies", quiet=quiet, json=json)
+
+
+def search(
+    base: Recipe,
+    space: tuple[Range | Choice, ...],
+    trials: int,
+    storage: str | None,
+    workers: int | None,
+    runs_dir: Path,
+    *,
+    quiet: bool,
+    json: bool,
+) -> None:
+    """Search, draw, print the best trials and the command that trains the best."""
+    from lenet.apps.progress import show_trials
+    from lenet.inference.bulk import count_cores
+    from lenet.insight.searches import draw_search
+    from lenet.training.storage import find_storage
+    from lenet.training.trials import carry_out_search, hold_out, list_results
+
+    plan = Search(hold_out(base), space, trials)
+    folder = runs_dir / plan.name
+    url = find_storage(storage, folder)
+    running = carry_out_search(plan, folder, url, workers or count_cores())
+    try:
+        for _ in show_trials(running, quiet=quiet):
+            pass
+    except KeyboardInterrupt:
+        end("stopped; the trials that are finished are kept, the same command goes on with them", code=130)
+    results = list_results(plan, url)
+    draw_search(plan, results, folder / "trials.png")
+    ranked = sorted(
+        (result for result in results if result.state == "complete"),
+        key=lambda result: -(result.validation_accuracy or 0),
+    )
+    if json:
+        print(json_module.dumps({"study": plan.name, "trials": [asdict(result) for result in results]}))
+        return
+    counts = Counter(result.state for result in results)
+    names = [part.name for part in space]
+    rows = [
+        [
+            row.number,
+            *(write_value(row.settings[name]) for name in names),
+            f"{row.validation_accuracy or 0:.2%}",
+            f"{row.test_accuracy:.2%}" if row.test_accuracy is not None else "diverged",
+        ]
+        for row in ranked[:10]
+    ]
+    print(f"{len(results)} trials: {', '.join(f'{count} {state}' for state, count in counts.items())}")
+    print(align([["trial", *names, "validation", "test"], *rows], right=(0,)))
+    print(folder / "trials.png")
 
 
 def show_studies(*, json: bool) -> None:
@@ -91,4 +184,4 @@ def conduct(chosen: Study, seeds: int, workers: int | None, folder: Path, *, qui
     rows = [[v.label, *(v.write(condition) for condition in names)] for v in comparison.variants]
     print(comparison.question)
     print(align([["variant", *names], *rows], right=range(1, len(names) + 1)))
-    print(f"{comparison.conclusion}\n{folder / 'comparison.png'}")
+    print(f"{comparison.conclusion}\n{folder / (comparison.study + '.png')}")

@@ -81,11 +81,11 @@ def explain_failure(outcome: Outcome) -> str | None:
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> None:
-    """Write `comparison.json` and `comparison.png`, each whole or not at all."""
+    """Write a JSON file and a picture named after the study, each whole or not at all."""
     from lenet.training.curves import save_figure
 
-    write_text(folder / "comparison.json", json.dumps(comparison.to_dict(), indent=2) + "\n")
-    save_figure(plot_comparison(comparison), folder / "comparison.png")
+    write_text(folder / f"{comparison.study}.json", json.dumps(comparison.to_dict(), indent=2) + "\n")
+    save_figure(plot_comparison(comparison), folder / f"{comparison.study}.png")
 
 
 def plot_comparison(comparison: Comparison) -> Figure:

@@ -94,11 +94,14 @@ def carry_out_job(job: Job, runs_dir: Path) -> Outcome:
     return Outcome(job, str(run.path), summary.test_accuracy, summary.train_loss, diverged)
 
 
-def find_run(job: Job, runs_dir: Path) -> RunFolder | None:
-    """The run in `runs_dir` that was begun for exactly this job, if there is one."""
+def find_run(job: Job, runs_dir: Path, names: str = "*") -> RunFolder | None:
+    """The run in `runs_dir`, of those with such names, that trains what the job does, if there is one.
+
+    What the recipe is called is no part of it: a training that two studies need is done once.
+    """
     from lenet.training.folder import RunFolder
 
-    for file in sorted(runs_dir.glob(f"{job.recipe.name}-*/recipe.json")):
+    for file in sorted(runs_dir.glob(f"{names}/recipe.json")):
         folder = RunFolder(file.parent)
         try:
             plan = folder.read_plan()
@@ -107,6 +110,9 @@ def find_run(job: Job, runs_dir: Path) -> RunFolder | None:
         # A plan holds the whole path of the data, and as many classes as they have.
         wanted = replace(
             job.recipe,
+            name=plan.recipe.name,
+            source=plan.recipe.source,
+            published=plan.recipe.published,
             data=plan.recipe.data,
             model=replace(job.recipe.model, classes=plan.recipe.model.classes),
         )
