@@ -23,6 +23,7 @@ MARGIN, LOOSE = 0.15, 0.7  # of the picture: what leaves so much to both sides a
 SQUARED = 3  # lines from edge to edge: more than any digit has
 SIDE_DEPTH, THICKEST_SIDE = 0.06, 0.1  # of a box: so far may its sides lean, so thick may they be
 SIDE_COVERED = 0.85
+SMALLEST_BOX = 24  # pixels a side: a smaller one cannot be told from an angular 0
 WITHIN_BOX = 0.3  # of a box's height: what stands in it is no bar of an 8
 NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
 
@@ -91,11 +92,17 @@ def find_level_lines(ink: Mask) -> Lines:
     if not lying.any():
         return nothing
     runs = run_lengths(ink)
-    thickness = float(np.median(runs[lying]))
+    thickness = side_thickness(lying, runs, axis=0)
     groups = np.flatnonzero(across)
     count = 1 + int((np.diff(groups) > SAME_LINE * thickness).sum())
     # Ink that runs on above or below for more than a line's width is a stroke that crosses it.
     return Lines(lying & (runs <= 2 * thickness), count, thickness)
+
+
+def side_thickness(line: Mask, runs: NDArray[np.int64], axis: int) -> float:
+    """How thick a line is along its way: the median of the shortest runs, for strokes that meet it run on."""
+    shortest = np.where(line, runs, runs.size).min(axis=axis)
+    return float(np.median(shortest[shortest < runs.size]))
 
 
 def find_slope(ink: Mask) -> tuple[float, float]:
@@ -143,10 +150,14 @@ def is_printed(lines: Lines, ink: Mask) -> bool:
     if width >= WIDE * height or lines.count >= SQUARED:
         return True
     pen = typical_width(strokes)
-    rows, columns = np.flatnonzero(strokes.any(axis=1)), np.flatnonzero(strokes.any(axis=0))
+    tall = run_lengths(strokes) > 2 * lines.thickness  # and no rest of a line
+    if not tall.any():
+        return False
+    rows, columns = np.flatnonzero(tall.any(axis=1)), np.flatnonzero(tall.any(axis=0))
     margin = min(columns[0], width - 1 - columns[-1]) / width
     apart = margin > MARGIN and np.ptp(rows) < LOOSE * height
-    return bool(lines.thickness <= THIN * pen or apart)
+    several = lines.count > 1 and margin > NEAR_EDGE
+    return bool(lines.thickness <= THIN * pen or apart or several)
 
 
 def find_boxes(ink: Mask) -> Mask:
@@ -155,7 +166,7 @@ def find_boxes(ink: Mask) -> Mask:
     labels, _ = ndimage.label(ink, NEIGHBOURS)
     for label, (rows, columns) in enumerate(ndimage.find_objects(labels), start=1):
         height, width = rows.stop - rows.start, columns.stop - columns.start
-        if min(height, width) < 12:
+        if min(height, width) < SMALLEST_BOX:
             continue
         ends = rows.start == 0, rows.stop == ink.shape[0], columns.start == 0, columns.stop == ink.shape[1]
         box = find_sides(labels[rows, columns] == label, ends)
@@ -181,7 +192,7 @@ def find_sides(piece: Mask, open_sides: tuple[bool, bool, bool, bool]) -> Box | 
         (0, 0, 1, 1), bands, [upright] * 2 + [level] * 2, open_sides, strict=True
     ):
         if piece[band].any(axis=axis).mean() >= SIDE_COVERED:
-            thickness = np.median(runs[band][piece[band]])
+            thickness = side_thickness(piece[band], runs[band], axis)
             if thickness > max(2, THICKEST_SIDE * min(piece.shape)):
                 return None
             sides[band] |= piece[band] & (runs[band] <= 2 * thickness)
