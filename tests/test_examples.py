@@ -18,6 +18,7 @@ SAYS = {
     "6_read_your_handwriting": "look at steps.png",
     "7_change_the_network": "± ",
     "8_in_scikit_learn": "chose nothing: 9",
+    "9_look_inside": "read as 7",
 }
 
 

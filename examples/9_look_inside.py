@@ -1,0 +1,36 @@
+"""What a trained network sees: which part of a digit spoke for the answer, and what each map looks for."""
+
+from pathlib import Path
+
+from lenet import load, load_data
+from lenet.insight.activations import find_patches, trace_maps
+from lenet.insight.evidence import weigh_evidence
+from lenet.insight.sheets import draw_evidence, draw_layers, draw_patches
+from lenet.insight.subjects import find_subjects
+
+PICTURE = Path(__file__).parent / "pictures/7-blue-ink.png"
+
+checkpoint = load("reader")
+model, classes = checkpoint.model, checkpoint.classes
+
+# The image that the network is given: the digit, cut out of the picture and made as MNIST's are.
+(subject,) = find_subjects(checkpoint, PICTURE, PICTURE.name)
+maps = trace_maps(model, subject.image[None])
+print({name: tuple(values.shape[1:]) for name, values in maps.items()})
+
+# How much does each logit fall when a patch of the image is covered?
+evidence = weigh_evidence(model, subject.image)
+predicted, rival = classes[evidence.predicted], classes[evidence.rival]
+row, column = divmod(int(evidence.occlusion[0].argmax()), 28)
+print(f"read as {predicted}; without the ink around row {row}, column {column} its logit falls most")
+row, column = divmod(int((evidence.occlusion[0] - evidence.occlusion[1]).argmax()), 28)
+print(f"the ink around row {row}, column {column} makes it {predicted} and not {rival}")
+
+# The nine parts of other images that each map of the second convolution answers to most.
+patches = find_patches(model, load_data("digits", "test").images, "conv2")
+print(f"map 1 answers most to test images {patches.indices[0].tolist()}")
+
+draw_layers(model, [subject], Path("layers.png"), classes=classes)
+draw_evidence([subject], [evidence], classes, Path("evidence.png"))
+draw_patches([patches], "digits", Path("patches.png"))
+print("look at layers.png evidence.png patches.png")
