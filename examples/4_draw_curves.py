@@ -2,9 +2,8 @@
 
 from pathlib import Path
 
-from lenet import RECIPES, load_data, show_progress, train
+from lenet import RECIPES, load_data, make_model, show_progress, train
 from lenet.training.curves import draw_curves, plot_comparison, save_figure
-from lenet.training.loop import make_model
 
 data, test = load_data("digits", "train"), load_data("digits", "test")
 histories = {}

@@ -1,7 +1,7 @@
 """LeNet: the network that reads handwriting, trained, measured, seen through and used.
 
 Public names are loaded when first used, so that `import lenet` costs no torch:
-`train`, `evaluate`, `load`, `load_data`, `Reader`, `RECIPES`, `Recipe`, `LeNet`, `LeNetConfig`,
+`make_model`, `train`, `evaluate`, `load`, `load_data`, `Reader`, `RECIPES`, `Recipe`, `LeNet`, `LeNetConfig`,
 `LeNetClassifier` for scikit-learn, `show_progress` for curves in a notebook.
 """
 
@@ -21,6 +21,7 @@ _PLACES = {
     "evaluate": "lenet.training.evaluate",
     "load": "lenet.models.checkpoint:load_checkpoint",
     "load_data": "lenet.data.datasets:load",
+    "make_model": "lenet.training.loop",
     "show_progress": "lenet.apps.progress",
     "train": "lenet.training.loop",
 }
