@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from lenet.inference.constraints import Constraints
 from lenet.inference.lattice import Lattice
 
-SKIP = 4.0  # to leave out a segment as tall as the text; less for lower ones, as the square of their height
-CUT = 1.0  # to cut connected strokes between two digits: most digits stand apart
-SMALL, USUAL = 2.0, 0.75  # what a digit lower than this share of the text costs for each share it is lower
+SKIP = 6.0  # to leave out a segment as tall as the text; less for lower ones, as the square of their height
+CUT = 1.5  # to cut connected strokes between two digits: most digits stand apart
+SMALL, USUAL = 4.0, 0.75  # what a digit lower than this share of the text costs for each share it is lower
 LEAST_PROBABILITY = 1e-4  # no single crop rules a path out
 UNLIKELY = 0.02  # of the likeliest class's probability: classes below are not tried
 HYPOTHESES = 16  # texts kept at each node

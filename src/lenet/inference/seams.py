@@ -20,6 +20,7 @@ LEAN = 0.02  # strokes: what a step aside costs a seam, so that it goes around i
 LEVELS = (0.3, 0.5, 0.7)  # of a piece's height: where necks are looked for
 LONGEST_NECK = 5.0  # strokes: digits lean against each other along so much of a wall
 CLEAREST_NECK = 0.5  # strokes more on both sides
+WIDE, MOST_FORCED = 0.65, 16  # of a piece's height: what is wider is cut without a neck; so often at most
 SMALLEST_PART = 3.0  # strokes squared, of ink: seams that part less are one
 STEPS = np.array([0, -1, 1], np.int8)
 
@@ -59,9 +60,28 @@ def find_seams(masks: list[Mask], stroke: float) -> list[list[Columns]]:
         for row, column in middles:
             if left <= column < left + columns:
                 seams.append((float(holes.toll[row, column]), holes.trace(row, column)))
+        middle = top + rows // 2
+        for column in find_wide(holes.toll[middle, left : left + columns], seams, middle, left, rows):
+            seams.append((float(holes.toll[middle, column]), holes.trace(middle, column)))
         within = [(toll, path[top : top + rows] - left) for toll, path in seams]
         found.append(sort_seams(within, mask, SMALLEST_PART * stroke**2))
     return found
+
+
+def find_wide(toll: Plane, seams: list[Seam], row: int, left: int, height: int) -> list[int]:
+    """Columns that part what is still too wide for one digit: the cheapest in the middle half of each part."""
+    ends = sorted({left, left + toll.size, *(int(path[row]) for _, path in seams)})
+    columns: list[int] = []
+    for _ in range(MOST_FORCED):
+        wide = [(end - start, start) for start, end in pairwise(ends) if end - start > WIDE * height]
+        if not wide:
+            break
+        width, start = max(wide)
+        inner = start + width // 4
+        column = inner + int(np.argmin(toll[inner - left : inner - left + width // 2]))
+        columns.append(column)
+        ends = sorted({*ends, column})
+    return columns
 
 
 def sort_seams(seams: list[Seam], mask: Mask, smallest: float) -> list[Columns]:
