@@ -86,7 +86,7 @@ def write_recipes() -> list[str]:
         if get_origin(hint := field_types(kind)[setting]) is Literal:
             meaning += f" One of {', '.join(get_args(hint))}."
         if setting in RANGES:
-            meaning += " From {:,g} to {:,g}.".format(*RANGES[setting])
+            meaning += " From {:,.10g} to {:,.10g}.".format(*RANGES[setting])
         default = next(field.default for field in fields(kind) if field.name == setting)
         meanings.append([f"`{setting}`", meaning, "" if default is MISSING else show(default)])
         chosen = [read_setting(recipe, setting) for recipe in RECIPES.values()]
