@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from lenet.data.datasets import ImageSet, load
+from lenet.data.idx import write_idx
 from lenet.errors import DataError, RunError
 from lenet.insight.report import list_confusions, write_report
 from lenet.models.checkpoint import load_checkpoint
@@ -41,6 +43,12 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
 
 
 @pytest.fixture(scope="session")
+def written(run: RunFolder) -> Path:
+    """The run's report, in its folder."""
+    return write_report(run)
+
+
+@pytest.fixture(scope="session")
 def hostile_run(tmp_path_factory: pytest.TempPathFactory, bars: ImageSet) -> RunFolder:
     """A run whose classes, folder, source and environment are called by somebody who means harm."""
     folder = tmp_path_factory.mktemp("hostile")
@@ -63,13 +71,11 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory, bars: ImageSet) -> Run
     return RunFolder(renamed)
 
 
-def test_it_opens_in_a_browser_and_asks_for_nothing(browser: Any, run: RunFolder, tmp_path: Path):
-    page = browser.open(write_report(run, tmp_path / "report.html").as_uri())
+def test_it_opens_in_a_browser_and_asks_for_nothing(browser: Any, written: Path):
+    page = browser.open(written.as_uri())
     assert page.complaints == []
     assert {address.partition(":")[0] for address in page.requests} <= {"file", "data"}
-    assert [address for address in page.requests if address.startswith("file:")] == [
-        (tmp_path / "report.html").as_uri()
-    ]
+    assert [address for address in page.requests if address.startswith("file:")] == [written.as_uri()]
     assert page.ask("document.title") == "quick-digits-0 · LeNet report"
     assert page.ask("document.scripts.length") == 0
     assert page.ask("[...document.images].filter(image => !image.naturalWidth).length") == 0
@@ -85,9 +91,9 @@ def test_the_browser_would_have_told(browser: Any, tmp_path: Path):
     assert len(page.complaints) >= 3
 
 
-def test_its_policy_forbids_what_would_be_put_in(browser: Any, run: RunFolder, tmp_path: Path):
+def test_its_policy_forbids_what_would_be_put_in(browser: Any, written: Path, tmp_path: Path):
     """Even where escaping failed, nothing would be loaded or run."""
-    text = write_report(run, tmp_path / "report.html").read_text("utf-8")
+    text = written.read_text("utf-8")
     put_in = "<script>document.title='taken'</script><img src='http://127.0.0.1:9/x.png' style='color:red'>"
     (tmp_path / "worse.html").write_text(text.replace("</body>", f"{put_in}</body>"), "utf-8")
     page = browser.open((tmp_path / "worse.html").as_uri())
@@ -97,10 +103,14 @@ def test_its_policy_forbids_what_would_be_put_in(browser: Any, run: RunFolder, t
     assert page.ask("[...document.images].filter(image => !image.naturalWidth).length") == 1
 
 
-def test_hostile_names_are_text(browser: Any, hostile_run: RunFolder):
-    path = write_report(hostile_run)
-    assert path == hostile_run.path / "report.html"
-    page = browser.open(path.as_uri())
+@pytest.fixture(scope="session")
+def hostile(hostile_run: RunFolder) -> Path:
+    return write_report(hostile_run)
+
+
+def test_hostile_names_are_text(browser: Any, hostile_run: RunFolder, hostile: Path):
+    assert hostile == hostile_run.path / "report.html"
+    page = browser.open(hostile.as_uri())
     assert page.complaints == []
     assert {address.partition(":")[0] for address in page.requests} <= {"file", "data"}
     assert page.ask("document.scripts.length") == 0
@@ -114,9 +124,9 @@ def test_hostile_names_are_text(browser: Any, hostile_run: RunFolder):
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_it_fits_the_window_and_the_light(browser: Any, hostile_run: RunFolder, run: RunFolder, width: int):
-    for folder in (run, hostile_run):
-        page = browser.open(write_report(folder).as_uri())
+def test_it_fits_the_window_and_the_light(browser: Any, written: Path, hostile: Path, width: int):
+    for path in (written, hostile):
+        page = browser.open(path.as_uri())
         shades = []
         for dark in (False, True):
             page.show(width, dark)
@@ -128,8 +138,8 @@ def test_it_fits_the_window_and_the_light(browser: Any, hostile_run: RunFolder, 
         assert shades[1] < 40
 
 
-def test_on_paper(browser: Any, run: RunFolder):
-    page = browser.open(write_report(run).as_uri())
+def test_on_paper(browser: Any, written: Path):
+    page = browser.open(written.as_uri())
     page.show(1280, dark=True)
     content = page.print()
     assert content.startswith(b"%PDF")
@@ -138,8 +148,8 @@ def test_on_paper(browser: Any, run: RunFolder):
     assert page.ask("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
 
 
-def test_it_says_what_was_measured(run: RunFolder):
-    text = write_report(run).read_text("utf-8")
+def test_it_says_what_was_measured(run: RunFolder, written: Path):
+    text = written.read_text("utf-8")
     evaluation = evaluate(load_checkpoint(run.best), load("digits", "test"))
     told = run.read_evaluation()
     assert told is not None
@@ -153,9 +163,9 @@ def test_it_says_what_was_measured(run: RunFolder):
     assert text.count("<tr>") >= 20
 
 
-def test_equal_runs_have_equal_reports(run: RunFolder, tmp_path: Path):
-    one, other = (write_report(run, tmp_path / name).read_bytes() for name in ("a.html", "b.html"))
-    assert one == other
+def test_equal_runs_have_equal_reports(run: RunFolder, written: Path, tmp_path: Path):
+    one = written.read_bytes()
+    assert one == write_report(run, tmp_path / "again.html").read_bytes()
     assert len(one) < 1_000_000
     assert b"http:" not in one.replace(b"http-equiv", b"")
     assert b"https:" not in one
@@ -201,9 +211,27 @@ def test_data_that_have_gone(run: RunFolder, tmp_path: Path, bars_folder: Path):
 
 
 def test_a_full_disk_leaves_the_old_report(run: RunFolder, tmp_path: Path, full_disk: Any):
-    path = write_report(run, tmp_path / "report.html")
-    before = path.read_bytes()
+    path = tmp_path / "report.html"
+    path.write_text("the old one")
     with full_disk(20_000), pytest.raises(OSError, match=r"large|space"):
         write_report(run, path)
-    assert path.read_bytes() == before
+    assert path.read_text() == "the old one"
     assert [file.name for file in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_many_classes_and_maps_are_cut_and_it_says_so(tmp_path: Path):
+    """Of forty classes no matrix, of forty maps the first; and the page stays of a size to send."""
+    generator = torch.Generator().manual_seed(0)
+    for split, count in (("train", 400), ("t10k", 120)):
+        images = torch.randint(0, 256, (count, 28, 28), generator=generator, dtype=torch.uint8)
+        write_idx(tmp_path / f"many/{split}-images-idx3-ubyte", images)
+        labels = torch.arange(count, dtype=torch.uint8) % 40
+        write_idx(tmp_path / f"many/{split}-labels-idx1-ubyte", labels)
+    changes = {"epochs": 1, "data": str(tmp_path / "many"), "channels": (40, 12), "hidden": (500,)}
+    recipe = RECIPES["quick"].override(changes)
+    text = write_report(finish(begin_run(recipe, device="cpu", runs_dir=tmp_path))).read_text("utf-8")
+    assert 'class="matrix"' not in text
+    assert "conv1: 40 maps" in text
+    assert "the first 32 maps" in text
+    assert "kernels over the first 8 of 40 maps" in text
+    assert len(text) < 1_500_000

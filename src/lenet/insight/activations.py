@@ -11,6 +11,7 @@ from lenet.models.network import LeNet
 from lenet.training.evaluate import BATCH
 
 PATCHES = 9
+MOST_MAPS = 64  # of one layer, whose patches are looked for
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,10 @@ class ReceptiveField:
 
 @dataclass(frozen=True, eq=False)
 class Patches:
-    """What each map of a layer answers to most, at most one place of an image, the strongest first."""
+    """What each map of a layer answers to most, at most one place of an image, the strongest first.
+
+    Of more than 64 maps, the first 64.
+    """
 
     layer: str
     images: Tensor
@@ -100,7 +104,7 @@ def find_patches(model: LeNet, images: Tensor, layer: str, count: int = PATCHES)
     field = find_receptive_field(model.config, layer)
     peaks, places = [], []
     for batch in images.split(BATCH):
-        maps = trace_maps(model, batch)[layer]  # (n, maps, h, w)
+        maps = trace_maps(model, batch)[layer][:, :MOST_MAPS]  # (n, maps, h, w)
         width = maps.shape[3]
         peak, place = maps.flatten(2).max(dim=2)
         peaks.append(peak)

@@ -105,7 +105,8 @@ def _mark(least: float, most: float, percent: bool, whole: bool) -> list[tuple[f
     from matplotlib.ticker import MaxNLocator
 
     factor = 100 if percent and not whole else 1
-    values = MaxNLocator(nbins=6, integer=whole, min_n_ticks=1 if whole else 2).tick_values(least * factor, most * factor)
+    locator = MaxNLocator(nbins=6, integer=whole, min_n_ticks=1 if whole else 2)
+    values = locator.tick_values(least * factor, most * factor)
     step = abs(values[1] - values[0]) if len(values) > 1 else 1
     decimals = max(0, min(6, -math.floor(math.log10(step) + 1e-9)))
     if abs(step * 10**decimals - round(step * 10**decimals)) > 1e-6:

@@ -8,15 +8,9 @@ from torch import Tensor, nn
 
 from lenet.data.datasets import ImageSet
 from lenet.insight.activations import find_patches, trace_maps
+from lenet.insight.colours import Colours, find_colours
 from lenet.insight.evidence import weigh_evidence
-from lenet.insight.thumbnails import (
-    Colours,
-    encode_image,
-    encode_map,
-    encode_patch,
-    encode_scale,
-    find_colours,
-)
+from lenet.insight.thumbnails import encode_image, encode_map, encode_patch, encode_scale
 from lenet.models.checkpoint import Checkpoint
 from lenet.models.network import LeNet
 from lenet.training.evaluate import Evaluation, compute_logits
@@ -39,13 +33,15 @@ def show_filters(model: LeNet, data: ImageSet) -> list[dict[str, Any]]:
                 "patches": [encode_patch(patch) for patch in row],
                 "answer": answers[0].item(),
             }
-            for kernels, row, answers in zip(weights, patches.images, patches.answers, strict=True)
+            for kernels, row, answers in zip(
+                weights[:MOST_MAPS], patches.images[:MOST_MAPS], patches.answers, strict=False
+            )
         ]
         shown.append(
             {
                 "name": name,
-                "maps": maps[:MOST_MAPS],
-                "count": len(maps),
+                "maps": maps,
+                "count": len(weights),
                 "inputs": weights.shape[1],
                 "most_kernels": MOST_KERNELS,
                 "side": weights.shape[2],

@@ -4,19 +4,18 @@ One rule for colours in all of them: red is above zero, blue below, and a bar be
 what is never below zero goes from dark to bright instead.
 """
 
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from lenet.insight.activations import Patches, trace_maps
+from lenet.insight.colours import NOTHING, SIGNED, Array, Colours, find_colours
 from lenet.insight.evidence import Evidence
 from lenet.insight.subjects import Subject
+from lenet.insight.tiles import MOST_INPUTS, MOST_OUTPUTS, Tile, tile_filters, tile_maps
 from lenet.models.network import LeNet
 from lenet.training.curves import save_figure
 
@@ -24,15 +23,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
     from matplotlib.image import AxesImage
-
-SIGNED, UNSIGNED = "RdBu_r", "magma"
-MOST_MAPS = 64  # of one layer on a sheet
-MOST_OUTPUTS, MOST_INPUTS = 120, 64  # of the filters of one layer
-
-NOTHING = (0.62, 0.68, 0.76)  # blue-grey, where no pixel is
-
-Array = NDArray[np.floating]
-Colours = tuple[str, float, float]  # the map's name, and the values at its ends
 
 
 def draw_layers(
@@ -53,7 +43,7 @@ def draw_layers(
     names = [name for name in traces[0] if not name.startswith(("flatten", "dropout"))]
     names = [name for name in names if layers is None or name in layers or name == "input"]
     columns = len(subjects) + (difference is not None)
-    rows = [[_tile(maps[name][0], columns) for maps in traces] for name in names]
+    rows = [[tile_maps(maps[name][0], columns) for maps in traces] for name in names]
     shapes = [row[0].canvas.shape for row in rows]
     heights = [max(0.35, min(2.4, 10.5 / columns * height / width)) for height, width in shapes]
     figure = _figure(12, sum(heights) + 0.42 * len(rows) + 0.7, 0.04)
@@ -61,7 +51,7 @@ def draw_layers(
     cells = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
     kinds = {layer.name: layer.kind for layer in model.config.layers()}
     for name, row, across in zip(names, rows, cells, strict=True):
-        colours = _scale(np.concatenate([tile.canvas.ravel() for tile in row]))
+        colours = find_colours(np.concatenate([tile.canvas.ravel() for tile in row]))
         if name == "input":
             values = [tile.canvas for tile in row]
             colours = ("gray", float(min(map(np.nanmin, values))), float(max(map(np.nanmax, values))))
@@ -70,8 +60,8 @@ def draw_layers(
         _add_bar(figure, shown, list(across[: len(row)]))
         _name(across[0], f"{name}\n{kinds.get(name, 'as prepared')}\n{_shape(traces[0][name][0])}")
         if difference is not None and name in difference[1]:
-            tile = _tile(difference[1][name], columns)
-            shown = _show_tile(across[-1], tile, _scale(tile.canvas, signed=True))
+            tile = tile_maps(difference[1][name], columns)
+            shown = _show_tile(across[-1], tile, find_colours(tile.canvas, signed=True))
             _add_bar(figure, shown, [across[-1]])
         elif difference is not None:
             across[-1].axis("off")
@@ -87,7 +77,7 @@ def draw_layers(
 def draw_filters(model: LeNet, path: Path, title: str = "") -> None:
     """Draw the kernels of each convolution: a column for each map it makes, a row for each map it sees."""
     convolutions = [(name, layer) for name, layer in model.named_children() if isinstance(layer, nn.Conv2d)]
-    grids = [_grid_filters(layer.weight.detach().cpu()) for _, layer in convolutions]
+    grids = [tile_filters(layer.weight.detach().cpu()) for _, layer in convolutions]
     heights = [max(1.1, min(5.0, 11 * grid.shape[0] / max(grid.shape[1], 60))) for grid in grids]
     figure = _figure(12, sum(heights) + 0.8 * len(grids) + 0.6)
     figure.suptitle(
@@ -95,7 +85,9 @@ def draw_filters(model: LeNet, path: Path, title: str = "") -> None:
     )
     for place, ((name, layer), grid) in enumerate(zip(convolutions, grids, strict=True), 1):
         axes = figure.add_subplot(len(grids), 1, place)
-        figure.colorbar(_show(axes, grid, _scale(grid.ravel(), signed=True)), ax=axes, pad=0.01, aspect=12)
+        figure.colorbar(
+            _show(axes, grid, find_colours(grid.ravel(), signed=True)), ax=axes, pad=0.01, aspect=12
+        )
         outputs, inputs, side, _ = layer.weight.shape
         shown = [min(outputs, MOST_OUTPUTS), min(inputs, MOST_INPUTS)]
         _number(axes.set_xticks, shown[0], side)
@@ -139,7 +131,7 @@ def draw_evidence(
             _name(axes, f"for\n{name}")
         for place, (heading, maps) in enumerate(columns, 1):
             both = [*maps.numpy(), (maps[0] - maps[1]).numpy()]
-            colours = _scale(np.concatenate([one.ravel() for one in both]), signed=True)
+            colours = find_colours(np.concatenate([one.ravel() for one in both]), signed=True)
             for axes, one in zip(cells[:, place], both, strict=True):
                 shown = _show(axes, one, colours)
                 if image.min() < 128 <= image.max():
@@ -151,14 +143,14 @@ def draw_evidence(
 
 def draw_patches(patches: Sequence[Patches], data: str, path: Path, title: str = "") -> None:
     """Draw, for every map of some layers, the patches that it answers to most, the strongest first."""
-    rows = max(min(len(layer.images), MOST_MAPS) for layer in patches)
+    rows = max(len(layer.images) for layer in patches)
     figure = _figure(6 * len(patches), 0.42 * rows + 1.6)
     figure.suptitle(
         _headed(title, f"The parts of {data} that each map answers to most, the strongest first.")
     )
     figure.supxlabel("white: ink, black: background, blue-grey: beyond the image", fontsize=9)
     for axes, layer in zip(figure.subplots(1, len(patches), squeeze=False)[0], patches, strict=True):
-        maps = layer.images[:MOST_MAPS].numpy()
+        maps = layer.images.numpy()
         count, size = maps.shape[1], maps.shape[2]
         gap = max(1, size // 8)
         canvas = np.full(((size + gap) * len(maps) - gap, (size + gap) * count - gap, 3), NOTHING)
@@ -171,9 +163,7 @@ def draw_patches(patches: Sequence[Patches], data: str, path: Path, title: str =
         axes.imshow(canvas, interpolation="nearest", aspect="equal")
         axes.spines[:].set_visible(False)
         answers = [f"{number}   ({best:.2f})" for number, best in enumerate(layer.answers[:, 0].tolist(), 1)]
-        axes.set_yticks(
-            [(size + gap) * n + (size - 1) / 2 for n in range(len(maps))], answers[: len(maps)], fontsize=8
-        )
+        axes.set_yticks([(size + gap) * n + (size - 1) / 2 for n in range(len(maps))], answers, fontsize=8)
         axes.set_xticks([])
         axes.tick_params(length=0)
         axes.set_title(f"{layer.layer}: {size}×{size} pixels each", fontsize=10)
@@ -181,32 +171,7 @@ def draw_patches(patches: Sequence[Patches], data: str, path: Path, title: str =
     save_figure(figure, path)
 
 
-@dataclass(frozen=True, eq=False)
-class _Tile:
-    """Maps side by side on one canvas, NaN between, and where each begins: (left, top)."""
-
-    canvas: Array
-    corners: list[tuple[int, int]]
-
-
-def _tile(maps: Tensor, columns: int) -> _Tile:
-    """Maps (C, h, w) in a rectangle; a vector (C,) as cells of a strip. `columns` share the sheet's width."""
-    values = maps.detach().float().numpy()
-    values = values[:, None, None] if values.ndim == 1 else values[:MOST_MAPS]
-    count, height, width = values.shape
-    if height * width == 1:
-        across, gap = min(count, 42 // columns), 0
-    else:
-        across, gap = min(count, 8) if columns == 1 else math.ceil(math.sqrt(count)), max(1, width // 12)
-    down = -(-count // across)
-    canvas = np.full((down * (height + gap) - gap, across * (width + gap) - gap), np.nan)
-    corners = [((n % across) * (width + gap), (n // across) * (height + gap)) for n in range(count)]
-    for one, (left, top) in zip(values, corners, strict=True):
-        canvas[top : top + height, left : left + width] = one
-    return _Tile(canvas, corners if count > 1 and gap else [])
-
-
-def _show_tile(axes: "Axes", tile: _Tile, colours: Colours) -> "AxesImage":
+def _show_tile(axes: "Axes", tile: Tile, colours: Colours) -> "AxesImage":
     """Show a canvas; number its maps from 1, as the filters' columns are."""
     axes.spines[:].set_visible(False)
     ink = "0.25" if colours[0] == SIGNED else "white"
@@ -219,27 +184,6 @@ def _add_bar(figure: "Figure", shown: "AxesImage", cells: "list[Axes]") -> None:
     figure.colorbar(shown, ax=cells, pad=0.01, aspect=12, shrink=0.95)
     for axes in cells:
         axes.set_anchor("C")
-
-
-def _grid_filters(weights: Tensor) -> Array:
-    """Kernels (outputs, inputs, k, k) as one picture, NaN between: a column an output, a row an input."""
-    values = weights[:MOST_OUTPUTS, :MOST_INPUTS].numpy()
-    outputs, inputs, side, _ = values.shape
-    canvas = np.full((inputs * (side + 1) - 1, outputs * (side + 1) - 1), np.nan)
-    for column, kernels in enumerate(values):
-        for row, kernel in enumerate(kernels):
-            top, left = row * (side + 1), column * (side + 1)
-            canvas[top : top + side, left : left + side] = kernel
-    return canvas
-
-
-def _scale(values: Array, signed: bool = False) -> Colours:
-    """Colours and their limits: symmetric about zero where there are values below it."""
-    least, most = float(np.nanmin(values)), float(np.nanmax(values))
-    if signed or least < 0:
-        most = max(abs(least), abs(most)) or 1.0
-        return SIGNED, -most, most
-    return UNSIGNED, least, most if most > least else least + 1
 
 
 def _show(axes: "Axes", values: Array, colours: Colours) -> "AxesImage":

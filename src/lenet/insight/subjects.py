@@ -2,16 +2,13 @@
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from lenet.data.datasets import ImageSet
-from lenet.decode import Picture, decode
+from lenet.decode import Picture
 from lenet.errors import DataError, PictureError
-from lenet.inference.constraints import check_constraints
-from lenet.inference.path import find_path
-from lenet.inference.writing import find_lattice, whole_lattice
+from lenet.inference.reader import Reader
 from lenet.models.checkpoint import Checkpoint
 
 MOST_SUBJECTS = 6  # side by side; more cannot be made out
@@ -31,21 +28,13 @@ def find_subjects(checkpoint: Checkpoint, picture: Picture, name: str) -> list[S
 
     Raises PictureError when the picture cannot be read or holds nothing to look into.
     """
-    decoded = decode(picture)
-    lattice = whole_lattice(decoded) if checkpoint.reads_whole_pictures else find_lattice(decoded)
-    if not lattice.arcs:
-        raise PictureError(f"{name}: no ink was found; there is nothing to explain")
-    images = torch.from_numpy(np.stack([arc.image for arc in lattice.arcs])).unsqueeze(1)
-    with torch.inference_mode():
-        device = next(checkpoint.model.parameters()).device
-        rows = checkpoint.model.probabilities(images.to(device)).double().cpu().numpy()
-    path, _ = find_path(lattice, rows, check_constraints(None, None, False))
-    if not path:
-        raise PictureError(f"{name}: nothing on it looks like a digit; there is nothing to explain")
-    chosen = [images[taken.arc] for taken in path]
-    if len(chosen) == 1:
-        return [Subject(name, chosen[0])]
-    return [Subject(f"{name}, digit {number}", image) for number, image in enumerate(chosen, 1)]
+    reading, steps = Reader(checkpoint).explain(picture)
+    images = [torch.tensor(step.image)[None] for step in steps if step.name == "digit"]
+    if not images:
+        raise PictureError(f"{name}: {reading.reason}; there is nothing to explain")
+    if len(images) == 1:
+        return [Subject(name, images[0])]
+    return [Subject(f"{name}, digit {number}", image) for number, image in enumerate(images, 1)]
 
 
 def find_class(classes: tuple[str, ...], name: str) -> int:

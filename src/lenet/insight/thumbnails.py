@@ -8,20 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-SIGNED, UNSIGNED = "RdBu_r", "magma"
-NOTHING = (0.62, 0.68, 0.76)  # blue-grey, where no pixel is
-
-Array = NDArray[np.floating]
-Colours = tuple[str, float, float]  # the map's name, and the values at its ends
-
-
-def find_colours(values: Array, signed: bool = False) -> Colours:
-    """Red above zero and blue below where there is anything below zero, else from dark to bright."""
-    least, most = float(np.nanmin(values)), float(np.nanmax(values))
-    if signed or least < 0:
-        most = max(abs(least), abs(most)) or 1.0
-        return SIGNED, -most, most
-    return UNSIGNED, least, most if most > least else least + 1
+from lenet.insight.colours import NOTHING, Colours
 
 
 def encode_image(image: Tensor) -> str:
