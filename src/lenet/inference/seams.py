@@ -69,7 +69,7 @@ def find_seams(masks: list[Mask], stroke: float) -> list[list[Columns]]:
 
 
 def find_wide(toll: Plane, seams: list[Seam], row: int, left: int, height: int) -> list[int]:
-    """Columns that part what is still too wide for one digit: the cheapest in the middle half of each part."""
+    """Columns that part what is too wide for one digit: the cheapest in the middle half of each part."""
     ends = sorted({left, left + toll.size, *(int(path[row]) for _, path in seams)})
     columns: list[int] = []
     for _ in range(MOST_FORCED):
