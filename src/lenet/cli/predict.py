@@ -16,7 +16,7 @@ from lenet.errors import PictureError, RecipeError
 from lenet.inference.constraints import check_constraints
 
 MOST_SAMPLES = 400  # a grid of more is no picture to look at
-SHIPPED = "mnist"  # what `predict` reads with unless told otherwise
+SHIPPED = "reader"  # what `predict` reads with unless told otherwise
 
 
 @app.command
