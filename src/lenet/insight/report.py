@@ -170,11 +170,11 @@ def chart_risk(curve: RiskCurve) -> Chart:
     some = int((curve.wrong > 0).sum())  # thresholds that let a wrong one through come first
     end = min(0.5, max(0.01, 1.1 * float(curve.rejected[min(some, len(curve.rejected) - 1)])))
     wanted = torch.linspace(0, end, MOST_POINTS, dtype=torch.float64)
-    places = torch.searchsorted(curve.rejected, wanted).clamp(max=len(curve.rejected) - 1).unique()
+    places = (torch.searchsorted(curve.rejected, wanted, right=True) - 1).clamp(min=0).unique()
     rejected, errors = curve.rejected[places].tolist(), curve.errors[places].tolist()
     points = [(rejected[0], errors[0])]
     for share, error in zip(rejected, errors, strict=True):
-        points += [(min(share, end), points[-1][1]), (min(share, end), error)]  # a step
+        points += [(share, points[-1][1]), (share, error)]  # a step
     points.append((end, errors[-1]))
     line = Line("wrong among the accepted", "train", points)
     most = max(errors)
