@@ -27,7 +27,7 @@ def test_the_page_to_look_up_is_what_the_code_says():
     page = (ROOT / "docs/look-up.md").read_text("utf-8")
     assert page == generate(), "make it again: make docs"
     for setting in SETTINGS:
-        assert page.count(f"\n| `{setting}` |") == 2
+        assert page.count(f"\n| `{setting}` |") >= 2
     for name in RECIPES:
         assert f"| `{name}` |" in page
 
