@@ -8,6 +8,7 @@ from lenet.inference.crop import Plane, resize
 
 DARKEST_PAPER = 0.3  # below that, dividing by the paper would lift its noise more than its ink
 WHITE = np.float32(255 / 256)  # a number of few bits, so that turning round is exact
+SMALLEST_LIT = 24  # pixels: in less there are no shadows, and a digit cut close leaves no border of paper
 LIGHT_SIDE = 192  # pixels: light changes slowly
 REACHES = 1 / 3, 1 / 6, 1 / 12  # of the longest side: strokes are narrower, shadows wider
 UNFILLED = 0.02  # of the ink: so little may a narrow reach leave to count as filling
@@ -72,7 +73,10 @@ def flatten_light(dark: Plane) -> tuple[Plane, str]:
     Paper comes out around 0, its grain to both sides of it; ink is 1 at most.
     """
     low, high = np.percentile(border_of(dark), (5, 95))
-    if high - low < FAINTEST_INK:
+    if max(dark.shape) <= SMALLEST_LIT:
+        paper = np.full_like(dark, np.percentile(dark, 95))
+        reason = f"too small for uneven light: paper is {paper[0, 0]:.2f}"
+    elif high - low < FAINTEST_INK:
         paper = np.full_like(dark, np.median(border_of(dark)))
         reason = f"even light: paper is {paper[0, 0]:.2f} all along the border"
     else:

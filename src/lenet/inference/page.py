@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 FRAME_SPREAD = 24  # levels of 255: how uneven compression makes a plain frame
 SMALLEST_PAGE = 8  # pixels a side
+SMALLEST_PASTED = 24  # pixels a side: in less, a blurred digit differs from its paper as much all over
 MAT_SPREAD = 2  # levels of 255: what no camera saw is of one colour, where paper has grain
 MOST_UPRIGHT = 2.0  # height to width of a page; a single full stroke is a 1, and more upright
 
@@ -44,6 +45,8 @@ def _inside_mat(pixels: NDArray[np.uint8]) -> tuple[Rectangle, int] | None:
     if box is None or differs[box].mean() < 0.8 or _ring(differs[box]).mean() < 0.5:
         return None
     height, width = differs[box].shape
+    if min(height, width) < SMALLEST_PASTED:
+        return None
     inner = _within_rim(box, pixels)
     return None if inner is None or height > MOST_UPRIGHT * width else (inner, MAT_SPREAD)
 

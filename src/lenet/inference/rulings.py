@@ -23,7 +23,7 @@ MARGIN, LOOSE = 0.15, 0.7  # of the picture: what leaves so much to both sides a
 SQUARED = 3  # lines from edge to edge: more than any digit has
 SIDE_DEPTH, THICKEST_SIDE = 0.06, 0.1  # of a box: so far may its sides lean, so thick may they be
 SIDE_COVERED = 0.85
-SMALLEST_BOX = 24  # pixels a side: a smaller one cannot be told from an angular 0
+SMALLEST_BOX = 24  # pixels a side: in less, print cannot be told from the strokes of a digit
 WITHIN_BOX = 0.3  # of a box's height: what stands in it is no bar of an 8
 NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
 
@@ -77,7 +77,7 @@ def find_level_lines(ink: Mask) -> Lines:
     """Nearly level lines from the left edge to the right, all of one slope."""
     height, width = ink.shape
     nothing = Lines(np.zeros_like(ink), 0, 0.0)
-    if min(ink.shape) < 12 or not ink.any():
+    if min(ink.shape) < SMALLEST_BOX or not ink.any():
         return nothing
     slope, covered = find_slope(ink)
     if covered < COVERED:

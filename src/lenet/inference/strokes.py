@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lenet.inference.crop import Mask, Plane
-from lenet.inference.rulings import find_rulings
+from lenet.inference.rulings import SMALLEST_BOX, find_rulings
 
 FAINTEST_INK = 0.02  # contrast; paper and compression are louder than anything below
 WEAK_INK, STRONG_INK = 0.25, 0.4  # of the ink's own contrast: a stroke holds a strong pixel and ends at weak
@@ -58,6 +58,8 @@ def find_frame(ink: Mask) -> Mask:
 
     A digit in a close crop does so as well: then there is nothing else of a digit's size.
     """
+    if min(ink.shape) < SMALLEST_BOX:
+        return np.zeros_like(ink)
     labels, count = ndimage.label(ink, NEIGHBOURS)
     deep = max(1, round(EDGE_DEPTH * min(ink.shape)))
     edges = labels[:deep], labels[-deep:], labels[:, :deep].T, labels[:, -deep:].T
