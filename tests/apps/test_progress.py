@@ -63,9 +63,9 @@ def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch):
 EPOCH = Epoch(1, 9, 0.1, 1.0, 0.5, None, None, 0.8, 0.25, True, 1.0, 1000.0)
 
 
-def lines_of(history: list[Epoch]) -> list[list[str]]:
+def lines_of(history: list[Epoch], width: int = WIDTH) -> list[list[str]]:
     console = Console(file=io.StringIO(), width=200)
-    console.print(draw_lines(history))
+    console.print(draw_lines(history, width))
     return [line.split() for line in console.file.getvalue().splitlines()]  # type: ignore[attr-defined]
 
 
@@ -79,11 +79,15 @@ def test_curves_on_a_terminal_are_lines_of_one_scale():
     ]
 
 
-@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=500))
-def test_a_line_is_never_longer_than_it_may_be(losses: list[float]):
-    first, *_ = lines_of([replace(EPOCH, train_loss=loss, test_loss=loss) for loss in losses])
-    assert len(first[3]) <= WIDTH + 1
+@given(st.lists(st.floats(0, 1e6), min_size=1, max_size=300), st.integers(-5, 90))
+def test_a_line_is_as_long_as_there_is_room(losses: list[float], width: int):
+    history = [replace(EPOCH, train_loss=loss, test_loss=loss) for loss in losses]
+    first, *_ = lines_of(history, width)
+    assert len(first[3]) == min(len(losses), max(width, 1), WIDTH)
     assert set(first[3]) <= set(BLOCKS)
+    if max(losses) > min(losses):
+        ends = round((losses[-1] - min(losses)) / (max(losses) - min(losses)) * 7)
+        assert first[3][-1] == BLOCKS[ends]
 
 
 ROWS = [{"picture": "a", "text": "7"}, {"picture": "b", "error": "empty"}, {"picture": "c", "text": "1"}]

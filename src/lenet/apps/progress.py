@@ -70,12 +70,12 @@ def _show_on_terminal(records: Iterable[Step | Epoch], console: Console) -> Iter
                 history.append(record)
                 console.print(write_epoch(record), highlight=False, soft_wrap=True)
                 if live is not None and not console.options.ascii_only:
-                    live.update(Group(draw_lines(history), progress))
+                    live.update(Group(draw_lines(history, console.width - 36), progress))
                 yield record
 
 
-def draw_lines(history: Sequence[Epoch]) -> Table:
-    """The curves of a training as lines of blocks; those of one measure share their scale."""
+def draw_lines(history: Sequence[Epoch], width: int = WIDTH) -> Table:
+    """The curves of a training as lines of up to `width` blocks; those of one measure share their scale."""
     from lenet.training.curves import COLOURS, MEASURES, list_values
 
     table = Table.grid(padding=(0, 2))
@@ -84,16 +84,16 @@ def draw_lines(history: Sequence[Epoch]) -> Table:
         values = [value for curve in curves.values() for value in curve]
         for split, curve in curves.items():
             if curve:
-                line = _draw_line(curve, min(values), max(values))
+                line = _draw_line(curve, min(values), max(values), min(max(width, 1), WIDTH))
                 ends = (f"{v:.2%}" if measure == "accuracy" else f"{v:.4f}" for v in (curve[0], curve[-1]))
                 table.add_row(measure, split, next(ends), Text(line, style=COLOURS[split]), next(ends))
     return table
 
 
-def _draw_line(values: Sequence[float], least: float, most: float) -> str:
-    """A block for each value, at most WIDTH of them, as high as it lies between `least` and `most`."""
-    step = max(1, -(-len(values) // WIDTH))
-    shown = [*values[:-1:step], values[-1]]
+def _draw_line(values: Sequence[float], least: float, most: float, width: int) -> str:
+    """A block for each value, at most `width` of them, as high as it lies between `least` and `most`."""
+    count = min(len(values), width)
+    shown = [values[(number + 1) * len(values) // count - 1] for number in range(count)]
     heights = ((value - least) / ((most - least) or 1) for value in shown)
     return "".join(BLOCKS[round(height * (len(BLOCKS) - 1))] for height in heights)
 
