@@ -18,7 +18,7 @@ from lenet.training.recipe import Recipe
 
 AT_CHANCE = 0.97  # of the chance loss: above it nothing has been learnt
 EXPLODED = 1.5  # times the chance loss: worse than knowing nothing
-DEAD_AT_CHANCE = 0.45  # silent units of one layer, in a network that has learnt nothing
+DEAD_AT_CHANCE = 0.6  # silent units of one layer, in a network that has learnt nothing
 DEAD = 0.9  # the same, in one that has learnt something
 SATURATED = 0.5
 SLOW_UPDATE = 1e-4  # of the weights' length a step; about 1e-3 is healthy

@@ -123,7 +123,8 @@ def _read_part(text: str) -> Range | Choice:
     if not values:
         raise RecipeError(f"{text!r} says nothing to try; write lr=0.01:0.9:log or activation=relu,sigmoid")
     if name not in SETTINGS or name == "data":
-        Recipe.override(_ANY, {name: None})  # which says what is near it
+        if name not in SETTINGS:
+            _ANY.override({name: None})  # which says what is near it
         raise RecipeError(f"{name} cannot be searched; `lenet train --help` lists the settings")
     kind = _find_kind(name)
     if ":" not in values:

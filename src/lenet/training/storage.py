@@ -81,7 +81,6 @@ def open_study(search: Search, url: str) -> Study:
 
 def claim(search: Search, url: str) -> Trial | None:
     """The next trial that nobody is at, for the caller to carry out; None where there is none."""
-    from optuna.samplers import TPESampler
     from optuna.trial import Trial, TrialState
 
     study = _open(search.name, url)
@@ -100,8 +99,6 @@ def claim(search: Search, url: str) -> Trial | None:
         # The sign of life first: a trial that is taken is never without one.
         storage.record_heartbeat(found._trial_id)
         storage.set_trial_state_values(found._trial_id, TrialState.RUNNING)
-    # What is drawn depends on the trial and on what is known by then, not on who draws it.
-    study.sampler = TPESampler(seed=(search.seed + 1) * 1_000_003 + found.number)
     return Trial(study, found._trial_id)
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lenet.data.datasets import load
 from lenet.errors import DivergedError, ModelError, RecipeError, RunError
 from lenet.training.parallel import Job, find_run, open_pool
@@ -134,8 +136,14 @@ def _carry_out(search: Search, folder: Path, trial: Trial) -> TrialResult:
 
 def suggest(search: Search, trial: Trial) -> dict[str, Any]:
     """The settings of a trial: drawn, or the same as when they were drawn before."""
+    from optuna.samplers import TPESampler
+
     settings: dict[str, Any] = {}
-    for part in search.space:
+    for place, part in enumerate(search.space):
+        # A stream of its own for each trial and setting: what is drawn does not depend on who draws it, nor
+        # on what was drawn before a process died.
+        stream = np.random.SeedSequence([search.seed, trial.number, place])
+        trial.study.sampler = TPESampler(seed=int(stream.generate_state(1)[0]))
         if isinstance(part, Choice):
             label = trial.suggest_categorical(part.name, part.labels)
             settings[part.name] = part.values[part.labels.index(label)]

@@ -1,0 +1,179 @@
+"""The doctor names what was spoilt on purpose, and finds nothing where nothing was."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from lenet.data.datasets import load
+from lenet.data.idx import write_idx
+from lenet.data.unbalanced import write_unbalanced
+from lenet.errors import DivergedError
+from lenet.insight.diagnosis import Diagnosis, Fault, diagnose, has_learnt_nothing, watch
+from lenet.insight.symptoms import find_saturated, find_silent, measure_purity, trace
+from lenet.models.config import LeNetConfig
+from lenet.models.network import LeNet
+from lenet.training.folder import RunFolder
+from lenet.training.loop import Epoch
+from lenet.training.recipes import find_recipe
+from lenet.training.runs import begin_run, carry_out
+
+Changes = Mapping[str, Any]
+
+
+def carry_out_recipe(
+    name: str, changes: Changes, folder: Path, seed: int = 0, data: str = "digits"
+) -> RunFolder:
+    run = begin_run(find_recipe(name, data).override(changes), seed=seed, device="cpu", runs_dir=folder)
+    try:
+        for _ in carry_out(run):
+            pass
+    except DivergedError:
+        assert run.read_divergence() is not None
+    return run
+
+
+def in_order(folder: Path) -> str:
+    """The digits, by class."""
+    for prefix, split in (("train", "train"), ("t10k", "test")):
+        data = load("digits", split)  # type: ignore[arg-type]
+        data = data.subset(data.labels.argsort(stable=True)) if split == "train" else data
+        write_idx(folder / f"{prefix}-images-idx3-ubyte", data.images[:, 0])
+        write_idx(folder / f"{prefix}-labels-idx1-ubyte", data.labels.byte())
+    return str(folder)
+
+
+def make_unbalanced(folder: Path) -> str:
+    write_unbalanced("digits", folder)
+    return str(folder)
+
+
+def as_is(folder: Path) -> str:
+    return "digits"
+
+
+def mislabel(folder: Path) -> str:
+    """The digits with labels that belong to none of them."""
+    generator = torch.Generator().manual_seed(0)
+    for prefix, split in (("train", "train"), ("t10k", "test")):
+        data = load("digits", split)  # type: ignore[arg-type]
+        write_idx(folder / f"{prefix}-images-idx3-ubyte", data.images[:, 0])
+        order = torch.randperm(len(data), generator=generator)
+        write_idx(folder / f"{prefix}-labels-idx1-ubyte", data.labels[order].byte())
+    return str(folder)
+
+
+SPOILT: list[tuple[str, str, Changes, Callable[[Path], str]]] = [
+    ("diverged", "d2l-relu", {"optimizer": "sgd", "lr": 9.0, "loss": "mean-squared-error"}, as_is),
+    ("dead units", "d2l-relu", {"optimizer": "sgd", "lr": 0.9, "epochs": 6}, as_is),
+    ("learning rate too large", "d2l", {"lr": 100.0, "epochs": 3}, as_is),
+    ("learning rate too small", "quick", {"schedule": "constant", "lr": 1e-6, "epochs": 3}, as_is),
+    ("saturated units", "d2l", {"pixel_std": 1e-4, "epochs": 3}, as_is),
+    ("vanishing gradient", "d2l", {"initialisation": "default", "lr": 0.05, "epochs": 3}, as_is),
+    ("overfitting", "d2l-relu", {"validation": 1337, "epochs": 60, "lr": 0.002, "batch_size": 20}, as_is),
+    ("class imbalance", "d2l-relu", {"lr": 0.002, "epochs": 10, "batch_size": 50}, make_unbalanced),
+    ("sorted data", "d2l-relu", {"shuffle": False, "lr": 0.002, "epochs": 3, "batch_size": 64}, in_order),
+    ("nothing learnt", "d2l-relu", {"lr": 0.0005, "epochs": 5}, mislabel),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fault", "recipe", "changes", "make"), SPOILT, ids=[row[0] for row in SPOILT])
+def test_what_was_spoilt_is_named_first(
+    fault: str, recipe: str, changes: Changes, make: Callable[[Path], str], tmp_path: Path
+):
+    (tmp_path / "data").mkdir()
+    run = carry_out_recipe(recipe, changes, tmp_path / "runs", data=make(tmp_path / "data"))
+    found = diagnose(run).faults
+    assert [one.name for one in found][:1] == [fault], found
+    assert "\n" not in found[0].sentence
+    assert re.search(r"--[a-z]|lenet ", found[0].remedy), "the remedy says what to type"
+
+
+def test_too_large_a_rate_saturates_as_well(tmp_path: Path):
+    run = carry_out_recipe("d2l", {"lr": 100.0, "epochs": 3}, tmp_path)
+    assert [one.name for one in diagnose(run).faults] == ["learning rate too large", "saturated units"]
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"activation": "tanh"}, {"activation": "gelu", "pooling": "avg"}, {"validation": 200}],
+    ids=["as it is", "tanh", "gelu", "validation"],
+)
+def test_healthy_runs_raise_nothing(changes: Changes, seed: int, tmp_path: Path):
+    run = carry_out_recipe("quick", {"epochs": 8, **changes}, tmp_path, seed)
+    assert diagnose(run).faults == ()
+
+
+@pytest.mark.parametrize("recipe", ["d2l-relu", "lab3", "best", "sprint"])
+def test_named_recipes_raise_nothing_after_a_few_epochs_of_digits(recipe: str, tmp_path: Path):
+    assert diagnose(carry_out_recipe(recipe, {"epochs": 6, "batch_size": 64}, tmp_path)).faults == ()
+
+
+def test_a_run_is_only_read(tmp_path: Path, tree: Callable[[Path], dict[str, bytes | None]]):
+    run = carry_out_recipe("quick", {"epochs": 2}, tmp_path)
+    before = tree(run.path)
+    diagnose(run)
+    assert tree(run.path) == before
+
+
+def test_a_run_that_has_not_begun_has_no_faults(tmp_path: Path):
+    run = begin_run(find_recipe("quick"), device="cpu", runs_dir=tmp_path)
+    diagnosis: Diagnosis = diagnose(run)
+    assert (diagnosis.faults, diagnosis.symptoms.epochs) == ((), 0)
+
+
+def test_a_run_that_goes_on_after_diverging_is_forgiven(tmp_path: Path):
+    run = carry_out_recipe("quick", {"epochs": 2}, tmp_path)
+    run.write_divergence("once")
+    for _ in carry_out(run):
+        pass
+    assert diagnose(run).symptoms.diverged is None
+
+
+def watch_all(run: RunFolder) -> list[Fault]:
+    return [fault for record in carry_out(run) if isinstance(record, Epoch) and (fault := watch(run, record))]
+
+
+def test_what_is_plain_is_said_while_it_trains(tmp_path: Path):
+    recipe = find_recipe("d2l-relu", "digits").override({"optimizer": "sgd", "lr": 0.9, "epochs": 4})
+    faults = watch_all(begin_run(recipe, device="cpu", runs_dir=tmp_path))
+    assert faults[0].name == "dead units"
+
+
+def test_a_sigmoid_is_given_time_to_begin(tmp_path: Path):
+    recipe = replace(find_recipe("d2l", "digits"), epochs=3)
+    assert watch_all(begin_run(recipe, device="cpu", runs_dir=tmp_path)) == []
+
+
+def test_silent_and_saturated_units_are_counted():
+    relu = LeNet(LeNetConfig(activation="relu"))
+    tanh = LeNet(LeNetConfig(activation="tanh"))
+    with torch.no_grad():
+        for name in ("conv2", "dense2"):  # all answer, save for a quarter
+            bias = relu.get_submodule(name).bias
+            bias[:] = 1e3  # type: ignore[index]
+            bias[: len(bias) // 4] = -1e6  # type: ignore[index,arg-type]
+        tanh.get_submodule("dense1").bias[:30] = 1e6  # type: ignore[index]
+    images = torch.randint(0, 256, (64, 1, 28, 28), generator=torch.Generator().manual_seed(0)).byte()
+    silent = find_silent(relu, trace(relu, images))
+    assert (silent["relu2"], silent["relu4"]) == (0.25, 0.25)
+    saturated = find_saturated(tanh, trace(tanh, images))
+    assert saturated["tanh3"] == 30 / 120
+    assert find_silent(tanh, trace(tanh, images)) == {}
+
+
+def test_purity_of_batches():
+    labels = torch.arange(4).repeat_interleave(10)
+    assert measure_purity(labels, 10) == 1
+    assert measure_purity(labels, 20) == 0.5
+    assert measure_purity(labels.view(4, 10).T.flatten(), 8) == 0.25
+
+
+def test_guessing_is_told_from_knowing():
+    assert has_learnt_nothing(2.3, 2.3026)
+    assert not has_learnt_nothing(2.2, 2.3026)
