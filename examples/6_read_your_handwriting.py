@@ -4,7 +4,6 @@ import sys
 from pathlib import Path
 
 from lenet import Reader, load
-from lenet.inference.picture import read_steps
 from lenet.insight.figures import draw_steps
 
 pictures = [Path(name) for name in sys.argv[1:]]
@@ -21,5 +20,5 @@ for picture in pictures:
         print(f"    in the box {digit.box}; the second best answer gets {second:.1%}")
 
 # How a photograph becomes the 28×28 pixels that the network knows.
-draw_steps(read_steps(pictures[0]), Path("steps.png"), pictures[0].name)
+draw_steps(reader.explain(pictures[0])[1], Path("steps.png"), pictures[0].name)
 print("look at steps.png")

@@ -11,7 +11,6 @@ from pathlib import Path
 from lenet import RECIPES, Reader, evaluate, load, load_data
 from lenet.apps.progress import show_progress
 from lenet.apps.tables import align, show_run
-from lenet.inference.picture import read_steps
 from lenet.insight.figures import draw_hardest, draw_steps
 from lenet.training.runs import begin_run, carry_out, sum_up
 
@@ -24,9 +23,9 @@ print(f"\n{show_run(sum_up(run))}")
 
 digits = load_data("digits", "test")
 draw_hardest(evaluate(load(run.last), digits), digits, run.path / "hardest.png")
-draw_steps(read_steps(PICTURES[0]), run.path / "steps.png", PICTURES[0].name)
+just_trained, shipped = Reader(load(run.last)), Reader(load("reader"))
+draw_steps(just_trained.explain(PICTURES[0])[1], run.path / "steps.png", PICTURES[0].name)
 
-just_trained, shipped = Reader(load(run.last)), Reader(load("mnist"))
 rows = [["picture", "just trained", "shipped weights"]]
 for picture in PICTURES:
     readings = [reader.read(picture) for reader in (just_trained, shipped)]

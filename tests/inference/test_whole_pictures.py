@@ -6,7 +6,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from lenet.data.datasets import load
-from lenet.inference.picture import read_steps, read_whole
+from lenet.decode import decode
+from lenet.inference.picture import whole_lattice
 from lenet.inference.reader import Reader
 from lenet.models.checkpoint import load_checkpoint
 from lenet.training.recipes import RECIPES
@@ -52,14 +53,13 @@ def test_the_same_pixels_in_training_and_in_reading(tmp_path: Path) -> None:
     learnt = {
         image.numpy().tobytes() for split in ("train", "test") for image in load(own, split).images[:, 0]
     }
-    crops = [read_whole(file) for file in sorted(own.glob("*/*.png"))]
-    assert {crop.image.tobytes() for (crop,) in crops} == learnt
-    assert crops[0][0].box == (0, 0, 84, 84)
+    graphs = [whole_lattice(decode(file)) for file in sorted(own.glob("*/*.png"))]
+    assert {arc.image.tobytes() for graph in graphs for arc in graph.arcs} == learnt
+    assert graphs[0].box(0) == (0, 0, 84, 84)
 
 
 def test_a_blank_whole_picture_is_not_guessed_at() -> None:
-    assert read_whole(np.full((50, 60), 255, dtype=np.uint8)) == ()
-    assert [step.name for step in read_steps(np.zeros((9, 9), dtype=np.uint8), whole=True)] == ["decoded"]
+    assert not whole_lattice(decode(np.full((50, 60), 255, dtype=np.uint8))).arcs
 
 
 def test_shipped_weights_look_for_signs() -> None:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from lenet.data.datasets import ImageSet
-from lenet.inference.picture import read_steps
+from lenet.inference.reader import Reader
 from lenet.insight.figures import draw_confusion, draw_hardest, draw_sample, draw_steps
 from lenet.models.network import LeNet
 from lenet.training.curves import draw_curves
@@ -90,7 +90,7 @@ def test_words_are_words_whatever_signs_are_in_them(model: LeNet, digits_test: I
     draw_confusion(evaluation, tmp_path / "confusion.png", "runs/$a_$b\\frac")
     draw_hardest(evaluation, data, tmp_path / "hardest.png")
     draw_sample(model, data, torch.arange(3), tmp_path / "sample.png")
-    draw_steps(read_steps(np.eye(60) * 255), tmp_path / "steps.png", "$x^{$.png")
+    draw_steps(Reader("mnist").explain(np.eye(60) * 255)[1], tmp_path / "steps.png", "$x^{$.png")
     draw_curves([], tmp_path / "curves.png", "quick-$^{$-0")
     assert len(list(tmp_path.iterdir())) == 5
 
@@ -105,7 +105,7 @@ def test_a_long_title_is_not_cut_off(model: LeNet, digits_test: ImageSet, tmp_pa
 def test_the_steps_of_reading_are_drawn(tmp_path: Path):
     page = np.full((80, 60), 240, dtype=np.uint8)
     page[20:60, 28:33] = 20
-    steps = read_steps(page)
+    _, steps = Reader("mnist").explain(page)
     draw_steps(steps, tmp_path / "steps.png", "a stroke")
     with Image.open(tmp_path / "steps.png") as picture:
         assert picture.width >= 200 * len(steps)

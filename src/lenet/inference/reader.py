@@ -15,9 +15,8 @@ from lenet.decode import DecodedPicture, Picture, decode
 from lenet.inference.constraints import Constraints, check_constraints
 from lenet.inference.lattice import Lattice
 from lenet.inference.path import find_path, measure_fit
-from lenet.inference.picture import Box, Step
+from lenet.inference.picture import Step, find_lattice, follow_lattice, show_digits, whole_lattice
 from lenet.inference.rejection import explain_rejection
-from lenet.inference.writing import find_lattice, follow_lattice, show_digits, whole_lattice
 from lenet.models.checkpoint import Checkpoint, load_checkpoint
 from lenet.models.rejection import find_threshold
 
@@ -37,7 +36,7 @@ class Digit:
 
     digit: int
     probability: float
-    box: Box
+    box: tuple[int, int, int, int]
     probabilities: tuple[float, ...]
 
 
