@@ -23,7 +23,8 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 VERBS = [
     (), ("train",), ("evaluate",), ("predict",), ("explain",), ("report",), ("recipes",), ("models",),
     ("summary",), ("runs",),
-    ("runs", "plot"), ("bench",), ("data",), ("data", "list"), ("data", "fetch"), ("data", "import"),
+    ("runs", "plot"), ("bench",), ("doctor",), ("study",), ("data",), ("data", "list"), ("data", "fetch"),
+    ("data", "import"),
 ]  # fmt: skip
 
 
