@@ -186,6 +186,13 @@ def test_a_nought_drawn_as_a_box_is_no_frame() -> None:
     assert crop[14].max() > 200
 
 
+@pytest.mark.parametrize("width", [1, 3, 8])
+def test_a_straight_upright_stroke_fills_its_box(width: int) -> None:
+    page = np.full((28, 28), 255, dtype=np.uint8)
+    page[3:25, 12 : 12 + width] = 0
+    assert box_of(page) == (12, 3, width, 22)
+
+
 def test_faint_and_heavy_pens_end_with_like_strokes() -> None:
     shares = []
     for width in (2, 6, 14, 40):

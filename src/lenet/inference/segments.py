@@ -141,9 +141,9 @@ def cut(labels: Labels, stroke: float) -> Labels:
         parts = mask.astype(np.int32)
         for seam in seams:
             parts += mask & (np.arange(mask.shape[1]) >= seam[:, None])
-        found, parts = np.unique(mend(parts), return_inverse=True)
-        segments[boxes[number]][mask] = parts.reshape(mask.shape)[mask] + count
-        count += len(found) - 1
+        found, parts = np.unique(mend(parts)[mask], return_inverse=True)
+        segments[boxes[number]][mask] = parts + count + 1
+        count += len(found)
     return segments
 
 
