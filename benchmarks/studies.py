@@ -20,6 +20,7 @@ ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "studies"
 PAGE = ROOT / "docs" / "studies.md"
 FIGURES = ROOT / "docs" / "studies"
+SEEDS = "5"
 
 HEAD = """# Studies
 
@@ -81,9 +82,10 @@ def main() -> None:
 
 def carry_out(name: str, runs_dir: Path) -> None:
     """One study by the command itself; its figures and its picture are kept."""
-    command = [sys.executable, "-m", "lenet", "study", name, "--runs-dir", str(runs_dir), "--json", "--quiet"]
+    words = ["study", name, "--seeds", SEEDS]
+    command = [sys.executable, "-m", "lenet", *words, "--runs-dir", str(runs_dir), "--json", "--quiet"]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    result = {"command": f"lenet study {name}", **json.loads(done.stdout), "machine": describe_machine()}
+    result = {"command": f"lenet {' '.join(words)}", **json.loads(done.stdout), "machine": describe_machine()}
     RESULTS.mkdir(parents=True, exist_ok=True)
     FIGURES.mkdir(parents=True, exist_ok=True)
     (RESULTS / f"{name}.json").write_text(json.dumps(result, indent=1) + "\n")

@@ -49,9 +49,7 @@ def test_a_single_run_proves_nothing():
 
 def test_no_difference_is_called_none():
     text = make(variant("avg", 0.80, 0.82, 0.84), variant("max", 0.81, 0.83, 0.85)).conclusion
-    assert text == (
-        "No difference beyond the spread between “avg” (82.00 ± 2.00 %) and “max” (83.00 ± 2.00 %)."
-    )
+    assert text == ("No difference beyond the spread: “avg” (82.00 ± 2.00 %) and “max” (83.00 ± 2.00 %).")
 
 
 def test_better_worse_and_neither():
@@ -64,7 +62,7 @@ def test_better_worse_and_neither():
     assert text == (
         "“b” (91.00 ± 1.00 %) does better than “a” (81.00 ± 1.00 %); "
         "“c” (71.00 ± 1.00 %) does worse than “a”; "
-        "no difference beyond the spread between “a” and “d” (82.00 ± 2.00 %)."
+        "no difference from “a” beyond the spread: “d” (82.00 ± 2.00 %)."
     )
 
 

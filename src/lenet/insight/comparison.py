@@ -138,15 +138,14 @@ def _compare(first: Variant, others: Sequence[Variant], condition: str, *, sever
     where = f"On digits {condition}: " if several else ""
     base = f"{_quote(first)} ({first.write(condition)})"
     if not better and not worse:
-        values = _list(same, condition)
-        return f"{where}No difference beyond the spread between {base} and {values}."
+        return f"{where}No difference beyond the spread: {_list([first, *same], condition)}."
     parts = []
     for group, word in ((better, "better than"), (worse, "worse than")):
         if group:
             parts.append(f"{_list(group, condition)} {'does' if len(group) == 1 else 'do'} {word} {base}")
             base = _quote(first)
     if same:
-        parts.append(f"no difference beyond the spread between {base} and {_list(same, condition)}")
+        parts.append(f"no difference from {base} beyond the spread: {_list(same, condition)}")
     text = "; ".join(parts)
     return f"{where}{text[0].upper() + text[1:] if not where else text}."
 

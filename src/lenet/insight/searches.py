@@ -43,7 +43,10 @@ def draw_search(search: Search, results: Sequence[TrialResult], path: Path) -> N
     for axes, part in zip(places[1:], search.space, strict=True):
         axes.set_xlabel(part.name)
         if isinstance(part, Range):
-            axes.set_xscale("log" if part.is_log else "linear")
+            if part.is_log:
+                axes.set_xscale("log")
+            axes.xaxis.set_major_formatter("{x:g}")  # powers would be formulas
+            axes.xaxis.set_minor_formatter("")
         else:
             axes.set_xticks(range(len(part.labels)), part.labels)
             axes.set_xlim(-0.5, len(part.labels) - 0.5)
