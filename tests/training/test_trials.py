@@ -110,9 +110,10 @@ def test_storages_that_are_not_there(search: Search, tmp_path: Path):
     for address in ("mysql://here", "trials.sqlite"):
         with pytest.raises(RunError, match="neither sqlite:///FILE nor postgresql://"):
             find_storage(address, tmp_path)
-    url = find_storage("postgresql://127.0.0.1:9/none?connect_timeout=2", tmp_path)
-    with pytest.raises(RunError, match="cannot be opened"):
+    url = find_storage("postgresql://me:secret@127.0.0.1:9/none?connect_timeout=2", tmp_path)
+    with pytest.raises(RunError, match="cannot be opened") as caught:
         open_study(search, url)
+    assert "secret" not in str(caught.value)
     with pytest.raises(RunError, match="cannot be opened"):
         open_study(search, f"sqlite:///{tmp_path}/no/folder/trials.sqlite")
 

@@ -11,7 +11,7 @@ import logging
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,6 +65,7 @@ def alone(url: str) -> Iterator[None]:
 def open_study(search: Search, url: str) -> Study:
     """The study of a search with all its trials laid out. Raises RunError where the storage is not there."""
     try:
+        from sqlalchemy import make_url
         from sqlalchemy.exc import SQLAlchemyError
     except ImportError:
         raise RunError("a search needs optuna; pip install 'lenet[study]'") from None
@@ -75,7 +76,8 @@ def open_study(search: Search, url: str) -> Study:
                 study.enqueue_trial({})
     except (SQLAlchemyError, OSError, ImportError) as error:
         reason = " ".join(str(getattr(error, "orig", None) or error).split())
-        raise RunError(f"the storage {url} cannot be opened: {reason}") from None
+        place = make_url(url).render_as_string()  # without its password
+        raise RunError(f"the storage {place} cannot be opened: {reason}") from None
     return study
 
 
@@ -116,7 +118,8 @@ def beating(url: str, trial: Trial) -> Iterator[None]:
 
     def beat() -> None:
         while not ended.wait(HEARTBEAT_SECONDS):
-            _storage(url).record_heartbeat(trial._trial_id)
+            with suppress(Exception):  # where the storage is gone, the trial itself will say so
+                _storage(url).record_heartbeat(trial._trial_id)
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()

@@ -79,14 +79,20 @@ def carry_out_search(search: Search, folder: Path, url: str, workers: int) -> It
 def carry_out_next(search: Search, folder: Path, url: str) -> TrialResult | None:
     """Carry out the next trial in this process, with one thread; None when there are no more."""
     import torch
+    from optuna.exceptions import StorageInternalError
+    from sqlalchemy.exc import SQLAlchemyError
 
     torch.set_num_threads(1)
-    while (trial := claim(search, url)) is None:
-        if not is_anyone_at_work(search, url):
-            return None
-        time.sleep(SECONDS_BETWEEN_LOOKS)
-    with beating(url, trial):
-        return _carry_out(search, folder, trial)
+    try:
+        while (trial := claim(search, url)) is None:
+            if not is_anyone_at_work(search, url):
+                return None
+            time.sleep(SECONDS_BETWEEN_LOOKS)
+        with beating(url, trial):
+            return _carry_out(search, folder, trial)
+    except (StorageInternalError, SQLAlchemyError) as error:
+        reason = " ".join(str(error.__cause__ or error).split())[:200]
+        raise RunError(f"the storage broke off ({reason}); the same command goes on") from None
 
 
 def list_results(search: Search, url: str) -> list[TrialResult]:
