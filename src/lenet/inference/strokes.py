@@ -9,7 +9,13 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lenet.inference.crop import Mask, Plane
-from lenet.inference.rulings import SMALLEST_BOX, find_rulings
+from lenet.inference.rulings import (
+    SMALLEST_BOX,
+    THICKEST_SIDE,
+    find_rulings,
+    run_lengths,
+    side_thickness,
+)
 
 FAINTEST_INK = 0.02  # contrast; paper and compression are louder than anything below
 WEAK_INK, STRONG_INK = 0.25, 0.4  # of the ink's own contrast: a stroke holds a strong pixel and ends at weak
@@ -66,31 +72,39 @@ def grain_of(contrast: Plane) -> float:
 
 
 def find_frame(ink: Mask) -> Mask:
-    """Pieces that lie along most of an edge of the picture, or cross it along its longer side.
+    """Pieces that lie along most of an edge of the picture; of thin ones, not what is written over them.
 
-    A digit in a close crop does so as well: then there is nothing else of a digit's size.
+    A digit in a close crop lies so as well: then there is nothing else of a digit's size.
     """
+    lying: Mask = np.zeros_like(ink)
     if min(ink.shape) < SMALLEST_BOX:
-        return np.zeros_like(ink)
+        return lying
     labels, count = ndimage.label(ink, NEIGHBOURS)
     deep = max(1, round(EDGE_DEPTH * min(ink.shape)))
-    edges = labels[:deep], labels[-deep:], labels[:, :deep].T, labels[:, -deep:].T
-    contact = np.stack([count_columns(edge, count) for edge in edges])  # (4, count)
-    along = contact / np.array([[edge.shape[1]] for edge in edges])
-    ends = contact[2:] if ink.shape[1] >= ink.shape[0] else contact[:2]
-    frame = (along.max(axis=0, initial=0) > 0.5) | (ends > 0).all(axis=0)
-    longest = np.array([max(side.stop - side.start for side in box) for box in ndimage.find_objects(labels)])
-    if not frame.any() or not (longest[~frame] > max(ink.shape) / 12).any():
-        return np.zeros_like(ink)
-    lying: Mask = np.concatenate([[False], frame])[labels]
+    edges = np.s_[:deep], np.s_[-deep:], np.s_[:, :deep], np.s_[:, -deep:]
+    along = np.zeros((4, count + 1), dtype=np.bool_)
+    for edge, strip in enumerate(edges):
+        rows = labels[strip] if edge < 2 else labels[strip].T
+        along[edge] = count_columns(rows, count) > 0.5 * rows.shape[1]
+    longest = np.array([0, *(max(s.stop - s.start for s in box) for box in ndimage.find_objects(labels))])
+    if not along.any() or not (longest[~along.any(axis=0)] > max(ink.shape) / 12).any():
+        return lying
+    for edge, number in zip(*np.nonzero(along), strict=True):
+        piece, strip = labels == number, edges[edge]
+        runs = run_lengths(piece) if edge < 2 else run_lengths(piece.T).T
+        thickness = side_thickness(piece[strip], runs[strip], int(edge // 2))
+        is_thin = thickness <= THICKEST_SIDE * min(ink.shape)
+        lying |= piece & (runs <= 2 * thickness) if is_thin else piece
     return lying
 
 
 def count_columns(labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:
-    """In how many columns of `labels` (h, w) each piece stands: (count,)."""
+    """In how many columns of `labels` (h, w) each piece stands: (count + 1,), 0 for paper."""
     columns = np.arange(labels.shape[1])
     found = np.unique(labels * labels.shape[1] + columns)
-    return np.bincount(found // labels.shape[1], minlength=count + 1)[1:]
+    counts = np.bincount(found // labels.shape[1], minlength=count + 1)
+    counts[0] = 0  # paper
+    return counts
 
 
 def otsu(values: Plane) -> float:
