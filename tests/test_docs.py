@@ -12,6 +12,7 @@ import pytest
 
 from lenet.cli.main import app
 from lenet.training.recipes import RECIPES
+from lenet.training.studies import STUDIES
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -118,6 +119,17 @@ def test_the_results_page_is_what_the_measurements_say(tmp_path: Path) -> None:
     )
     for page in ("docs/results.md", "README.md"):
         assert (tmp_path / page).read_text("utf-8") == (ROOT / page).read_text("utf-8")
+
+
+def test_the_page_of_studies_is_what_the_studies_say() -> None:
+    script = ROOT / "benchmarks/studies.py"
+    code = f"import runpy; print(runpy.run_path({str(script)!r})['write_page'](), end='')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
+    page = (ROOT / "docs/studies.md").read_text("utf-8")
+    assert page == done.stdout.decode("utf-8")
+    for study in STUDIES:
+        assert f"lenet study {study}" in page, f"carry it out with benchmarks/studies.py {study}"
+        assert (ROOT / f"docs/studies/{study}.png").exists()
 
 
 @pytest.mark.timeout(240)
