@@ -40,26 +40,22 @@ def to_grey(pixels: NDArray[np.uint8]) -> tuple[Plane, str]:
 
 
 def to_dark_ink(grey: Plane) -> tuple[Plane, str]:
-    """Turn light ink on dark paper round. Ink is what strays from the paper around each place.
-
-    Both ways are measured alike, so that the inverted picture ends in the same plane.
-    """
-    inverse = WHITE - grey
-    darker, lighter = darkness(grey), darkness(inverse)
-    share = max(darker, lighter) / max(darker + lighter, 1e-9)
-    if lighter > darker:
-        return inverse, f"light ink, inverted: {share:.0%} of what strays from the paper is lighter"
-    return grey, f"dark ink: {share:.0%} of what strays from the paper is darker"
-
-
-def darkness(grey: Plane) -> float:
-    """How far the plane strays from its paper towards dark; paper is the median around each place.
-
-    One more ring of paper lies around it, for a digit cut close has as much ink as paper around it.
-    """
+    """Turn light ink on dark paper round. Ink is what strays from the paper around each place."""
     height, width = grey.shape
     shrink = min(1.0, POLARITY_SIDE / max(height, width))
     small = resize(grey, (round(width * shrink), round(height * shrink)))
+    darker, lighter = darkness(small), darkness(WHITE - small)
+    share = max(darker, lighter) / max(darker + lighter, 1e-9)
+    if lighter > darker:
+        return WHITE - grey, f"light ink, inverted: {share:.0%} of what strays from the paper is lighter"
+    return grey, f"dark ink: {share:.0%} of what strays from the paper is darker"
+
+
+def darkness(small: Plane) -> float:
+    """How far a thumbnail strays from its paper towards dark; paper is the median around each place.
+
+    One more ring of paper lies around it, for a digit cut close has as much ink as paper around it.
+    """
     level = small - fit_slope(small)
     ring = float(np.median(np.concatenate([level[0], level[-1], level[:, 0], level[:, -1]])))
     level = np.pad(level, 1, constant_values=ring)

@@ -77,7 +77,7 @@ def find_level_lines(ink: Mask) -> Lines:
     """Nearly level lines from the left edge to the right, all of one slope."""
     height, width = ink.shape
     nothing = Lines(np.zeros_like(ink), 0, 0.0)
-    if min(ink.shape) < SMALLEST_BOX or not ink.any():
+    if min(ink.shape) < SMALLEST_BOX or ink.any(axis=0).mean() <= COVERED:
         return nothing
     slope, covered = find_slope(ink)
     if covered < COVERED:

@@ -3,6 +3,7 @@
 Minimal paths by dynamic programming, as in seam carving (Avidan and Shamir 2007).
 """
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -17,9 +18,9 @@ Seam = tuple[float, Columns]  # with its toll
 
 ENTRY = 0.6  # what a seam pays to enter ink, in strokes; to cross one costs 1
 LEAN = 0.02  # strokes: what a step aside costs a seam, so that it goes around ink, not astray
-LEVELS = (0.3, 0.5, 0.7)  # of a piece's height: where necks are looked for
+LEVELS = (0.2, 0.35, 0.5, 0.65, 0.8)  # of a piece's height: where necks are looked for
 LONGEST_NECK = 5.0  # strokes: digits lean against each other along so much of a wall
-CLEAREST_NECK = 0.5  # strokes more on both sides
+CLEAREST_NECK = 0.25  # strokes more on both sides
 WIDE, MOST_FORCED = 0.65, 16  # of a piece's height: what is wider is cut without a neck; so often at most
 SMALLEST_PART = 3.0  # strokes squared, of ink: seams that part less are one
 STEPS = np.array([0, -1, 1], np.int8)
@@ -43,7 +44,7 @@ def find_seams(masks: list[Mask], stroke: float) -> list[list[Columns]]:
         drawn[top : top + mask.shape[0], left : left + mask.shape[1]] = mask
         left += mask.shape[1] + apart
     filled = ndimage.binary_fill_holes(drawn)
-    necks, holes = Seams(filled, 0, 1 / stroke), Seams(drawn, ENTRY, (1 - ENTRY) / stroke)
+    necks, holes = find_ways([filled, drawn], [0, ENTRY], [1 / stroke, (1 - ENTRY) / stroke])
     labels, count = ndimage.label(filled & ~drawn)
     areas = np.bincount(labels.ravel())[1:]
     centres = np.array(ndimage.center_of_mass(labels > 0, labels, np.arange(1, count + 1))).reshape(-1, 2)
@@ -104,41 +105,58 @@ def sort_seams(seams: list[Seam], mask: Mask, smallest: float) -> list[Columns]:
     return ordered
 
 
-class Seams:
-    """Ways from the top of `ink` (h, w) to its bottom, through any place, at the least toll.
+@dataclass(frozen=True, eq=False)
+class Ways:
+    """Ways from the top of ink to its bottom, through any place, at the least toll: `toll` (h, w).
 
-    `entry` is paid where a way enters ink, `pixel` for every pixel of ink. `toll` (h, w) is the least for a
-    way through each place.
+    `up` and `down` (h, w) are the steps aside from each place to the row above, and to the row below.
     """
 
-    def __init__(self, ink: Mask, entry: float, pixel: float) -> None:
-        self.above, self._up = sweep(ink, entry, pixel)
-        below, down = sweep(ink[::-1], entry, pixel)
-        self._down = down[::-1]
-        self.toll = self.above + below[::-1] - ink * (entry + pixel)
+    toll: Plane
+    up: NDArray[np.int8]
+    down: NDArray[np.int8]
 
     def trace(self, row: int, column: int) -> Columns:
         """The columns (h,) of the best way through a place."""
-        above, below = trace(self._up[: row + 1], column), trace(self._down[row:][::-1], column)
+        above, below = trace(self.up[: row + 1], column), trace(self.down[row:][::-1], column)
         return np.concatenate([above, below[::-1][1:]])
 
 
-def sweep(ink: Mask, entry: float, pixel: float) -> tuple[Plane, NDArray[np.int8]]:
-    """The least toll on a way from the first row to each place (h, w), and the steps (h, w) to it."""
-    total = (ink * np.float32(pixel)).astype(np.float32)
-    total[0] += ink[0] * np.float32(entry)
+def find_ways(inks: list[Mask], entries: list[float], pixels: list[float]) -> list[Ways]:
+    """The ways through each of `inks` (h, w): an entry is paid into ink, and for every pixel of it."""
+    count = len(inks)
+    stacked = np.stack([*inks, *(ink[::-1] for ink in inks)], axis=1)  # (h, 2 * count, w)
+    entry, pixel = (np.array([*values, *values], np.float32)[:, None] for values in (entries, pixels))
+    totals, steps = sweep(stacked, entry, pixel)
+    own = stacked * (entry + pixel)  # paid in both directions
+    return [
+        Ways(
+            totals[:, number] + totals[::-1, count + number] - own[:, number],
+            steps[:, number],
+            steps[::-1, count + number],
+        )
+        for number in range(count)
+    ]
+
+
+def sweep(ink: Mask, entry: Plane, pixel: Plane) -> tuple[Plane, NDArray[np.int8]]:
+    """The least toll on a way from the first row to each place (h, count, w), and the steps to it.
+
+    All of `ink` (h, count, w) is swept at once, each plane with its own tolls (count, 1).
+    """
+    total = (ink * pixel).astype(np.float32)
+    total[0] += ink[0] * entry
     steps = np.zeros(ink.shape, np.int8)
-    ways = np.full(
-        (2, 3, ink.shape[1]), np.inf, np.float32
-    )  # to paper or ink; straight, from left, from right
+    # To paper or ink; straight, from left, from right.
+    ways = np.full((2, 3, *ink.shape[1:]), np.inf, np.float32)
     for row in range(1, ink.shape[0]):
-        entering = total[row - 1] + np.where(ink[row - 1], np.float32(0), np.float32(entry))
+        entering = total[row - 1] + np.where(ink[row - 1], np.float32(0), entry)
         for way, before in zip(ways, (total[row - 1], entering), strict=True):
-            way[0], way[1, 1:], way[2, :-1] = before, before[:-1] + LEAN, before[1:] + LEAN
+            way[0], way[1, :, 1:], way[2, :, :-1] = before, before[:, :-1] + LEAN, before[:, 1:] + LEAN
         here = np.where(ink[row], ways[1], ways[0])
         best = here.argmin(axis=0)
         steps[row] = STEPS[best]
-        total[row] += here[best, np.arange(best.size)]
+        total[row] += np.take_along_axis(here, best[None], axis=0)[0]
     return total, steps
 
 
