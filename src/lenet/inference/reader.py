@@ -17,6 +17,7 @@ from lenet.inference.lattice import Lattice
 from lenet.inference.path import find_path, measure_fit
 from lenet.inference.picture import Step, find_lattice, follow_lattice, show_digits, whole_lattice
 from lenet.inference.rejection import explain_rejection
+from lenet.inference.views import average_views
 from lenet.models.checkpoint import Checkpoint, load_checkpoint
 from lenet.models.rejection import find_threshold
 
@@ -142,6 +143,12 @@ class Reader:
             steps.append(Step("digit", lattice.arcs[step.arc].image, sure))
         return self._reading(lattice, rows, constraints), steps
 
+    def _look(self, images: torch.Tensor) -> torch.Tensor:
+        # Clothes do not lean; a network that learnt from whole pictures sees them as they are.
+        if self.reads_whole_pictures:
+            return self.model.probabilities(images)
+        return average_views(self.model, images)
+
     def _find(self, decoded: DecodedPicture) -> Lattice:
         return whole_lattice(decoded) if self.reads_whole_pictures else find_lattice(decoded)
 
@@ -151,7 +158,7 @@ class Reader:
             return np.zeros((0, len(self.classes)))
         batch = torch.from_numpy(np.stack(images)).unsqueeze(1)  # (N, 1, 28, 28)
         with torch.inference_mode():
-            chunks = [self.model.probabilities(chunk.to(self._device)) for chunk in batch.split(BATCH)]
+            chunks = [self._look(chunk.to(self._device)) for chunk in batch.split(BATCH)]
         return torch.cat(chunks).double().cpu().numpy()
 
     def _reading(self, lattice: Lattice, rows: NDArray[np.float64], constraints: Constraints) -> Reading:
