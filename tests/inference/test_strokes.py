@@ -2,8 +2,9 @@
 
 import numpy as np
 from PIL import Image, ImageDraw
+from scipy import ndimage
 
-from lenet.inference.strokes import find_frame, find_strokes, grain_of
+from lenet.inference.strokes import find_frame, find_shadows, find_strokes, grain_of
 
 
 def draw(size: tuple[int, int], *bars: tuple[int, int, int, int]) -> np.ndarray:
@@ -52,3 +53,18 @@ def test_strokes_are_found_above_grain_and_print() -> None:
     strokes, reason = find_strokes(contrast, grain_of(contrast))
     assert np.array_equal(strokes, ink)
     assert "darker than paper" in reason
+
+
+def test_the_soft_corner_of_a_shadow_is_no_stroke() -> None:
+    ink = draw((200, 100), ONE).astype(np.float32)
+    corner = np.add.outer(np.arange(100), np.arange(200)) > 260
+    shadow = ndimage.gaussian_filter(corner.astype(np.float32), 6) * 0.8
+    shadows = find_shadows(ink + shadow, ink + shadow > 0.3)
+    assert np.array_equal(shadows, shadow > 0.3)
+
+
+def test_a_digit_cut_by_the_edge_is_no_shadow() -> None:
+    ink = draw((200, 100), ONE, (190, 20, 199, 80)).astype(np.float32)
+    for blur in (0.5, 2):
+        contrast = ndimage.gaussian_filter(ink, blur)
+        assert not find_shadows(contrast, contrast > 0.3).any()

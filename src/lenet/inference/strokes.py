@@ -23,6 +23,8 @@ FAINTEST_INK = 0.02  # contrast; paper and compression are louder than anything 
 WEAK_INK, STRONG_INK = 0.25, 0.4  # of the ink's own contrast: a stroke holds a strong pixel and ends at weak
 HALF_INK = 0.5  # of the ink's contrast: an antialiased stroke ends there, whatever the paper
 EDGE_DEPTH = 0.03  # of the picture's shorter side: what lies so near lies along the edge
+LEAST_SEEN = 1 / 12  # of the picture's longer side: what is smaller says nothing about frames and shadows
+SOFT = 0.5  # of the sharpest outline: no pen's is so soft beside it
 NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
 
 
@@ -32,6 +34,7 @@ def find_strokes(contrast: Plane, grain: float) -> tuple[Mask, str]:
     rulings = find_rulings(ink)
     ink = ink & ~rulings
     frame = find_frame(ink)
+    frame |= find_shadows(contrast, ink & ~frame)
     if frame.any():
         # A black frame is darker than any ink; what ink is can be said only without it.
         without = ndimage.binary_dilation(frame, NEIGHBOURS, iterations=2) | rulings
@@ -91,7 +94,7 @@ def find_frame(ink: Mask) -> Mask:
         rows = labels[strip] if edge < 2 else labels[strip].T
         along[edge] = count_columns(rows, count) > 0.5 * rows.shape[1]
     longest = np.array([0, *(max(s.stop - s.start for s in box) for box in ndimage.find_objects(labels))])
-    if not along.any() or not (longest[~along.any(axis=0)] > max(ink.shape) / 12).any():
+    if not along.any() or not (longest[~along.any(axis=0)] > LEAST_SEEN * max(ink.shape)).any():
         return lying
     for edge, number in zip(*np.nonzero(along), strict=True):
         piece, strip = labels == number, edges[edge]
@@ -100,6 +103,40 @@ def find_frame(ink: Mask) -> Mask:
         is_thin = thickness <= THICKEST_SIDE * min(ink.shape)
         lying |= piece & (runs <= 2 * thickness) if is_thin else piece
     return lying
+
+
+def find_shadows(contrast: Plane, ink: Mask) -> Mask:
+    """Pieces that reach in from the edge of the picture, with much softer outlines than those within.
+
+    Where the corner of a shadow is as narrow as strokes, no light that changes slowly explains it.
+    """
+    shadows: Mask = np.zeros_like(ink)
+    if min(ink.shape) < SMALLEST_BOX or not any(
+        side.any() for side in (ink[0], ink[-1], ink.T[0], ink.T[-1])
+    ):
+        return shadows
+    labels, _ = ndimage.label(ink, NEIGHBOURS)
+    reaching, sharpest = [], 0.0
+    for label, box in enumerate(ndimage.find_objects(labels), start=1):
+        if max(side.stop - side.start for side in box) <= LEAST_SEEN * max(ink.shape):
+            continue
+        around = tuple(slice(max(0, side.start - 2), side.stop + 2) for side in box)
+        piece = labels[around] == label
+        sharpness = measure_sharpness(contrast[around], piece)
+        if any(s.start == 0 or s.stop == length for s, length in zip(box, ink.shape, strict=True)):
+            reaching.append((around, piece, sharpness))
+        else:
+            sharpest = max(sharpest, sharpness)
+    for around, piece, sharpness in reaching:
+        shadows[around] |= piece & (sharpness < SOFT * sharpest)
+    return shadows
+
+
+def measure_sharpness(contrast: Plane, piece: Mask) -> float:
+    """How steeply contrast (h, w) falls off along the outline of a piece: the median share in a pixel."""
+    outline = piece & ~ndimage.binary_erosion(piece, NEIGHBOURS, border_value=1)
+    steep = ndimage.gaussian_gradient_magnitude(contrast, 1)[outline]
+    return float(np.median(steep) / contrast[piece].mean()) if steep.size else 0.0
 
 
 def count_columns(labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:
