@@ -40,7 +40,7 @@ def clear(reader: Reader) -> dict[str, list[Picture]]:
     found: dict[str, list[Picture]] = {str(digit): [] for digit in range(10)}
     readings = reader.read_many(255 - image for image in images[:400, 0].numpy())
     for image, label, reading in zip(images[:, 0].numpy(), labels.tolist(), readings, strict=False):
-        if reading.text == str(label) and reading.confidence > 0.8:
+        if reading.text == str(label) and reading.confidence > 0.95:
             found[str(label)].append(image)
     return found
 

@@ -14,7 +14,7 @@ from lenet.inference.crop import CENTRE, CROP_SIDE, DIGIT_SIDE, THICKEST, THINNE
 from lenet.inference.lines import MOST_PIECES, find_lines
 from lenet.inference.segments import TEXT_HEIGHT, Labels, Line, segment_line
 
-LONGEST_RUN = 5  # segments
+LONGEST_RUN = 6  # segments
 SHORTEST_DIGIT = 0.3  # of the text's height
 WIDEST_DIGIT = 2.0  # of the text's height
 WIDEST_GAP = 0.3  # of the text's height, within a digit
@@ -24,13 +24,14 @@ WIDEST_GAP = 0.3  # of the text's height, within a digit
 class Arc:
     """Segments `first` to `last`, taken for a digit: image (28, 28) uint8, white on black.
 
-    `height` is its own as a share of the text's.
+    `height` is its own, `gap` the widest between pieces of it that stand side by side, in text heights.
     """
 
     first: int
     last: int
     image: NDArray[np.uint8]
     height: float = 1.0
+    gap: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +67,9 @@ def build_lattice(contrast: Plane, strokes: Mask) -> Lattice:
         line = segment_line(contrast[writing.rows, writing.columns], writing.strokes, writing.height)
         for first, last in find_runs(line):
             high = np.ptp(line.boxes[first : last + 1, 1::2]) / TEXT_HEIGHT
-            arcs.append(Arc(first + count, last + count, draw_run(line, first, last), float(high)))
+            gap = widest_gap(line.boxes[first : last + 1]) / TEXT_HEIGHT
+            image = draw_run(line, first, last)
+            arcs.append(Arc(first + count, last + count, image, float(high), gap))
         heights.append((line.boxes[:, 3] - line.boxes[:, 1]) / TEXT_HEIGHT)
         pieces.append(line.pieces.astype(np.int64) + MOST_PIECES * len(pieces))
         boxes.append(line.places + [writing.columns.start, writing.rows.start] * 2)
@@ -85,13 +88,18 @@ def find_runs(line: Line) -> list[tuple[int, int]]:
             boxes = line.boxes[first : last + 1]
             left, top = boxes[:, :2].min(axis=0)
             right, bottom = boxes[:, 2:].max(axis=0)
-            gaps = boxes[1:, 0] - np.maximum.accumulate(boxes[:-1, 2])
             too_wide = last > first and right - left > WIDEST_DIGIT * TEXT_HEIGHT
-            if too_wide or (gaps > WIDEST_GAP * TEXT_HEIGHT).any():
+            if too_wide or widest_gap(boxes) > WIDEST_GAP * TEXT_HEIGHT:
                 break
             if bottom - top >= SHORTEST_DIGIT * TEXT_HEIGHT:
                 runs.append((first, last))
     return runs
+
+
+def widest_gap(boxes: NDArray[np.int64]) -> float:
+    """The most columns of paper between neighbouring boxes (count, 4); 0 where they touch or overlap."""
+    boxes = boxes[np.argsort(boxes[:, 0])]
+    return float((boxes[1:, 0] - np.maximum.accumulate(boxes[:-1, 2])).max(initial=0))
 
 
 def draw_run(line: Line, first: int, last: int) -> NDArray[np.uint8]:

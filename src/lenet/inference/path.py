@@ -1,8 +1,8 @@
 """The best path through the recognition graph, and how sure it is against all others.
 
 A path takes every segment from left to right, either within a digit or as what is none. A digit counts with
-the logarithm of its probability, once for each of its segments, so that many small digits are not worth more
-than one large one.
+the logarithm of its probability, the more so the more segments it has, so that many small digits are not
+worth more than one large one. What the crops cannot tell, having lost their size and place, has a price.
 """
 
 import math
@@ -14,9 +14,12 @@ from numpy.typing import NDArray
 from lenet.inference.constraints import Constraints
 from lenet.inference.lattice import Lattice
 
-SKIP = 6.0  # to leave out a segment as tall as the text; less for lower ones, as the square of their height
+SKIP = 8.0  # to leave out a segment as tall as the text; less for lower ones, as the square of their height
 CUT = 1.5  # to cut connected strokes between two digits: most digits stand apart
-SMALL, USUAL = 4.0, 0.75  # what a digit lower than this share of the text costs for each share it is lower
+JOIN = 20.0  # to take pieces for one digit that stand side by side, for each text height between them
+WEIGHT = 0.7  # a digit of n segments counts n ** WEIGHT times: their crops are not independent
+USUAL, LOWER = 0.75, 6.0  # what a digit lower than this share of the text costs for each share it is lower
+LOWER_DIGITS = {0: 1.0, 1: 15.0, 7: 15.0}  # zeros are often small; a low 1 or 7 is rather a comma or a dash
 LEAST_PROBABILITY = 1e-4  # no single crop rules a path out
 UNLIKELY = 0.02  # of the likeliest class's probability: classes below are not tried
 HYPOTHESES = 16  # texts kept at each node
@@ -94,11 +97,12 @@ def search(
         for number in starting[node]:
             arc = lattice.arcs[number]
             after = arc.last + 1
-            price = SMALL * max(0.0, USUAL - arc.height)
+            price = JOIN * arc.gap
             price += CUT if after < count and lattice.pieces[arc.last] == lattice.pieces[after] else 0.0
             row = probabilities[number]
             for label in np.flatnonzero(row >= max(UNLIKELY * row.max(), 1e-9)).tolist():
-                gain = (after - node) * math.log(max(float(row[label]), LEAST_PROBABILITY)) - price
+                gain = (after - node) ** WEIGHT * math.log(max(float(row[label]), LEAST_PROBABILITY))
+                gain -= price + LOWER_DIGITS.get(label, LOWER) * max(0.0, USUAL - arc.height)
                 for text, one in here:
                     if constraints.count is not None and len(text) >= constraints.count:
                         continue
