@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from lenet import decode as decode_module
 from lenet.decode import FORMATS, MAX_BYTES, WORKING_SIDE, decode
@@ -112,6 +112,18 @@ def test_large_pictures_are_reduced_and_keep_their_size_in_mind() -> None:
         decoded = decode(encode(Image.new("RGB", (3000, 1800), "white"), kind, exif=exif))
         assert (decoded.width, decoded.height) == (1800, 3000)
         assert max(decoded.pixels.shape) == WORKING_SIDE
+
+
+@pytest.mark.parametrize("side", [700, 1280, 2600, 5000])
+def test_a_photograph_is_reduced_alike_from_its_file_and_from_its_pixels(side: int) -> None:
+    image = Image.new("RGB", (side, 3 * side // 4), (220, 225, 210))
+    brush = ImageDraw.Draw(image)
+    for number in range(1, 30):  # lines of about a pixel after reducing
+        brush.line((0, 23 * number, side, 31 * number), fill=(30, 40, 90), width=max(1, side // 512))
+    file = encode(image, "JPEG", quality=95)
+    with Image.open(io.BytesIO(file)) as opened:
+        apart = decode(file).pixels.astype(int) - decode(np.asarray(opened)).pixels
+    assert np.abs(apart).mean() < 1.5
 
 
 @pytest.mark.parametrize("size", [(1, 1), (30_000, 2), (2, 30_000), (1, 5)])

@@ -160,15 +160,19 @@ def _reduce(image: Image.Image, ours: bool) -> DecodedPicture:
     width, height = image.size
     shrink = min(1.0, WORKING_SIDE / max(width, height))
     size = max(1, round(width * shrink)), max(1, round(height * shrink))
-    if shrink < 1 and ours:  # a JPEG is decoded at a half, a quarter or an eighth straight away
-        image.draft(None, size)
+    halved = next(
+        factor for factor in (8, 4, 2, 1) if factor <= max(1, min(width // size[0], height // size[1]))
+    )
+    if halved > 1 and ours and image.draft(None, size):  # a JPEG is decoded at a half straight away, or less
+        halved = 1
     reason = f"{image.format or 'pixels'}, {width} × {height}, {image.mode}"
     upright = ImageOps.exif_transpose(image)
     if upright.size != image.size:  # turned by a quarter
         width, height, size = height, width, size[::-1]
     upright = _eight_bit(upright)
     if shrink < 1:
-        upright = upright.resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+        # All others are halved as well, so that the same pixels are reduced alike whatever they came as.
+        upright = upright.reduce(halved).resize(size, Image.Resampling.BOX, reducing_gap=2.0)
         reason += f", reduced to {size[0]} × {size[1]}"
     return DecodedPicture(np.asarray(_opaque(upright)), width, height, reason)
 
