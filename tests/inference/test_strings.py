@@ -136,6 +136,19 @@ def test_an_amount_is_its_digits_alone(reader: Reader, write: Callable[..., Pict
     assert reader.read(image, amount=True).text == "2600"
 
 
+def test_a_comma_is_no_1(reader: Reader, write: Callable[..., Picture]) -> None:
+    before, after = write("26", seed=3), write("053", seed=4)
+    height = max(before.shape[0], after.shape[0])
+    for lean in (4, 8, 12):
+        picture = np.full((height + 30, before.shape[1] + after.shape[1]), 235, np.uint8)
+        picture[: before.shape[0], : before.shape[1]] = before
+        picture[: after.shape[0], before.shape[1] :] = after
+        image = Image.fromarray(picture)
+        x, y = before.shape[1], 92
+        ImageDraw.Draw(image).line((x, y, x - lean, y + 26), fill=30, width=7)
+        assert reader.read(image).text == "26053"
+
+
 @pytest.mark.parametrize(
     "known",
     [
