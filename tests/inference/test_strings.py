@@ -35,12 +35,13 @@ def reader() -> Reader:
 
 @pytest.fixture(scope="module")
 def clear(reader: Reader) -> dict[str, list[Picture]]:
-    """Of the digits that come with scikit-learn, those that are read surely when they stand alone."""
+    """Of the digits that come with scikit-learn, those that are read surely, alone on paper."""
     images, labels = load_digits()
     found: dict[str, list[Picture]] = {str(digit): [] for digit in range(10)}
-    readings = reader.read_many(255 - image for image in images[:400, 0].numpy())
+    random = np.random.default_rng(0)
+    readings = reader.read_many(compose([image], random) for image in images[:400, 0].numpy())
     for image, label, reading in zip(images[:, 0].numpy(), labels.tolist(), readings, strict=False):
-        if reading.text == str(label) and reading.confidence > 0.95:
+        if reading.text == str(label) and reading.confidence > 0.9:
             found[str(label)].append(image)
     return found
 

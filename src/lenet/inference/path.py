@@ -20,6 +20,7 @@ JOIN = 20.0  # to take pieces for one digit that stand side by side, for each te
 WEIGHT = 0.7  # a digit of n segments counts n ** WEIGHT times: their crops are not independent
 USUAL, LOWER = 0.75, 6.0  # what a digit lower than this share of the text costs for each share it is lower
 LOWER_DIGITS = {0: 1.0, 1: 15.0, 7: 15.0}  # zeros are often small; a low 1 or 7 is rather a comma or a dash
+NARROW, EACH = 1.2, 1.0  # what each digit costs where all writing is no wider for its height: mostly one
 LEAST_PROBABILITY = 1e-4  # no single crop rules a path out
 UNLIKELY = 0.02  # of the likeliest class's probability: classes below are not tried
 HYPOTHESES = 16  # texts kept at each node
@@ -83,6 +84,8 @@ def search(
 ) -> list[Hypothesis]:
     """The likeliest texts of at least one digit within the constraints, in no order."""
     count = len(lattice.heights)
+    wide, high = (np.ptp(lattice.boxes[:, side::2]) if count else 0 for side in (0, 1))
+    each = EACH if wide <= NARROW * high else 0.0
     starting: list[list[int]] = [[] for _ in range(count)]
     for number, arc in enumerate(lattice.arcs):
         starting[arc.first].append(number)
@@ -97,7 +100,7 @@ def search(
         for number in starting[node]:
             arc = lattice.arcs[number]
             after = arc.last + 1
-            price = JOIN * arc.gap
+            price = JOIN * arc.gap + each
             price += CUT if after < count and lattice.pieces[arc.last] == lattice.pieces[after] else 0.0
             row = probabilities[number]
             for label in np.flatnonzero(row >= max(UNLIKELY * row.max(), 1e-9)).tolist():
