@@ -95,7 +95,7 @@ def load_checkpoint(name: Path | str, device: torch.device | str = "cpu") -> Che
 
 
 def find_checkpoint(name: str | Path) -> Path:
-    """The file that `name` means: a file itself, a run folder's calibrated, best or last, or weights that are shipped.
+    """The file that `name` means: a file, a run folder's calibrated, best or last one, or shipped weights.
 
     Raises CheckpointError when it means none.
     """

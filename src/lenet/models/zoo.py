@@ -40,7 +40,7 @@ def find_model(name: str) -> LeNetConfig:
 
 
 def name_model(config: LeNetConfig) -> str:
-    """The name of a configuration, whatever its classes and pixels, and with a background or not; 'custom' if it has none."""
+    """The name of a configuration, whatever its classes, pixels and background; 'custom' if it has none."""
 
     def shape(config: LeNetConfig) -> LeNetConfig:
         return replace(config, classes=10, pixel_mean=0.0, pixel_std=1.0, background=False)
