@@ -18,6 +18,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from lenet.data.idx import encode_idx
+from lenet.errors import DivergedError
 from lenet.models.checkpoint import FORMAT, save_checkpoint, write_tensors
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet, initialise
@@ -539,6 +540,9 @@ def divergence(folder: Path) -> list[object]:
     idx_folder(folder)
     changes = {"data": str(folder / "own"), "lr": 1000.0, "loss": "mean-squared-error", "batch_size": 1}
     begun = begin_run(RECIPES["d2l"].override(changes), device="cpu", runs_dir=folder)
+    with pytest.raises(DivergedError):  # the run folder says so from then on, for the doctor
+        list(carry_out(begun))
+    assert (begun.path / "diverged.txt").is_file()
     return ["train", "--resume", begun.path, "--quiet"]
 
 
