@@ -87,6 +87,13 @@ def test_images_of_the_bundled_digits_survive() -> None:
     assert np.mean([difference(crop_of(image), image) for image in images]) < 0.25
 
 
+# What is known to be broken, picture and factor; to be taken out as it is mended.
+SCALED_BADLY = {
+    ("4-sideways.jpg", 0.5), ("3-yellow-paper.jpg", 2), ("5-blackboard.jpg", 2), ("7-blue-ink.png", 2),
+    ("3-yellow-paper.jpg", 4), ("5-blackboard.jpg", 4), ("7-blue-ink.png", 4),
+}  # fmt: skip
+
+
 @pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.name)
 class TestInvariance:
     def test_inverted(self, path: Path) -> None:
@@ -99,12 +106,15 @@ class TestInvariance:
         assert difference(crop_of(pixels), crop_of(pixels[:, :, ::-1])) < 0.02
 
     @pytest.mark.parametrize("factor", [0.3, 0.5, 2, 4])
-    def test_scaled(self, path: Path, factor: float) -> None:
+    def test_scaled(self, path: Path, factor: float, request: pytest.FixtureRequest) -> None:
         image = opened(path)
+        if (path.name, factor) in SCALED_BADLY:
+            reason = "0.11 to 0.15 off; the bound held until digits were put together from segments"
+            request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
         if "off-centre" in path.name and factor < 0.5:
             pytest.skip("18 pixels high: the holes of this 8 are gone")
         scaled = ImageOps.scale(image, factor)
-        assert difference(crop_of(image), crop_of(scaled)) < 0.16
+        assert difference(crop_of(image), crop_of(scaled)) < (0.16 if factor < 0.5 else 0.1)
 
     @pytest.mark.parametrize("frame", ["white", "black", (90, 110, 220), (250, 40, 40)])
     @pytest.mark.parametrize("width", [6, 80])
@@ -145,14 +155,15 @@ def test_plain_pictures_hold_no_ink(level: int, size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_paper_with_grain_and_uneven_light_is_rejected(seed: int) -> None:
+def test_paper_with_grain_and_uneven_light_holds_no_ink(seed: int) -> None:
     random = np.random.default_rng(seed)
     light = np.linspace(0.5, 1, 320)[None, :] * np.linspace(0.9, 1, 240)[:, None]
     paper = 225 * light + random.normal(0, 3, (240, 320))
-    assert READER.read(paper.clip(0, 255)).rejected
-    assert READER.read((255 - paper).clip(0, 255)).rejected
+    assert READER.read(paper.clip(0, 255)).text == ""
+    assert READER.read((255 - paper).clip(0, 255)).text == ""
 
 
+@pytest.mark.xfail(strict=True, reason="0.07 off; 0.05 held until digits were put together from segments")
 def test_dust_and_things_at_the_edge_are_left_out() -> None:
     image = opened(PICTURES[7])
     clean, place = look_at(image)
@@ -164,7 +175,7 @@ def test_dust_and_things_at_the_edge_are_left_out() -> None:
         brush.ellipse((x, y, x + 3, y + 3), fill=(0, 0, 0))
     crop, digit = look_at(image)
     assert digit.box == place.box
-    assert difference(crop, clean) < 0.1
+    assert difference(crop, clean) < 0.05
 
 
 def test_a_stroke_beside_the_others_belongs_to_the_digit() -> None:
@@ -193,13 +204,14 @@ def test_a_straight_upright_stroke_fills_its_box(width: int) -> None:
     assert box_of(page) == (12, 3, width, 22)
 
 
+@pytest.mark.xfail(strict=True, reason="3.0 times; 2.5 held until digits were put together from segments")
 def test_faint_and_heavy_pens_end_with_like_strokes() -> None:
     shares = []
     for width in (2, 6, 14, 40):
         image = Image.new("L", (300, 300), 255)
         ImageDraw.Draw(image).arc((60, 60, 240, 240), 20, 340, fill=90, width=width)
         shares.append(float((crop_of(image) > 110).mean()))
-    assert max(shares) < 3.2 * min(shares)  # of lines twenty times as wide
+    assert max(shares) < 2.5 * min(shares)  # of lines twenty times as wide
 
 
 def test_equally_bright_colours_are_told_apart() -> None:

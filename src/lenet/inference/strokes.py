@@ -21,6 +21,7 @@ from lenet.inference.rulings import (
 
 FAINTEST_INK = 0.02  # contrast; paper and compression are louder than anything below
 WEAK_INK, STRONG_INK = 0.25, 0.4  # of the ink's own contrast: a stroke holds a strong pixel and ends at weak
+SMALLEST_WRITING = 1 / 40  # of the picture's longer side: where no piece is larger, nothing is written
 HALF_INK = 0.5  # of the ink's contrast: an antialiased stroke ends there, whatever the paper
 EDGE_DEPTH = 0.03  # of the picture's shorter side: what lies so near lies along the edge
 LEAST_SEEN = 1 / 12  # of the picture's longer side: what is smaller says nothing about frames and shadows
@@ -61,6 +62,14 @@ def split_ink(contrast: Plane, grain: float) -> tuple[Mask, str]:
     kept = np.zeros(count + 1, dtype=np.bool_)
     kept[labels[contrast > strong]] = True
     kept[0] = False
+    sides = (
+        side.stop - side.start
+        for piece in ndimage.find_objects(kept[labels] * labels)
+        if piece
+        for side in piece
+    )
+    if max(sides, default=0) < max(3.0, SMALLEST_WRITING * max(contrast.shape)):
+        return nothing, "no ink: nothing but specks"
     return kept[labels], f"ink is {level:.2f} darker than paper, and ends at {weak:.2f}"
 
 
