@@ -12,7 +12,7 @@ SOURCE = Path(lenet.__file__).parent
 MODULES = sorted(SOURCE.rglob("*.py"))
 ROOMS = ("kernels", "models", "data", "training", "inference", "insight", "apps", "cli")
 FORBIDDEN = {("data", "models"), ("inference", "data"), ("inference", "training")}
-FOR_ALL = {"errors", "files", "decode", "whole"}
+FOR_ALL = {"errors", "files", "decode", "whole", "workers"}
 NETWORK = {"urllib.request", "http", "socket", "ssl", "ftplib", "requests", "httpx", "asyncio"}
 PICKLES = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}
 

@@ -105,10 +105,10 @@ def search(
 ) -> None:
     """Search, draw, print the best trials and the command that trains the best."""
     from lenet.apps.progress import show_trials
-    from lenet.inference.bulk import count_cores
     from lenet.insight.searches import draw_search
     from lenet.training.storage import find_storage
     from lenet.training.trials import carry_out_search, hold_out, list_results
+    from lenet.workers import count_cores
 
     plan = Search(hold_out(base), space, trials)
     folder = runs_dir / plan.name
@@ -166,8 +166,8 @@ def show_studies(*, json: bool) -> None:
 def conduct(chosen: Study, seeds: int, workers: int | None, folder: Path, *, quiet: bool, json: bool) -> None:
     """Train, compare, print."""
     from lenet.apps.progress import show_outcomes
-    from lenet.inference.bulk import count_cores
     from lenet.insight.studies import carry_out_study, compare, prepare, write_comparison
+    from lenet.workers import count_cores
 
     chosen = prepare(chosen, folder)
     running = carry_out_study(chosen, seeds, folder, workers or count_cores())

@@ -65,7 +65,7 @@ class _Fetch:
         self.timeout_seconds = timeout_seconds
         self.progress = progress
 
-    def __call__(self, url: str, output: str, _pooch: object, check_only: bool = False) -> None:
+    def __call__(self, url: str, output: str, _pooch: object) -> None:
         if urlsplit(url).scheme not in ("http", "https"):
             raise DataError("not an http or https address")
         # identity: the file as it lies there, not packed once more for the journey.

@@ -6,9 +6,7 @@ thread, and reads picture after picture: whatever their number, the bits are tho
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
@@ -19,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lenet.errors import LeNetError, PictureError, ResultsError
 from lenet.inference.constraints import check_constraints
+from lenet.workers import MOST_WORKERS, begin_worker, count_cores
 
 if TYPE_CHECKING:
     from lenet.inference.reader import Reader
@@ -31,7 +30,6 @@ Options = Mapping[str, Any]
 FEW = 100  # pictures that are read before more processes would have started
 CHUNK = 8  # pictures handed over at a time
 AHEAD = 4  # chunks a worker that are under way at once; bounds the memory
-MOST_WORKERS = 60  # more, Windows cannot wait for
 
 
 def read_in_bulk(
@@ -65,11 +63,6 @@ def read_in_bulk(
     if workers:
         return _read_with_workers(coming, opening, options, min(workers, MOST_WORKERS))
     return _read_here(coming, opening, options)
-
-
-def count_cores() -> int:
-    """The processors that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def read_row(reader: Reader, name: str, picture: Path | bytes, options: Options) -> Row:
@@ -191,9 +184,8 @@ def _no_interrupts() -> Iterator[None]:
 
 
 def _work(pipe: Connection, opening: Opening, options: Options) -> None:
-    """What a worker does, until its pipe ends: also when whoever started it was killed."""
-    # Libraries start a thread for every core as they are imported, if they may.
-    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+    """What a worker does, until its pipe ends."""
+    begin_worker()
     from threadpoolctl import threadpool_limits
 
     with suppress(EOFError, ConnectionError):

@@ -11,6 +11,7 @@ state.safetensors     what resuming needs besides: optimiser, averages, the epoc
 evaluation.json       the checkpoint measured on the test images
 diverged.txt          what was said when the loss was no longer finite, if it came to that
 curves.png
+report.html           all of it on one page, by `lenet report`
 """
 
 import json

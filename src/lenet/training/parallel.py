@@ -7,24 +7,20 @@ workers import it, after the libraries have been told how many threads they may 
 
 from __future__ import annotations
 
-import os
-import signal
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
-from multiprocessing import get_context, parent_process
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenet.errors import DivergedError, RunError
 from lenet.training.recipe import Recipe
+from lenet.workers import MOST_WORKERS, begin_worker
 
 if TYPE_CHECKING:
     from lenet.training.folder import RunFolder
-
-MOST_WORKERS = 60  # more, Windows cannot wait for
 
 
 @dataclass(frozen=True)
@@ -69,7 +65,7 @@ def carry_out_jobs(jobs: Sequence[Job], runs_dir: Path, workers: int) -> Iterato
 def open_pool(workers: int) -> ProcessPoolExecutor:
     """Worker processes with one thread each, which end with this one however it ends."""
     return ProcessPoolExecutor(
-        max(1, min(workers, MOST_WORKERS)), mp_context=get_context("spawn"), initializer=_begin_worker
+        max(1, min(workers, MOST_WORKERS)), mp_context=get_context("spawn"), initializer=begin_worker
     )
 
 
@@ -120,18 +116,3 @@ def find_run(job: Job, runs_dir: Path, names: str = "*") -> RunFolder | None:
         if plan.seed == job.seed and plan.recipe == wanted and same_data:
             return folder
     return None
-
-
-def _begin_worker() -> None:
-    # Libraries start a thread for every core as they are imported, if they may.
-    os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
-    signal.signal(signal.SIGINT, lambda *_: os._exit(130))  # what is being trained goes on another time
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A parent that was killed says no goodbye; without it a worker would wait for ever."""
-    parent = parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
