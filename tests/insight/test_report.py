@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import re
+from html import unescape
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from PIL import Image
 from lenet.data.datasets import ImageSet, load
 from lenet.data.idx import write_idx
 from lenet.errors import DataError, RunError
+from lenet.insight.diagnosis import diagnose
 from lenet.insight.report import list_confusions, write_report
 from lenet.models.checkpoint import load_checkpoint
 from lenet.training.evaluate import evaluate
@@ -161,6 +163,17 @@ def test_it_says_what_was_measured(run: RunFolder, written: Path):
     assert "have changed since" not in text
     assert str(run.path.parent) not in text
     assert text.count("<tr>") >= 20
+
+
+def test_it_shows_what_the_doctor_finds(written: Path, tmp_path: Path):
+    assert "No fault" in written.read_text("utf-8")
+    recipe = RECIPES["quick"].override({"epochs": 2, "lr": 0.3})
+    spoilt = finish(begin_run(recipe, device="cpu", runs_dir=tmp_path))
+    (fault,) = diagnose(spoilt).faults
+    text = unescape(write_report(spoilt).read_text("utf-8"))
+    assert "No fault" not in text
+    assert fault.what[1:] in text
+    assert fault.remedy in text
 
 
 def test_equal_runs_have_equal_reports(run: RunFolder, written: Path, tmp_path: Path):

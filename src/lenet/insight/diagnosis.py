@@ -252,7 +252,8 @@ def _describe_standstill(symptoms: Symptoms) -> str:
     answer = f" and {symptoms.favourite!r} is the answer to everything" * (
         symptoms.favourite_share > CONSTANT
     )
-    return f"after {symptoms.epochs} epochs the loss is {loss:.3g}, that of guessing is {chance:.3g}{answer}"
+    epochs = "1 epoch" if symptoms.epochs == 1 else f"{symptoms.epochs} epochs"
+    return f"after {epochs} the loss is {loss:.3g}, that of guessing is {chance:.3g}{answer}"
 
 
 def _describe_saturation(layer: str, share: float, activation: str, state: str = "") -> Fault:

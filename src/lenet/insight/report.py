@@ -1,4 +1,4 @@
-"""A run as one HTML file: what was trained, how well it does, where it fails, what it sees.
+"""A run as one HTML file: what was trained, how well it does, what is wrong with it, what it sees.
 
 The page needs nothing but itself: pictures travel inside it, there is no script, and its security policy
 forbids to load anything. Whatever a stranger may have named is escaped by the template.
@@ -20,6 +20,7 @@ from lenet.data.datasets import load
 from lenet.errors import RunError
 from lenet.files import write_bytes
 from lenet.insight.charts import Chart, Line
+from lenet.insight.diagnosis import diagnose
 from lenet.insight.portrait import show_examples, show_filters
 from lenet.insight.reproduce import write_command
 from lenet.insight.thumbnails import encode_image
@@ -43,7 +44,7 @@ PARTS = {"own": "Training", "model": "Network", "distortions": "Distortions of t
 def write_report(folder: RunFolder, path: Path | None = None) -> Path:
     """Write a run's report to `path`, by default report.html in its folder, whole or not at all.
 
-    Measures the run's checkpoint on its test images again. Raises RunError when no epoch is finished,
+    Measures the run's checkpoint on its test images again, and examines the run as `lenet doctor` does. Raises RunError when no epoch is finished,
     DataError when the data are not at hand.
     """
     plan, summary = folder.read_plan(), sum_up(folder)
@@ -69,6 +70,7 @@ def write_report(folder: RunFolder, path: Path | None = None) -> Path:
         interval=find_interval(evaluation),
         chance_loss=math.log(len(data.classes)),
         has_changed=stored is not None and not math.isclose(stored["accuracy"], evaluation.accuracy),
+        faults=diagnose(folder).faults,
         curves=chart_curves(folder.read_history()),
         confusions=list_confusions(evaluation),
         shows_matrix=len(data.classes) <= MOST_CLASSES,
