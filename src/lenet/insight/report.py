@@ -44,8 +44,8 @@ PARTS = {"own": "Training", "model": "Network", "distortions": "Distortions of t
 def write_report(folder: RunFolder, path: Path | None = None) -> Path:
     """Write a run's report to `path`, by default report.html in its folder, whole or not at all.
 
-    Measures the run's checkpoint on its test images again, and examines the run as `lenet doctor` does. Raises RunError when no epoch is finished,
-    DataError when the data are not at hand.
+    Measures the run's checkpoint on its test images again, and examines the run as `lenet doctor` does.
+    Raises RunError when no epoch is finished, DataError when the data are not at hand.
     """
     plan, summary = folder.read_plan(), sum_up(folder)
     if summary.checkpoint is None:
