@@ -7,6 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from lenet.training.recipes import RECIPES
+
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "results.md"
 
@@ -14,7 +16,7 @@ README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 
 WAITING = (
-    "Threads wait for work as the command line makes them (GOMP_SPINCOUNT=1000); waiting in torch's own way, "
+    "Threads wait for work as lenet makes them (GOMP_SPINCOUNT=1000); waiting in torch's own way, "
     "PyTorch alone is faster and the kernel slower."
 )
 
@@ -30,6 +32,7 @@ best epoch by those.
 def main() -> None:
     results = {file.stem: json.loads(file.read_text()) for file in sorted(RESULTS.glob("*.json"))}
     accuracy = [result for result in results.values() if result.get("what") == "accuracy"]
+    accuracy.sort(key=lambda result: list(RECIPES).index(result["recipe"]["name"]))
     parts = [HEAD, "## Accuracy\n", show_accuracy(accuracy)]
     for name, (title, show) in SECTIONS.items():
         if name in results:
@@ -51,15 +54,15 @@ def show_accuracy(results: list[dict[str, Any]]) -> str:
     rows.append("|" + "---|" * 9)
     for result in results:
         recipe, summary = result["recipe"], result["summary"]
-        loss = summary["train_loss"]
+        seeds, loss = len(result["seeds"]), summary["train_loss"]
         cells = [
             recipe["name"],
             recipe["data"],
-            str(len(result["seeds"])),
+            str(seeds),
             str(recipe["epochs"]),
-            f"{loss['mean']:.3f} ± {loss['standard_deviation']:.3f}",
-            show_share(summary["train_accuracy"]),
-            f"**{show_share(summary['test_accuracy'])}**",
+            show_figure(loss["mean"], loss["standard_deviation"], 3, seeds),
+            show_share(summary["train_accuracy"], seeds),
+            f"**{show_share(summary['test_accuracy'], seeds)}**",
             show_published(recipe["published"]),
             f"`{result['command']}`",
         ]
@@ -74,17 +77,21 @@ def show_short(results: list[dict[str, Any]]) -> str:
         "|---|---|---|---|---|",
     ]
     for result in results:
-        recipe = result["recipe"]
-        accuracy = show_share(result["summary"]["test_accuracy"])
+        recipe, seeds = result["recipe"], len(result["seeds"])
+        accuracy = show_share(result["summary"]["test_accuracy"], seeds)
         published = show_published(recipe["published"]).partition("; loss")[0]
-        rows.append(
-            f"| `{recipe['name']}` | {recipe['data']} | {accuracy} | {len(result['seeds'])} | {published} |"
-        )
+        name = recipe["name"] + f" --epochs {recipe['epochs']}" * ("--epochs" in result["command"])
+        rows.append(f"| `{name}` | {recipe['data']} | {accuracy} | {seeds} | {published} |")
     return "\n".join(rows) + "\n"
 
 
-def show_share(value: dict[str, float]) -> str:
-    return f"{100 * value['mean']:.2f} ± {100 * value['standard_deviation']:.2f} %"
+def show_share(value: dict[str, float], seeds: int) -> str:
+    return show_figure(100 * value["mean"], 100 * value["standard_deviation"], 2, seeds) + " %"
+
+
+def show_figure(mean: float, deviation: float, digits: int, seeds: int) -> str:
+    """Mean and spread; a single run has none."""
+    return f"{mean:.{digits}f}" + f" ± {deviation:.{digits}f}" * (seeds > 1)
 
 
 def show_published(published: dict[str, Any]) -> str:
@@ -154,8 +161,9 @@ def show_sprint(result: dict[str, Any]) -> str:
     accuracy = {"mean": result["accuracy_mean"], "standard_deviation": result["accuracy_standard_deviation"]}
     return (
         f"`{result['command']}`: {len(result['runs'])} seeds, each a fresh process of `lenet train sprint`: "
-        f"**{show_share(accuracy)}** on MNIST's test images, **{result['seconds_warm_median']:.1f} s** "
-        f"from the start of the process to its end (warm, median; cold: {cold} s), "
+        f"**{show_share(accuracy, len(result['runs']))}** on MNIST's test images, "
+        f"**{result['seconds_warm_median']:.1f} s** from the start of the process to its "
+        f"end (warm, median; cold: {cold} s), "
         f"{result['seconds_of_training_median']:.1f} s of them training, "
         f"{result['machine']['threads']} threads.\n"
     )
@@ -189,6 +197,40 @@ def show_rejection(result: dict[str, Any]) -> str:
         f" were broken in {100 * worst['broken'] / max(worst['given'], 1):.1f} % of the cases at most."
     )
     return "\n".join([head, "", *rows, "", promises, luck, ""])
+
+
+def show_pictures(result: dict[str, Any]) -> str:
+    kinds = sorted(result["accuracy"].items(), key=lambda item: -item[1]["count"])
+    rows = ["| pictures | number | read right |", "|---|---|---|"]
+    rows += [f"| {kind} | {value['count']:,} | **{value['share']:.1%}** |" for kind, value in kinds]
+    head = (
+        f"`{result['command']}`, `{result['weights']}`: single digits of other writers, drawn, scanned and "
+        "photographed; they took no part in training and are not part of this repository.\n"
+    )
+    changed = "; ".join(
+        f"{name.replace('-', ' by ')} {value['share_without_tiny']:.1%}"
+        for name, value in result["changed"].items()
+    )
+    times = ", ".join(f"{name} {value:.0f}" for name, value in result["milliseconds"].items())
+    tail = (
+        "Readings that change where the same digit is shown in another way, pictures left out that become "
+        f"less than 12 pixels high: {changed}. Milliseconds a picture, one thread: {times}.\n"
+    )
+    return "\n".join([head, *rows, "", tail])
+
+
+def show_strings(result: dict[str, Any]) -> str:
+    rows = ["| strings | number | read exactly | rejected |", "|---|---|---|---|"]
+    for kind, value in result["exact"].items():
+        if value["count"] > 10:
+            rows.append(f"| {kind} | {value['count']} | **{value['share']:.1%}** | {value['rejected']:.1%} |")
+    head = (
+        f"`{result['command']}`, `{result['weights']}`: amounts cut from scanned cheques and numbers "
+        "photographed, which took no part in training and are not part of this repository, and strings "
+        "composed of MNIST's test digits. A string is right when every digit of it is.\n"
+    )
+    times = ", ".join(f"{name} {value:.0f}" for name, value in result["milliseconds"].items())
+    return "\n".join([head, *rows, "", f"Milliseconds a string, one thread: {times}.\n"])
 
 
 def show_corruptions(result: dict[str, Any]) -> str:
@@ -243,6 +285,8 @@ SECTIONS = {
     "kernel": ("The fused kernel beside PyTorch's own operators", show_kernel),
     "peers": ("Beside other libraries", show_peers),
     "sprint": ("Seconds to 99 %", show_sprint),
+    "pictures-reader": ("Pictures of single digits", show_pictures),
+    "strings-reader": ("Strings of digits", show_strings),
     "rejection": ("Rejection and calibration", show_rejection),
     "corruptions": ("Corruptions", show_corruptions),
     "bulk": ("Pictures in bulk", show_bulk),
