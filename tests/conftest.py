@@ -109,7 +109,6 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("LENET_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("LENET_DATA", str(tmp_path / "nothing"))
     monkeypatch.setenv("LENET_MIRROR", "http://127.0.0.1:9")  # nobody listens there
-    monkeypatch.setenv("GOMP_SPINCOUNT", "1000")
     monkeypatch.setenv("COLUMNS", "100")
     return folder
 

@@ -5,10 +5,16 @@ Public names are loaded when first used, so that `import lenet` costs no torch:
 `LeNetClassifier` for scikit-learn, `show_progress` for curves in a notebook.
 """
 
+import os
 from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0"
+
+# Threads that wait for work spin for a moment, then sleep. To spin on, torch's way, is 10 times slower where
+# other programs want the processors too; to sleep at once is half as slow again where none does. It is heeded
+# where torch has not been imported yet.
+os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 _PLACES = {
     "LeNet": "lenet.models.network",

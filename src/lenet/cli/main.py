@@ -29,16 +29,14 @@ def abandon_output() -> None:
 
 def main() -> None:
     """The `lenet` command."""
-    # Threads that wait for work spin for a moment, then sleep. To spin on, torch's way, is 10 times slower
-    # where other programs want the processors too; to sleep at once is half as slow again where none does.
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # names of files may hold what is no character
     try:
         code = app(sys.argv[1:], exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
-        end(f"{str(error).rstrip('., ')}; `lenet --help` shows what there is")
+        said = str(error).partition(" Available commands")[0]  # the first few of them
+        end(f"{said.rstrip('., ')}; `lenet --help` shows what there is")
     except LeNetError as error:
         end(str(error))
     except BrokenPipeError:
