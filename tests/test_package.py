@@ -1,5 +1,6 @@
 """The package as others import it."""
 
+import os
 import re
 import resource
 import subprocess
@@ -58,6 +59,21 @@ def list_modules(statement: str) -> set[str]:
 def test_importing_the_package_costs_nothing():
     loaded = list_modules("import lenet; lenet.__all__")
     assert not loaded & {*HEAVY, "cyclopts", "rich"}
+
+
+@pytest.mark.parametrize(("said", "heeded"), [(None, "1000"), ("7", "7")])
+def test_waiting_threads_let_others_work(said: str | None, heeded: str):
+    """What the OpenMP library is told before torch loads it; whoever says otherwise is heeded."""
+    environment = {name: value for name, value in os.environ.items() if name != "GOMP_SPINCOUNT"}
+    code = "import lenet, os, sys; assert 'torch' not in sys.modules; print(os.environ['GOMP_SPINCOUNT'])"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=environment | ({"GOMP_SPINCOUNT": said} if said else {}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.strip() == heeded
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["recipes"], ["summary", "d2l"]])
