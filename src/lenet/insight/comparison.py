@@ -138,7 +138,8 @@ def _compare(first: Variant, others: Sequence[Variant], condition: str, *, sever
     where = f"On digits {condition}: " if several else ""
     base = f"{_quote(first)} ({first.write(condition)})"
     if not better and not worse:
-        return f"{where}No difference beyond the spread: {_list([first, *same], condition)}."
+        no = "no" if where else "No"
+        return f"{where}{no} difference beyond the spread: {_list([first, *same], condition)}."
     parts = []
     for group, word in ((better, "better than"), (worse, "worse than")):
         if group:
