@@ -12,6 +12,8 @@ from lenet.training.recipes import RECIPES
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "results.md"
 
+SPACE = "\N{NO-BREAK SPACE}"  # narrow columns shall not tear a figure from its spread
+
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
 
@@ -86,12 +88,12 @@ def show_short(results: list[dict[str, Any]]) -> str:
 
 
 def show_share(value: dict[str, float], seeds: int) -> str:
-    return show_figure(100 * value["mean"], 100 * value["standard_deviation"], 2, seeds) + " %"
+    return show_figure(100 * value["mean"], 100 * value["standard_deviation"], 2, seeds) + f"{SPACE}%"
 
 
 def show_figure(mean: float, deviation: float, digits: int, seeds: int) -> str:
     """Mean and spread; a single run has none."""
-    return f"{mean:.{digits}f}" + f" ± {deviation:.{digits}f}" * (seeds > 1)
+    return f"{mean:.{digits}f}" + f"{SPACE}±{SPACE}{deviation:.{digits}f}" * (seeds > 1)
 
 
 def show_published(published: dict[str, Any]) -> str:
