@@ -167,7 +167,7 @@ def missing_picture(folder: Path) -> list[object]:
     return ["predict", "missing.png", "--checkpoint", MODEL]
 
 
-@case("is a directory")
+@case("is a directory; `lenet predict FOLDER --out results.csv` reads all in it")
 def folder_for_a_picture(folder: Path) -> list[object]:
     make_model(folder)
     (folder / "folder.png").mkdir()

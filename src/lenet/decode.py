@@ -100,7 +100,12 @@ def _content(picture: object, name: str) -> bytes:
         content = bytes(picture[: MAX_BYTES + 1])
     elif isinstance(picture, str | os.PathLike):
         try:
-            if not stat.S_ISREG(mode := Path(picture).stat().st_mode) and not stat.S_ISDIR(mode):
+            mode = Path(picture).stat().st_mode
+            if stat.S_ISDIR(mode):
+                raise PictureError(
+                    f"{name}: is a directory; `lenet predict FOLDER --out results.csv` reads all in it"
+                )
+            if not stat.S_ISREG(mode):
                 raise PictureError(
                     f"{name}: a pipe or a device, which may never end; give a file, or '-' for stdin"
                 )
