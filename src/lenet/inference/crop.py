@@ -29,8 +29,13 @@ def is_normal(contrast: Plane, digit: Mask) -> bool:
     return bool(abs(longest - DIGIT_SIDE) <= 1 and np.abs(middle - CENTRE).max() <= 1)
 
 
-def resize(plane: Plane, size: tuple[int, int]) -> Plane:
-    """Resize to (width, height): averaged where it shrinks, smooth where it grows."""
+def resize(
+    plane: Plane, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
+) -> Plane:
+    """Resize to (width, height): averaged where it shrinks, smooth where it grows.
+
+    With a `box`, left, top, right and bottom in pixels, only what lies within it.
+    """
     width, height = size
-    resized = Image.fromarray(plane).resize((max(1, width), max(1, height)), Image.Resampling.BICUBIC)
+    resized = Image.fromarray(plane).resize((max(1, width), max(1, height)), Image.Resampling.BICUBIC, box)
     return np.asarray(resized, dtype=np.float32)

@@ -108,7 +108,7 @@ def draw_run(line: Line, first: int, last: int) -> NDArray[np.uint8]:
     left, top = boxes[:, :2].min(axis=0)
     right, bottom = boxes[:, 2:].max(axis=0)
     unit = max(right - left, bottom - top) / DIGIT_SIDE
-    stroke = 4 * line.deep[first : last + 1].sum() / line.ink[first : last + 1].sum() - 1
+    stroke = 4 * line.deep[first : last + 1].sum() / line.ink[first : last + 1].sum()
     wider = float(np.clip(stroke, THINNEST * unit, THICKEST * unit) - stroke) / 2
     reach = int(np.ceil(max(wider, 0) + 1))
     rows = slice(max(0, top - reach), bottom + reach)
@@ -121,11 +121,9 @@ def draw_run(line: Line, first: int, last: int) -> NDArray[np.uint8]:
 
 def place(pen: NDArray[np.float32]) -> NDArray[np.uint8]:
     """Longest side to 20 pixels, centre of mass to pixel 14, in one antialiased resampling."""
-    drawn = pen > 0.5
-    rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
-    if not rows.size:
+    if not (pen > 0.5).any():
         return np.zeros((CROP_SIDE, CROP_SIDE), dtype=np.uint8)
-    unit = (max(rows[-1] - rows[0], columns[-1] - columns[0]) + 1) / DIGIT_SIDE
+    unit = max(extent(pen.max(axis=1)), extent(pen.max(axis=0))) / DIGIT_SIDE
     down, across = pen.sum(axis=1), pen.sum(axis=0)
     y = float(down @ np.arange(down.size)) / float(down.sum())
     x = float(across @ np.arange(across.size)) / float(across.sum())
@@ -138,3 +136,9 @@ def place(pen: NDArray[np.float32]) -> NDArray[np.uint8]:
     crop = Image.fromarray(page).resize((CROP_SIDE, CROP_SIDE), Image.Resampling.BOX, box)
     image: NDArray[np.uint8] = np.rint(np.asarray(crop).clip(0, 1) * 255).astype(np.uint8)
     return image
+
+
+def extent(profile: NDArray[np.float32]) -> float:
+    """How far ink reaches from end to end, when so much of each pixel (n,) is inked: parts count as such."""
+    inked = np.flatnonzero(profile > 0)
+    return float(inked[-1] - inked[0] - 1 + profile[inked[0]] + profile[inked[-1]])

@@ -3,6 +3,7 @@
 Cuts too many do no harm: the recognition graph puts segments together again.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +17,7 @@ Labels = NDArray[np.int32]
 
 MARGIN = 2  # pixels of paper around a line
 LONGEST_LINE = 4096  # pixels, after resizing: bounds the memory
-TEXT_HEIGHT = 64  # pixels: how tall writing is made before it is cut
+TEXT_HEIGHT = 96  # pixels: how tall writing is made before it is cut
 SLIVER = 0.15  # of a segment's ink: what a seam cut off on the wrong side goes back over the seam
 DOT = 0.3  # of the text's height: what is smaller either way is a dot or dirt
 FLAT, DASH = 0.2, 0.8  # of the text's height: what is so low and so wide is a dash
@@ -47,24 +48,23 @@ class Line:
 def segment_line(contrast: Plane, strokes: Mask, text_height: float) -> Line:
     """Cut the strokes (h, w) of one line of writing, `text_height` pixels tall."""
     pen = np.pad(np.where(ndimage.binary_dilation(strokes, NEIGHBOURS), contrast, np.float32(0)), MARGIN)
-    fine = even_ink(resize(pen, measure(pen.shape, text_height)))
-    mask = fine > EDGE
-    inside = ndimage.distance_transform_edt(mask)
-    connected = drop_dust(ndimage.label(mask, NEIGHBOURS)[0])
+    scale = min(TEXT_HEIGHT / text_height, LONGEST_LINE / max(pen.shape))
+    fine = even_ink(enlarge(pen, scale))
+    connected = drop_dust(ndimage.label(fine > EDGE, NEIGHBOURS)[0])
     mask = connected > 0
-    stroke = 4 * inside[mask].mean() - 1 if mask.any() else 1.0
+    depth, nearest = measure_depth(fine, mask)
+    stroke = 4 * float(depth[mask].mean()) if mask.any() else 1.0
     segments = in_reading_order(cut(connected, stroke))
-    outside, nearest = ndimage.distance_transform_edt(~mask, return_indices=True)
-    depth = (inside * mask - outside).astype(np.float32)
     owner = segments[tuple(nearest)] - 1
     numbers = np.arange(1, segments.max() + 1)
     boxes = find_boxes(segments, numbers.size)
+    cover = np.clip(depth + np.float32(0.5), 0, 1)
     numbered = number_strokes(strokes, depth, owner)
     return Line(
         depth,
         owner,
-        ink=ndimage.sum_labels(mask, segments, numbers),
-        deep=ndimage.sum_labels(inside, segments, numbers),
+        ink=ndimage.sum_labels(cover, owner, numbers - 1),
+        deep=ndimage.sum_labels(np.where(depth > 0.5, depth, np.square(cover) / 2), owner, numbers - 1),
         pieces=ndimage.maximum(connected, segments, numbers).astype(np.int32) if numbers.size else numbers,
         boxes=boxes,
         strokes=numbered,
@@ -72,10 +72,29 @@ def segment_line(contrast: Plane, strokes: Mask, text_height: float) -> Line:
     )
 
 
-def measure(shape: tuple[int, ...], text_height: float) -> tuple[int, int]:
-    """The width and height that bring the text to TEXT_HEIGHT, or as near as a sound size allows."""
-    scale = min(TEXT_HEIGHT / text_height, LONGEST_LINE / max(shape))
-    return max(1, round(shape[1] * scale)), max(1, round(shape[0] * scale))
+def enlarge(plane: Plane, scale: float) -> Plane:
+    """The plane at `scale`, exactly so both ways: what is no whole pixel at its right and bottom is paper."""
+    height, width = (max(1, math.ceil(side * scale)) for side in plane.shape)
+    wanted = math.ceil(height / scale), math.ceil(width / scale)
+    padded = np.pad(plane, [(0, more - side) for more, side in zip(wanted, plane.shape, strict=True)])
+    return resize(padded, (width, height), (0, 0, width / scale, height / scale))
+
+
+def measure_depth(fine: Plane, mask: Mask) -> tuple[Plane, NDArray[np.int32]]:
+    """The signed distance to the nearest edge of the mask, and the nearest pixel of it (2, h, w).
+
+    Antialiased (Gustavson and Strand 2011): the edge runs between pixels, where `fine` crosses EDGE.
+    """
+    down, across = np.gradient(fine)
+    beyond = np.clip((fine - EDGE) / np.maximum(np.hypot(down, across), 1e-6), -1, 1)
+    inside, paper = ndimage.distance_transform_edt(mask, return_indices=True)
+    outside, nearest = ndimage.distance_transform_edt(~mask, return_indices=True)
+    depth = np.where(
+        mask,
+        inside + np.minimum(beyond[tuple(paper)], 0),
+        np.maximum(beyond[tuple(nearest)], 0) - outside,
+    )
+    return depth.astype(np.float32), nearest
 
 
 def find_boxes(segments: Labels, count: int) -> NDArray[np.int64]:
