@@ -10,6 +10,7 @@ from scipy.sparse.csgraph import connected_components
 from lenet.inference.crop import Mask
 
 BODY = 0.35  # of the text's height, either way: what is smaller decides no line
+DOT = 0.3  # of the text's height: what is smaller either way is a dot or dirt
 BESIDE = 0.4  # of the lower one's height: two pieces that share so many rows are of one line
 FAR = 4.0  # text heights: numbers farther apart are lines of their own
 BROKEN = 0.2  # text heights: parts of a digit one above the other stand no farther apart; lines do
@@ -51,6 +52,7 @@ def find_lines(strokes: Mask) -> list[Writing]:
         margin = np.array([-1, -1, 1, 1]) * height / 2
         field = np.array([left, top, right, bottom]) + margin
         within: NDArray[np.bool_] = np.all((boxes[:, :2] >= field[:2]) & (boxes[:, 2:] <= field[2:]), axis=1)
+        within &= np.maximum(wide, high) >= DOT * height
         within[bodies] = False
         within[member] = True
         chosen = boxes[within]

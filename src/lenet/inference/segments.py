@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from lenet.inference.crop import EDGE, Mask, Plane, resize
+from lenet.inference.lines import DOT
 from lenet.inference.seams import find_seams
 
 Labels = NDArray[np.int32]
@@ -19,7 +20,6 @@ MARGIN = 2  # pixels of paper around a line
 LONGEST_LINE = 4096  # pixels, after resizing: bounds the memory
 TEXT_HEIGHT = 96  # pixels: how tall writing is made before it is cut
 SLIVER = 0.15  # of a segment's ink: what a seam cut off on the wrong side goes back over the seam
-DOT = 0.3  # of the text's height: what is smaller either way is a dot or dirt
 FLAT, DASH = 0.2, 0.8  # of the text's height: what is so low and so wide is a dash
 NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
 
