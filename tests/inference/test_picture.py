@@ -87,13 +87,6 @@ def test_images_of_the_bundled_digits_survive() -> None:
     assert np.mean([difference(crop_of(image), image) for image in images]) < 0.25
 
 
-# What is known to be broken, picture and factor; to be taken out as it is mended.
-SCALED_BADLY = {
-    ("4-sideways.jpg", 0.5), ("3-yellow-paper.jpg", 2), ("5-blackboard.jpg", 2), ("7-blue-ink.png", 2),
-    ("3-yellow-paper.jpg", 4), ("5-blackboard.jpg", 4), ("7-blue-ink.png", 4),
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("path", PICTURES, ids=lambda path: path.name)
 class TestInvariance:
     def test_inverted(self, path: Path) -> None:
@@ -106,11 +99,8 @@ class TestInvariance:
         assert difference(crop_of(pixels), crop_of(pixels[:, :, ::-1])) < 0.02
 
     @pytest.mark.parametrize("factor", [0.3, 0.5, 2, 4])
-    def test_scaled(self, path: Path, factor: float, request: pytest.FixtureRequest) -> None:
+    def test_scaled(self, path: Path, factor: float) -> None:
         image = opened(path)
-        if (path.name, factor) in SCALED_BADLY:
-            reason = "0.11 to 0.15 off; the bound held until digits were put together from segments"
-            request.applymarker(pytest.mark.xfail(strict=True, reason=reason))
         if "off-centre" in path.name and factor < 0.5:
             pytest.skip("18 pixels high: the holes of this 8 are gone")
         scaled = ImageOps.scale(image, factor)
@@ -163,7 +153,6 @@ def test_paper_with_grain_and_uneven_light_holds_no_ink(seed: int) -> None:
     assert READER.read((255 - paper).clip(0, 255)).text == ""
 
 
-@pytest.mark.xfail(strict=True, reason="0.07 off; 0.05 held until digits were put together from segments")
 def test_dust_and_things_at_the_edge_are_left_out() -> None:
     image = opened(PICTURES[7])
     clean, place = look_at(image)
@@ -204,7 +193,6 @@ def test_a_straight_upright_stroke_fills_its_box(width: int) -> None:
     assert box_of(page) == (12, 3, width, 22)
 
 
-@pytest.mark.xfail(strict=True, reason="3.0 times; 2.5 held until digits were put together from segments")
 def test_faint_and_heavy_pens_end_with_like_strokes() -> None:
     shares = []
     for width in (2, 6, 14, 40):

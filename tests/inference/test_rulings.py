@@ -91,3 +91,12 @@ def test_odd_shapes(shape: tuple[int, int]) -> None:
 def test_run_lengths_are_counted_down_the_columns() -> None:
     ink = np.array([[1, 0, 1], [1, 1, 0], [0, 1, 1], [1, 1, 1]], dtype=np.bool_)
     assert run_lengths(ink).tolist() == [[2, 0, 1], [2, 3, 0], [0, 3, 2], [1, 3, 2]]
+
+
+@pytest.mark.parametrize("edges", [[], [(0, 0, 299, 0), (0, 99, 299, 99)]], ids=["alone", "between edges"])
+def test_stems_as_tall_as_the_picture_are_strokes(edges: list[tuple[float, float, float, float]]) -> None:
+    ink = np.zeros((100, 300), np.bool_)
+    ink = lined(ink, *((x, 1, x + 4, 98) for x in (40, 100, 160)), width=7)
+    ink = lined(ink, (210, 30, 270, 30), (270, 30, 230, 90), width=7)
+    both = lined(ink, *edges, width=1)
+    assert not (find_rulings(both) & ink & ~lined(np.zeros_like(ink), *edges, width=1)).any()

@@ -1,6 +1,7 @@
 """What lies along the edge of a picture goes; what is written over it stays."""
 
 import numpy as np
+import pytest
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
@@ -68,3 +69,14 @@ def test_a_digit_cut_by_the_edge_is_no_shadow() -> None:
     for blur in (0.5, 2):
         contrast = ndimage.gaussian_filter(ink, blur)
         assert not find_shadows(contrast, contrast > 0.3).any()
+
+
+@pytest.mark.parametrize("bar", [(0, 0, 2, 99), (0, 20, 1, 60), (197, 30, 199, 99), (40, 0, 120, 2)])
+def test_a_thin_bar_along_the_edge_is_a_frame(bar: tuple[int, int, int, int]) -> None:
+    thin, ones = draw((200, 100), bar), draw((200, 100), ONE, (80, 20, 86, 80))
+    assert np.array_equal(find_frame(ones | thin), thin)
+
+
+def test_a_digit_along_the_edge_is_no_frame() -> None:
+    assert not find_frame(draw((200, 100), ONE, (80, 20, 86, 80), (0, 40, 6, 80))).any()
+    assert not find_frame(draw((60, 24), (0, 13, 1, 22), (20, 10, 21, 22))).any()  # pens of two pixels

@@ -20,6 +20,7 @@ SAME_LINE = 3  # times its typical thickness: rows so near belong to one line
 WIDE = 1.3  # width to height: in a picture so wide no bar of a digit goes from side to side
 THIN = 0.4  # of the width of strokes: printed lines are thinner than pens
 MARGIN, LOOSE = 0.15, 0.7  # of the picture: what leaves so much to both sides and in height is no close crop
+ALIKE = 1.5  # times as thick: lines of one print differ by no more
 SQUARED = 3  # lines from edge to edge: more than any digit has
 SIDE_DEPTH, THICKEST_SIDE = 0.06, 0.1  # of a box: so far may its sides lean, so thick may they be
 SIDE_COVERED = 0.85
@@ -53,8 +54,12 @@ def find_rulings(ink: Mask) -> Mask:
         rulings |= level.pixels
     upright = find_level_lines(ink.T)
     squared = level.count >= 2 and rulings.any()
-    if upright.count and (squared or upright.count >= SQUARED) and (ink & ~rulings & ~upright.pixels.T).any():
-        rulings |= upright.pixels.T
+    if upright.count and (squared or upright.count >= SQUARED):
+        strokes = ink & ~rulings & ~upright.pixels.T
+        # The stems of digits in a close crop reach as far; print is thinner, or like the level lines.
+        alike = squared and upright.thickness <= ALIKE * level.thickness
+        if strokes.any() and (alike or upright.thickness <= THIN * typical_width(strokes)):
+            rulings |= upright.pixels.T
     rulings |= find_boxes(ink & ~rulings)
     if rulings.any():
         rulings |= find_crossings(ink & ~rulings, rulings)

@@ -29,7 +29,7 @@ class Line:
     """One line of writing at TEXT_HEIGHT: `depth` and `owner` (h, w); segments are numbered from 0.
 
     `depth` is the signed distance to the nearest edge of a stroke in pixels, positive within. `owner` is the
-    segment that each pixel is of, or is nearest to. `ink` (count,) is each segment's number of pixels and
+    segment that each pixel is of, or is nearest to. `ink` (count,) is each segment's area in pixels and
     `deep` (count,) the sum of their depths; `pieces` (count,) is the connected piece that each was cut from;
     `boxes` (count, 4) are left, top, right, bottom. `strokes` are the line's own pixels before they were
     resized: 0 where there is no segment, else its number and 1; `places` (count, 4) are the boxes there.
@@ -59,7 +59,7 @@ def segment_line(contrast: Plane, strokes: Mask, text_height: float) -> Line:
     numbers = np.arange(1, segments.max() + 1)
     boxes = find_boxes(segments, numbers.size)
     cover = np.clip(depth + np.float32(0.5), 0, 1)
-    numbered = number_strokes(strokes, depth, owner)
+    numbered = number_strokes(strokes, depth, owner, scale)
     return Line(
         depth,
         owner,
@@ -68,7 +68,7 @@ def segment_line(contrast: Plane, strokes: Mask, text_height: float) -> Line:
         pieces=ndimage.maximum(connected, segments, numbers).astype(np.int32) if numbers.size else numbers,
         boxes=boxes,
         strokes=numbered,
-        places=find_places(numbered, boxes, depth.shape),
+        places=find_places(numbered, boxes, scale),
     )
 
 
@@ -104,25 +104,21 @@ def find_boxes(segments: Labels, count: int) -> NDArray[np.int64]:
     return np.array(sides, np.int64).reshape(-1, 4)
 
 
-def find_places(numbered: Labels, boxes: NDArray[np.int64], shape: tuple[int, ...]) -> NDArray[np.int64]:
+def find_places(numbered: Labels, boxes: NDArray[np.int64], scale: float) -> NDArray[np.int64]:
     """The boxes of the segments among the strokes; of those finer than a pixel, the pixels they lie in."""
     places = find_boxes(numbered, len(boxes))
-    down, right = (fine / (side + 2 * MARGIN) for fine, side in zip(shape, numbered.shape, strict=True))
-    reduced = (boxes / [right, down, right, down] - MARGIN).astype(np.int64)
+    reduced = (boxes / scale - MARGIN).astype(np.int64)
     corners = reduced[:, :2].clip(0, [numbered.shape[1] - 1, numbered.shape[0] - 1])
     reduced = np.hstack([corners, np.maximum(reduced[:, 2:], corners + 1)])
     return np.where(places[:, 2:3] > 0, places, reduced)
 
 
-def number_strokes(strokes: Mask, depth: Plane, owner: Labels) -> Labels:
+def number_strokes(strokes: Mask, depth: Plane, owner: Labels, scale: float) -> Labels:
     """Which segment each pixel of the strokes (h, w) went to, counted from 1; 0 for paper and dust."""
     rows, columns = np.nonzero(strokes)
-    down, right = (fine / (side + 2 * MARGIN) for fine, side in zip(depth.shape, strokes.shape, strict=True))
-    fine_rows = np.minimum(((rows + MARGIN + 0.5) * down).astype(np.int64), depth.shape[0] - 1)
-    fine_columns = np.minimum(((columns + MARGIN + 0.5) * right).astype(np.int64), depth.shape[1] - 1)
-    near = depth[fine_rows, fine_columns] > -max(2.0, down, right)
+    fine = tuple(((pixels + MARGIN + 0.5) * scale).astype(np.int64) for pixels in (rows, columns))
     numbers = np.zeros(strokes.shape, np.int32)
-    numbers[rows, columns] = np.where(near, owner[fine_rows, fine_columns] + 1, 0)
+    numbers[rows, columns] = np.where(depth[fine] > -max(2.0, scale), owner[fine] + 1, 0)
     return numbers
 
 

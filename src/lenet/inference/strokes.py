@@ -17,6 +17,7 @@ from lenet.inference.rulings import (
     find_rulings,
     run_lengths,
     side_thickness,
+    typical_width,
 )
 
 FAINTEST_INK = 0.02  # contrast; paper and compression are louder than anything below
@@ -24,6 +25,7 @@ WEAK_INK, STRONG_INK = 0.25, 0.4  # of the ink's own contrast: a stroke holds a 
 SMALLEST_WRITING = 1 / 40  # of the picture's longer side: where no piece is larger, nothing is written
 HALF_INK = 0.5  # of the ink's contrast: an antialiased stroke ends there, whatever the paper
 EDGE_DEPTH = 0.03  # of the picture's shorter side: what lies so near lies along the edge
+THINNER = 0.75  # of the pen: bars along the edge are
 LEAST_SEEN = 1 / 12  # of the picture's longer side: what is smaller says nothing about frames and shadows
 SOFT = 0.5  # of the sharpest outline: no pen's is so soft beside it
 NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
@@ -86,32 +88,49 @@ def grain_of(contrast: Plane) -> float:
 
 
 def find_frame(ink: Mask) -> Mask:
-    """Pieces that lie along most of an edge of the picture; of thin ones, not what is written over them.
+    """Pieces along most of an edge of the picture, and bars along a part of it that are thinner than the pen.
 
-    A digit in a close crop lies so as well: then there is nothing else of a digit's size.
+    Of thin ones what is written over them stays. A digit in a close crop lies along an edge as well: then
+    there is nothing else of a digit's size.
     """
     lying: Mask = np.zeros_like(ink)
     if min(ink.shape) < SMALLEST_BOX:
         return lying
     deep = max(1, round(EDGE_DEPTH * min(ink.shape)))
     edges: list[Any] = [np.s_[:deep], np.s_[-deep:], np.s_[:, :deep], np.s_[:, -deep:]]
-    if all(ink[strip].any(axis=edge // 2).mean() <= 0.5 for edge, strip in enumerate(edges)):
+    if not any(ink[strip].any() for strip in edges):
         return lying
     labels, count = ndimage.label(ink, NEIGHBOURS)
+    boxes = ndimage.find_objects(labels)
     along = np.zeros((4, count + 1), dtype=np.bool_)
     for edge, strip in enumerate(edges):
         rows = labels[strip] if edge < 2 else labels[strip].T
         along[edge] = count_columns(rows, count) > 0.5 * rows.shape[1]
-    longest = np.array([0, *(max(s.stop - s.start for s in box) for box in ndimage.find_objects(labels))])
-    if not along.any() or not (longest[~along.any(axis=0)] > LEAST_SEEN * max(ink.shape)).any():
+    thickness = measure_bars(labels, boxes, 2 * deep)
+    others = ~along.any(axis=0) & (thickness == 0)
+    longest = np.array([0, *(max(s.stop - s.start for s in box) for box in boxes)])
+    if not (longest[others] > LEAST_SEEN * max(ink.shape)).any():
         return lying
     for edge, number in zip(*np.nonzero(along), strict=True):
         piece, strip = labels == number, edges[edge]
         runs = run_lengths(piece) if edge < 2 else run_lengths(piece.T).T
-        thickness = side_thickness(piece[strip], runs[strip], int(edge // 2))
-        is_thin = thickness <= THICKEST_SIDE * min(ink.shape)
-        lying |= piece & (runs <= 2 * thickness) if is_thin else piece
+        thick = side_thickness(piece[strip], runs[strip], int(edge // 2))
+        lying |= piece & (runs <= 2 * thick) if thick <= THICKEST_SIDE * min(ink.shape) else piece
+    if thickness.any():
+        bars = (thickness > 0) & (thickness < THINNER * typical_width(others[labels] & ink))
+        lying |= bars[labels]
     return lying
+
+
+def measure_bars(labels: NDArray[np.int32], boxes: list[Any], deep: int) -> NDArray[np.float64]:
+    """How thick pieces are that lie wholly within `deep` pixels of an edge: (count + 1,), 0 for others."""
+    thickness = np.zeros(len(boxes) + 1)
+    for number, box in enumerate(boxes, start=1):
+        for side, along, length in zip(box, box[::-1], labels.shape, strict=True):
+            wide, long = side.stop - side.start, along.stop - along.start
+            if (side.start == 0 or side.stop == length) and wide <= deep and wide < long:
+                thickness[number] = (labels[box] == number).sum() / long
+    return thickness
 
 
 def find_shadows(contrast: Plane, ink: Mask) -> Mask:
