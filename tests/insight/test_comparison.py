@@ -77,7 +77,7 @@ def test_conditions_are_kept_apart():
     a = Variant("a", {}, {"upright": (0.8, 0.81), "rotated": (0.2, 0.21)})
     b = Variant("b", {}, {"upright": (0.8, 0.81), "rotated": (0.7, 0.71)})
     text = make(a, b, seeds=2).conclusion
-    assert text.startswith("On digits upright: No difference beyond the spread")
+    assert text.startswith("On digits upright: no difference beyond the spread")
     assert "On digits rotated: “b” (70.50 ± 0.71 %) does better" in text
 
 
