@@ -17,6 +17,7 @@ from lenet.errors import DataError
 CHUNK = 1000  # images at a time: bounds the memory
 SHARES = {"pieces": 0.35, "neighbours": 0.25, "letters": 0.15, "scribbles": 0.12, "lines": 0.05, "dirt": 0.08}
 NEAR = 0.1  # of all digits have their nearest neighbour farther off than what may be taken for a digit
+REST = 0.4  # of a digit's ink
 REFERENCES = 20_000  # digits that candidates are compared with
 
 
@@ -58,7 +59,9 @@ def put_together(images: Tensor, generator: torch.Generator) -> Tensor:
     """Two digits side by side in one frame, sometimes three or one and a piece: float (N, 1, H, W)."""
     count, width = len(images), images.shape[3]
     pieces = cut(images, generator)
-    whole = (random(generator, count) < 0.75) | (pieces.amax(dim=(1, 2, 3), keepdim=True) < 0.5)
+    # Less of a neighbour than REST is what a bad cut leaves: the digit beside it is still one.
+    little = pieces.sum(dim=(1, 2, 3), keepdim=True) < REST * images.sum(dim=(1, 2, 3), keepdim=True)
+    whole = (random(generator, count) < 0.75) | little
     pieces = torch.where(whole, images, pieces)
     canvas = F.pad(images, (0, 2 * width))
     for number, part in enumerate((pieces, images)):

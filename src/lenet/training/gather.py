@@ -5,6 +5,7 @@ import math
 import torch
 from torch import Tensor
 
+from lenet.data.badly_cut import cut_badly
 from lenet.data.datasets import ImageSet
 from lenet.data.forms import draw_forms
 from lenet.data.not_digits import make_not_digits
@@ -26,6 +27,11 @@ def gather_images(data: ImageSet, recipe: Recipe, seed: int) -> tuple[Tensor, Te
     if recipe.forms:
         new, meant = draw_forms(
             round(recipe.forms * len(data)), images.shape[2:], random_stream(seed, "forms")
+        )
+        images, labels = torch.cat([images, new]), torch.cat([labels, meant])
+    if recipe.badly_cut:
+        new, meant = cut_badly(
+            data.images.cpu(), data.labels.cpu(), round(recipe.badly_cut * len(data)), random_stream(seed, "badly cut")
         )
         images, labels = torch.cat([images, new]), torch.cat([labels, meant])
     return images, labels, bank

@@ -65,6 +65,8 @@ class Recipe:
     """Largest norm of the gradient; 0: not limited."""
     forms: float = 0.0
     """1s with flags, barred 7s and pointed 4s drawn in addition to the images, as a share of them."""
+    badly_cut: float = 0.0
+    """Digits with a rest of a neighbour, or without a little of their own ink, in addition, as a share."""
     not_digits: float = 0.0
     """With background: what is no digit, added to each batch, as a share of it."""
     shuffle: bool = True
@@ -181,6 +183,7 @@ RANGES: dict[str, tuple[float, float]] = {  # whole numbers where the limits are
     "label_smoothing": (0.0, 0.99),
     "ema_decay": (0.0, 0.99999),
     "forms": (0.0, 10.0),
+    "badly_cut": (0.0, 10.0),
     "not_digits": (0.0, 10.0),
     "clip_norm": (0.0, 1e6),
 }
