@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 
 from lenet.data.datasets import ImageSet
+from lenet.data.forms import FORMS
 from lenet.training.gather import BANK, gather_images
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import RECIPES
@@ -18,13 +19,15 @@ def test_nothing_is_added_unasked(recipe: Recipe, bars: ImageSet):
 
 
 def test_shares_of_the_images_and_a_seed(digits: ImageSet):
-    recipe = replace(RECIPES["quick"].override({"background": True}), forms=0.1, not_digits=0.1)
+    recipe = replace(RECIPES["quick"].override({"background": True}), forms=0.1, badly_cut=0.1, not_digits=0.1)
     images, labels, bank = gather_images(digits, recipe, 0)
     assert torch.equal(images[: len(digits)], digits.images)
     assert torch.equal(labels[: len(digits)], digits.labels)
     assert len(images) == len(labels)
-    assert abs(len(images) - 1.1 * len(digits)) <= 2
-    assert set(labels[len(digits) :].tolist()) == {1, 4, 7}
+    assert 1.15 < len(images) / len(digits) < 1.2
+    drawn = labels[len(digits) :][: round(0.1 * len(digits)) - 5]
+    assert set(drawn.tolist()) == set(FORMS)
+    assert set(labels[len(digits) + len(drawn) + 10 :].tolist()) == set(range(10))
     assert 0.3 < len(bank) / (BANK * 0.1 * len(digits)) < 1.1
     again, other = (gather_images(digits, recipe, seed) for seed in (0, 1))
     assert all(

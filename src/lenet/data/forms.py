@@ -95,23 +95,19 @@ def draw_four(pens: np.random.Generator) -> Strokes:
 
 
 def draw_seven(pens: np.random.Generator) -> Strokes:
-    """A bar, level, sagging or round, and a leaning stem, mostly crossed by a second bar."""
+    """A bar, level, sagging or round, and a leaning stem, crossed by a second bar."""
     width, foot = pens.uniform(0.3, 0.75), pens.uniform(-0.05, 0.25)
     corner, start = (width, 0.0), (0.0, pens.uniform(-0.05, 0.1))
     middle = (pens.uniform(0.4, 0.6) * width + 0.5 * foot, 0.5)
     stroke = [start, corner, middle, (foot, 1.0)]
-    if pens.random() < 0.35:
-        rise = pens.uniform(0.02, 0.1)
-        stroke = [start, (0.6 * width, start[1] + rise), corner] if pens.random() < 0.5 else [start, corner]
-        stroke = [*stroke[:-1], *bend([(0.7 * width, 0), (width, 0.1), middle, (foot, 1.0)], pens)]
+    if pens.random() < 0.35:  # round, and the bar may sag
+        bar = [start, (0.4 * width, pens.uniform(0, 0.1))]
+        stroke = [*bar, *bend([(0.7 * width, 0), (width, 0.1), middle, (foot, 1.0)], pens)]
     if pens.random() < 0.4:  # a tick where the pen begins
         stroke.insert(0, (pens.uniform(-0.05, 0.05), start[1] + pens.uniform(0.08, 0.25)))
-    strokes: Strokes = [stroke]
-    if pens.random() < 0.8:
-        reach, tilt, at = pens.uniform(0.1, 0.4, 2), pens.uniform(-0.06, 0.15), pens.uniform(0.42, 0.6)
-        across = middle[0] + (0.5 - at) * 2 * (middle[0] - foot)
-        strokes.append([(across - reach[0], at + tilt), (across + reach[1], at - tilt)])
-    return strokes
+    reach, tilt, at = pens.uniform(0.1, 0.4, 2), pens.uniform(-0.06, 0.15), pens.uniform(0.42, 0.6)
+    across = middle[0] + (0.5 - at) * 2 * (middle[0] - foot)
+    return [stroke, [(across - reach[0], at + tilt), (across + reach[1], at - tilt)]]
 
 
 def draw_nine(pens: np.random.Generator) -> Strokes:
@@ -132,10 +128,10 @@ def draw_nine(pens: np.random.Generator) -> Strokes:
 
 FORMS: dict[int, tuple[Callable[[np.random.Generator], Strokes], float]] = {
     0: (draw_zero, 0.2),
-    1: (draw_one, 0.2),
-    2: (draw_two, 0.12),
-    4: (draw_four, 0.18),
-    7: (draw_seven, 0.15),
+    1: (draw_one, 0.25),
+    2: (draw_two, 0.1),
+    4: (draw_four, 0.17),
+    7: (draw_seven, 0.13),
     9: (draw_nine, 0.15),
 }
 

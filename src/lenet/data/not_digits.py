@@ -56,20 +56,24 @@ def cut_pieces(images: Tensor, generator: torch.Generator) -> Tensor:
 
 
 def put_together(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Two digits side by side in one frame, sometimes three or one and a piece: float (N, 1, H, W)."""
+    """Two digits, or large pieces of them, side by side in one frame, sometimes three: float (N, 1, H, W)."""
     count, width = len(images), images.shape[3]
     pieces = cut(images, generator)
     # Less of a neighbour than REST is what a bad cut leaves: the digit beside it is still one.
-    little = pieces.sum(dim=(1, 2, 3), keepdim=True) < REST * images.sum(dim=(1, 2, 3), keepdim=True)
-    whole = (random(generator, count) < 0.75) | little
-    pieces = torch.where(whole, images, pieces)
-    canvas = F.pad(images, (0, 2 * width))
-    for number, part in enumerate((pieces, images)):
+    enough = pieces.sum(dim=(1, 2, 3), keepdim=True) >= REST * images.sum(dim=(1, 2, 3), keepdim=True)
+    left, right = (
+        torch.where(enough & (random(generator, count) < 0.4), pieces, images)[
+            torch.randperm(count, generator=generator)
+        ]
+        for _ in range(2)
+    )
+    canvas = F.pad(left, (0, 2 * width))
+    for number, part in enumerate((right, images)):
         part = part[torch.randperm(count, generator=generator)]
         gap = random(generator, count, -4, 3)
-        right = extent(canvas)[1] + gap - extent(part)[0]  # (N, 1, 1, 1): how far the part moves
+        away = extent(canvas)[1] + gap - extent(part)[0]  # (N, 1, 1, 1): how far the part moves
         down = random(generator, count, -3, 3)
-        moved = move(F.pad(part, (0, 2 * width)), right, down)
+        moved = move(F.pad(part, (0, 2 * width)), away, down)
         shown = random(generator, count) < (1, 0.25)[number]
         canvas = torch.maximum(canvas, moved * shown)
     return fit_frame(canvas, images.shape[2:])

@@ -1,4 +1,4 @@
-"""What an epoch is made of: the images themselves, forms drawn in addition, and what is no digit."""
+"""What an epoch is made of: the images themselves, digits made in addition, and what is no digit."""
 
 import math
 
@@ -16,22 +16,20 @@ BANK = 2  # pictures of no digit to choose from, for each that an epoch shows
 
 
 def gather_images(data: ImageSet, recipe: Recipe, seed: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Images uint8 (N, 1, H, W) and labels (N,), drawn forms among them, and a bank of what is no digit.
+    """Images uint8 (N, 1, H, W) and labels (N,), drawn and badly cut ones at the end, and what is no digit.
 
     A pure function of its arguments, on the CPU; the bank is empty where the recipe asks for none.
     """
-    images, labels, bank = data.images.cpu(), data.labels.cpu(), data.images[:0]
+    own, meant = data.images.cpu(), data.labels.cpu()
+    every, bank = [(own, meant)], own[:0]
     if recipe.not_digits:
         count = math.ceil(BANK * recipe.not_digits * len(data))
-        bank = make_not_digits(images, count, random_stream(seed, "not digits"))
+        bank = make_not_digits(own, count, random_stream(seed, "not digits"))
     if recipe.forms:
-        new, meant = draw_forms(
-            round(recipe.forms * len(data)), images.shape[2:], random_stream(seed, "forms")
-        )
-        images, labels = torch.cat([images, new]), torch.cat([labels, meant])
+        count = round(recipe.forms * len(data))
+        every.append(draw_forms(count, own.shape[2:], random_stream(seed, "forms")))
     if recipe.badly_cut:
-        new, meant = cut_badly(
-            data.images.cpu(), data.labels.cpu(), round(recipe.badly_cut * len(data)), random_stream(seed, "badly cut")
-        )
-        images, labels = torch.cat([images, new]), torch.cat([labels, meant])
+        count = round(recipe.badly_cut * len(data))
+        every.append(cut_badly(own, meant, count, random_stream(seed, "badly cut")))
+    images, labels = (torch.cat(parts) for parts in zip(*every, strict=True))
     return images, labels, bank

@@ -277,8 +277,9 @@ def check_parts(data: ImageSet, recipe: Recipe) -> None:
         raise RecipeError(
             f"class_weights are {len(weights)} numbers, {data.name} has {len(data.classes)} classes"
         )
-    if recipe.forms and data.classes != tuple("0123456789"):
-        raise RecipeError(f"forms are digits, and {data.name} has other classes; leave them out")
+    for name in ("forms", "badly_cut"):
+        if getattr(recipe, name) and data.classes != tuple("0123456789"):
+            raise RecipeError(f"{name} are digits, and {data.name} has other classes; leave them out")
     if recipe.distortions.flip and not data.flips:
         raise RecipeError(
             f"flip makes no sense on {data.name}: a mirrored image is another or none; leave it out"
