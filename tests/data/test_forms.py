@@ -5,7 +5,17 @@ import pytest
 import torch
 from torch import Tensor
 
-from lenet.data.forms import FORMS, bend, draw_forms, draw_four, draw_nine, draw_one, draw_seven, draw_two, draw_zero
+from lenet.data.forms import (
+    FORMS,
+    bend,
+    draw_forms,
+    draw_four,
+    draw_nine,
+    draw_one,
+    draw_seven,
+    draw_two,
+    draw_zero,
+)
 
 
 def draw(count: int, seed: int = 0) -> tuple[Tensor, Tensor]:
@@ -16,7 +26,9 @@ def test_as_many_as_asked_for_and_the_same_again() -> None:
     images, labels = draw(200)
     assert images.shape == (200, 1, 28, 28)
     assert images.dtype == torch.uint8
-    assert labels.bincount(minlength=10).tolist() == [round(200 * FORMS[k][1]) if k in FORMS else 0 for k in range(10)]
+    assert labels.bincount(minlength=10).tolist() == [
+        round(200 * FORMS[k][1]) if k in FORMS else 0 for k in range(10)
+    ]
     assert all(torch.equal(first, second) for first, second in zip(draw(200), (images, labels), strict=True))
     assert not torch.equal(draw(200, seed=1)[0], images)
     assert len({image.numpy().tobytes() for image in images}) == 200

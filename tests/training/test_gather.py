@@ -19,7 +19,9 @@ def test_nothing_is_added_unasked(recipe: Recipe, bars: ImageSet):
 
 
 def test_shares_of_the_images_and_a_seed(digits: ImageSet):
-    recipe = replace(RECIPES["quick"].override({"background": True}), forms=0.1, badly_cut=0.1, not_digits=0.1)
+    recipe = replace(
+        RECIPES["quick"].override({"background": True}), forms=0.1, badly_cut=0.1, not_digits=0.1
+    )
     images, labels, bank = gather_images(digits, recipe, 0)
     assert torch.equal(images[: len(digits)], digits.images)
     assert torch.equal(labels[: len(digits)], digits.labels)

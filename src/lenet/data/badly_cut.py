@@ -1,7 +1,7 @@
-"""Digits as they come out of a row of digits: with a rest of a neighbour, a ligature, a piece of a ruling, or
-with a little of their own ink cut away; framed again, so that what is foreign moves and shrinks them.
+"""Digits as they are cut out of a row: with a ligature, a rest of a neighbour or of a ruling, or not whole.
 
-What is foreign stays far below what makes two digits in one frame, or a piece, no digit.
+They are framed again, so that what is foreign moves and shrinks them. What is foreign, or missing, stays
+below what makes two digits in one frame, or a piece of one, no digit.
 """
 
 from collections.abc import Callable, Sequence
@@ -131,10 +131,11 @@ def cut_off(images: Tensor, generator: torch.Generator) -> Tensor:
     return images * (position < farthest - random(generator, count, 0.5, 5))
 
 
-def draw_curve(
-    start: Tensor, middle: Tensor, end: Tensor, pens: Tensor, height: int, width: int
-) -> Tensor:
-    """Strokes (N, 1, height, width), 0 to 1, bent from `start` to `end` by `middle`: points (N, 1, 2), pixels."""
+def draw_curve(start: Tensor, middle: Tensor, end: Tensor, pens: Tensor, height: int, width: int) -> Tensor:
+    """Strokes (N, 1, height, width), 0 to 1, from `start` to `end`, drawn towards `middle` on the way.
+
+    Points are (N, 1, 2), across and down, in pixels; `pens` (N, 1, 1, 1) are widths.
+    """
     time = torch.linspace(0, 1, 16).view(1, 16, 1)
     points = (1 - time) ** 2 * start + 2 * time * (1 - time) * middle + time**2 * end  # (N, 16, 2)
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")

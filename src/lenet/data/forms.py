@@ -28,7 +28,8 @@ def bend(points: Sequence[Point], pens: np.random.Generator, astray: float = 0.0
 
 def draw_zero(pens: np.random.Generator) -> Strokes:
     """An oval, flat or struck through, or not closed, or whose ends go on to its neighbours."""
-    wide = pens.uniform(0.25, 0.5) if pens.random() < 0.6 else pens.uniform(0.5, 0.9)  # half; of its height 0.5
+    # Half of its width; half of its height is 0.5.
+    wide = pens.uniform(0.25, 0.5) if pens.random() < 0.6 else pens.uniform(0.5, 0.9)
     kind = pens.integers(4)
     # From the upper right counter-clockwise, as most people write it.
     begin = pens.uniform(0.15, 0.45) * np.pi

@@ -64,9 +64,9 @@ class Recipe:
     clip_norm: float = 0.0
     """Largest norm of the gradient; 0: not limited."""
     forms: float = 0.0
-    """1s with flags, barred 7s and pointed 4s drawn in addition to the images, as a share of them."""
+    """1s with flags, barred 7s, open 4s, struck 0s and others drawn in addition, as a share of the images."""
     badly_cut: float = 0.0
-    """Digits with a rest of a neighbour, or without a little of their own ink, in addition, as a share."""
+    """Digits as if cut badly out of a row of digits, in addition, as a share of the images."""
     not_digits: float = 0.0
     """With background: what is no digit, added to each batch, as a share of it."""
     shuffle: bool = True
