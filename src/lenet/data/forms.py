@@ -35,7 +35,10 @@ def draw_zero(pens: np.random.Generator) -> Strokes:
     begin = pens.uniform(0.15, 0.45) * np.pi
     turn = 2 * np.pi * (pens.uniform(0.85, 0.95) if kind == 0 else pens.uniform(1.0, 1.06))
     angles = begin + np.linspace(0, turn, 12)
-    oval = [(0.5 + wide * float(np.cos(angle)), 0.5 - 0.5 * float(np.sin(angle))) for angle in angles]
+    # Below 1, rather a box; a box with a bar would be an 8.
+    edgy = pens.uniform(0.4, 1.0) if kind != 1 and pens.random() < 0.25 else 1.0
+    across, down = (np.sign(side) * abs(side) ** edgy for side in (np.cos(angles), np.sin(angles)))
+    oval = [(0.5 + wide * float(x), 0.5 - 0.5 * float(y)) for x, y in zip(across, down, strict=True)]
     if kind == 1:  # struck through
         rise = pens.choice([0.0, 0.35, -0.35]) + pens.uniform(-0.12, 0.12)
         reach = wide * pens.uniform(0.7, 1.3)
