@@ -28,6 +28,23 @@ VERBS = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        (("trian",), 'Unknown command "trian". Did you mean "train"?; `lenet --help` shows what there is'),
+        (
+            ("train", "--lr", "x"),
+            'Invalid value for --lr: unable to convert "x" into float; `lenet train --help`',
+        ),
+        (("runs", "plott"), "nothing is known to do with 'plott'; `lenet runs --help` shows what there is"),
+    ],
+)
+def test_misuse_is_sent_to_the_help_that_says_it(lenet: Lenet, words: tuple[str, ...], line: str):
+    outcome = lenet(*words)
+    assert (outcome.code, outcome.out) == (2, "")
+    assert outcome.err.startswith(f"lenet: {line}")
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], str]:
     """A short run on digits, made by the real command: its folder, its JSON, its standard error."""

@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from io import TextIOWrapper
 
-from cyclopts import CycloptsError
+from cyclopts import CycloptsError, UnusedCliTokensError
 
 from lenet.cli import data, doctor, evaluate, explain, look_up, predict, report, runs, study, train
 from lenet.cli.app import app, end
@@ -27,6 +27,15 @@ def abandon_output() -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+def explain_misuse(error: CycloptsError) -> str:
+    """What was wrong with the words that were typed, in one line, and whose help says what is right."""
+    said = str(error).partition(" Available commands")[0].rstrip("., ")  # it names only some of them
+    if isinstance(error, UnusedCliTokensError):
+        said = f"nothing is known to do with {' '.join(error.unused_tokens or ())!r}"
+    verb = " ".join(("lenet", *(error.command_chain or ())))
+    return f"{said}; `{verb} --help` shows what there is"
+
+
 def main() -> None:
     """The `lenet` command."""
     if isinstance(sys.stdout, TextIOWrapper):
@@ -35,8 +44,7 @@ def main() -> None:
         code = app(sys.argv[1:], exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
-        said = str(error).partition(" Available commands")[0]  # the first few of them
-        end(f"{said.rstrip('., ')}; `lenet --help` shows what there is")
+        end(explain_misuse(error))
     except LeNetError as error:
         end(str(error))
     except BrokenPipeError:
