@@ -121,6 +121,16 @@ def test_a_run_is_only_read(tmp_path: Path, tree: Callable[[Path], dict[str, byt
     assert tree(run.path) == before
 
 
+def test_a_run_handed_on_without_its_state_is_examined_by_its_weights(tmp_path: Path):
+    run = carry_out_recipe("quick", {"epochs": 2}, tmp_path)
+    before = diagnose(run).symptoms
+    (run.path / "state.safetensors").unlink()
+    after = diagnose(run).symptoms
+    assert (after.silent, after.favourite, after.favourite_share) == (
+        before.silent, before.favourite, before.favourite_share,
+    )  # fmt: skip
+
+
 def test_a_run_that_has_not_begun_has_no_faults(tmp_path: Path):
     run = begin_run(find_recipe("quick"), device="cpu", runs_dir=tmp_path)
     diagnosis: Diagnosis = diagnose(run)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lenet.data.datasets import ImageSet, load
+from lenet.models.checkpoint import load_checkpoint
 from lenet.models.network import LeNet
 from lenet.training.folder import Plan, RunFolder
 from lenet.training.loop import TrainingState, make_model, start
@@ -73,6 +74,10 @@ def measure_symptoms(folder: RunFolder) -> Symptoms:
     accuracies = [getattr(epoch, f"{held_out}_accuracy") for epoch in history]
     state = start(make_model(recipe, plan.seed), recipe)
     folder.read_state(state)
+    if history and not state.epoch:  # handed on without the state that resuming needs
+        weights = load_checkpoint(folder.last).model.state_dict()
+        state.model.load_state_dict(weights)
+        state.averaged.load_state_dict(weights)
     sample = draw_sample(data, plan)
     outputs = trace(state.averaged, sample.images)
     predicted = outputs["output"].argmax(dim=1)
