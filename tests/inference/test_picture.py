@@ -202,6 +202,14 @@ def test_faint_and_heavy_pens_end_with_like_strokes() -> None:
     assert max(shares) < 2.5 * min(shares)  # of lines twenty times as wide
 
 
+@pytest.mark.parametrize(("pen", "rest"), [(200, 60), (210, 90), (218, 120)])
+def test_strokes_of_a_pixel_hold_together_where_the_pen_rested(pen: int, rest: int) -> None:
+    page = np.full((28, 28), 255, dtype=np.uint8)
+    page[4, 9:19] = page[4:24, 18] = pen  # a 7
+    page[13:15, 18] = rest
+    assert box_of(page) == (9, 4, 10, 20)
+
+
 def test_equally_bright_colours_are_told_apart() -> None:
     pixels = np.full((60, 60, 3), (100, 140, 100), dtype=np.uint8)
     pixels[15:45, 27:33] = (170, 103, 110)

@@ -6,6 +6,7 @@ worth more than one large one. What the crops cannot tell, having lost their siz
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +20,11 @@ CUT = 1.5  # to cut connected strokes between two digits: most digits stand apar
 JOIN = 20.0  # to take pieces for one digit that stand side by side, for each text height between them
 WEIGHT = 0.7  # a digit of n segments counts n ** WEIGHT times: their crops are not independent
 USUAL, LOWER = 0.75, 6.0  # what a digit lower than this share of the text costs for each share it is lower
-LOWER_DIGITS = {0: 1.0, 1: 15.0, 7: 15.0}  # zeros are often small; a low 1 or 7 is rather a comma or a dash
+LOWER_DIGITS = {
+    "0": 1.0,
+    "1": 15.0,
+    "7": 15.0,
+}  # zeros are often small; a low 1 or 7 is rather a comma or a dash
 NARROW, EACH = 1.2, 1.0  # what each digit costs where all writing is no wider for its height: mostly one
 LEAST_PROBABILITY = 1e-4  # no single crop rules a path out
 UNLIKELY = 0.02  # of the likeliest class's probability: classes below are not tried
@@ -50,14 +55,14 @@ class Hypothesis:
 
 
 def find_path(
-    lattice: Lattice, probabilities: NDArray[np.float64], constraints: Constraints
+    lattice: Lattice, probabilities: NDArray[np.float64], classes: Sequence[str], constraints: Constraints
 ) -> tuple[tuple[Taken, ...] | None, float]:
     """The digits of the likeliest text, and how clear it is where they stand; None if there is no such text.
 
-    `probabilities` is (arcs, classes). The second is the share, 0..1, that readings of the same arcs have
+    `probabilities` is (arcs, classes), with the names of the `classes`. The second is the share, 0..1, that readings of the same arcs have
     among all; how clear the classes are, their own probabilities tell.
     """
-    told = search(lattice, probabilities, constraints)
+    told = search(lattice, probabilities, classes, constraints)
     if not told:
         return None, 0.0
     best = max(told, key=lambda one: one.total)
@@ -66,12 +71,15 @@ def find_path(
     return best.path, math.exp(np.logaddexp.reduce(alike) - sum_up(told))
 
 
-def measure_fit(lattice: Lattice, probabilities: NDArray[np.float64], constraints: Constraints) -> float:
+def measure_fit(
+    lattice: Lattice, probabilities: NDArray[np.float64], classes: Sequence[str], constraints: Constraints
+) -> float:
     """How likely texts within the constraints are, as a share of all texts: small where they do not fit."""
     if constraints.count is None:
         return 1.0
-    within = search(lattice, probabilities, constraints)
-    return math.exp(min(0.0, sum_up(within) - sum_up(search(lattice, probabilities, Constraints()))))
+    within = search(lattice, probabilities, classes, constraints)
+    every = search(lattice, probabilities, classes, Constraints())
+    return math.exp(min(0.0, sum_up(within) - sum_up(every)))
 
 
 def sum_up(told: list[Hypothesis]) -> float:
@@ -80,11 +88,13 @@ def sum_up(told: list[Hypothesis]) -> float:
 
 
 def search(
-    lattice: Lattice, probabilities: NDArray[np.float64], constraints: Constraints
+    lattice: Lattice, probabilities: NDArray[np.float64], classes: Sequence[str], constraints: Constraints
 ) -> list[Hypothesis]:
     """The likeliest texts of at least one digit within the constraints, in no order."""
     count = len(lattice.heights)
     wide, high = (np.ptp(lattice.boxes[:, side::2]) if count else 0 for side in (0, 1))
+    # Letters may be low; only of digits it is known.
+    lower = [LOWER_DIGITS.get(name, LOWER) if name.isdigit() else 0.0 for name in classes]
     each = EACH if wide <= NARROW * high else 0.0
     starting: list[list[int]] = [[] for _ in range(count)]
     for number, arc in enumerate(lattice.arcs):
@@ -105,11 +115,11 @@ def search(
             row = probabilities[number]
             for label in np.flatnonzero(row >= max(UNLIKELY * row.max(), 1e-9)).tolist():
                 gain = (after - node) ** WEIGHT * math.log(max(float(row[label]), LEAST_PROBABILITY))
-                gain -= price + LOWER_DIGITS.get(label, LOWER) * max(0.0, USUAL - arc.height)
+                gain -= price + lower[label] * max(0.0, USUAL - arc.height)
                 for text, one in here:
                     if constraints.count is not None and len(text) >= constraints.count:
                         continue
-                    if constraints.amount and text == (0,):
+                    if constraints.amount and len(text) == 1 and classes[text[0]] == "0":
                         continue
                     taken = (*one.path, Taken(number, label))
                     reach(nodes[after], (*text, label), one.total + gain, one.best + gain, taken)

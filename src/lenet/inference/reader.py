@@ -133,7 +133,7 @@ class Reader:
             (whole_lattice(decoded), []) if self.reads_whole_pictures else follow_lattice(decoded)
         )
         rows = self._classify([arc.image for arc in lattice.arcs])
-        taken, _ = find_path(lattice, rows, constraints)
+        taken, _ = find_path(lattice, rows, self.classes, constraints)
         steps = [Step("decoded", decoded.pixels, decoded.reason)]
         steps += [Step(name, np.rint(plane * 255.0).astype(np.uint8), why) for name, plane, why in planes]
         if planes:
@@ -164,7 +164,7 @@ class Reader:
     def _reading(self, lattice: Lattice, rows: NDArray[np.float64], constraints: Constraints) -> Reading:
         if not lattice.arcs:
             return Reading("", 0.0, rejected=True, reason=EMPTY)
-        taken, share = find_path(lattice, rows, constraints)
+        taken, share = find_path(lattice, rows, self.classes, constraints)
         if taken is None:
             missing = NO_DIGIT if constraints.count is None else f"no {constraints.count} digits were found"
             return Reading("", 0.0, rejected=True, reason=missing)
@@ -181,6 +181,6 @@ class Reader:
         text = constraints.fill(("" if all(len(name) == 1 for name in names) else " ").join(names))
         confidence = share * math.prod(digit.probability for digit in digits)
         reason = explain_rejection([digit.probabilities for digit in digits], confidence, self.threshold)
-        if measure_fit(lattice, rows, constraints) < LEAST_FIT:
+        if measure_fit(lattice, rows, self.classes, constraints) < LEAST_FIT:
             reason = f"does not look like {constraints.count} digits"
         return Reading(text, confidence, bool(reason), reason, tuple(digits))

@@ -124,7 +124,7 @@ def number_strokes(strokes: Mask, depth: Plane, owner: Labels, scale: float) -> 
 
 def even_ink(fine: Plane) -> Plane:
     """Divide by the ink's contrast around each place, so that a light stroke counts like a heavy one."""
-    reach = TEXT_HEIGHT // 4
+    reach = TEXT_HEIGHT // 8
     around = ndimage.gaussian_filter(ndimage.maximum_filter(fine, reach), reach / 4)
     strong = fine[fine > EDGE * fine.max()]
     heavy = np.percentile(strong, 75) if strong.size else 1.0
