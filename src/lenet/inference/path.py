@@ -24,7 +24,7 @@ LOWER_DIGITS = {
     "0": 1.0,
     "1": 15.0,
     "7": 15.0,
-}  # zeros are often small; a low 1 or 7 is rather a comma or a dash
+}  # a low 1 or 7 is rather a comma or a dash
 NARROW, EACH = 1.2, 1.0  # what each digit costs where all writing is no wider for its height: mostly one
 LEAST_PROBABILITY = 1e-4  # no single crop rules a path out
 UNLIKELY = 0.02  # of the likeliest class's probability: classes below are not tried
@@ -59,8 +59,8 @@ def find_path(
 ) -> tuple[tuple[Taken, ...] | None, float]:
     """The digits of the likeliest text, and how clear it is where they stand; None if there is no such text.
 
-    `probabilities` is (arcs, classes), with the names of the `classes`. The second is the share, 0..1, that readings of the same arcs have
-    among all; how clear the classes are, their own probabilities tell.
+    `probabilities` is (arcs, classes), and `classes` their names. The second is the share, 0..1, that
+    readings of the same arcs have among all; how clear the classes are, their own probabilities tell.
     """
     told = search(lattice, probabilities, classes, constraints)
     if not told:

@@ -12,6 +12,7 @@ from scipy import ndimage
 
 from lenet.inference.crop import EDGE, Mask, Plane, resize
 from lenet.inference.lines import DOT
+from lenet.inference.rulings import typical_width
 from lenet.inference.seams import find_seams
 
 Labels = NDArray[np.int32]
@@ -49,7 +50,7 @@ def segment_line(contrast: Plane, strokes: Mask, text_height: float) -> Line:
     """Cut the strokes (h, w) of one line of writing, `text_height` pixels tall."""
     pen = np.pad(np.where(ndimage.binary_dilation(strokes, NEIGHBOURS), contrast, np.float32(0)), MARGIN)
     scale = min(TEXT_HEIGHT / text_height, LONGEST_LINE / max(pen.shape))
-    fine = even_ink(enlarge(pen, scale))
+    fine = even_ink(enlarge(pen, scale), scale * typical_width(strokes))
     connected = drop_dust(ndimage.label(fine > EDGE, NEIGHBOURS)[0])
     mask = connected > 0
     depth, nearest = measure_depth(fine, mask)
@@ -122,9 +123,12 @@ def number_strokes(strokes: Mask, depth: Plane, owner: Labels, scale: float) -> 
     return numbers
 
 
-def even_ink(fine: Plane) -> Plane:
-    """Divide by the ink's contrast around each place, so that a light stroke counts like a heavy one."""
-    reach = TEXT_HEIGHT // 8
+def even_ink(fine: Plane, stroke: float) -> Plane:
+    """Divide by the ink's contrast around each place, so that a light stroke counts like a heavy one.
+
+    A stroke is compared with itself, not with darker ones near it: `stroke` is its width in pixels.
+    """
+    reach = int(np.clip(2 * stroke, TEXT_HEIGHT / 8, TEXT_HEIGHT / 4))
     around = ndimage.gaussian_filter(ndimage.maximum_filter(fine, reach), reach / 4)
     strong = fine[fine > EDGE * fine.max()]
     heavy = np.percentile(strong, 75) if strong.size else 1.0
