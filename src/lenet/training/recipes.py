@@ -179,8 +179,9 @@ READER = Recipe(
     ema_decay=0.999,
     validation=5000,
     calibrate=True,
-    forms=0.06,
-    not_digits=0.25,
+    forms=0.14,
+    badly_cut=0.15,
+    not_digits=0.3,
     distortions=Distortions(
         degrees=15, scale=0.15, shear=0.2, shift=0.06, elastic=0.5, aspect=0.15,
         pen=1.2, blur=1.0, coarseness=0.5, noise=0.15, cover=0.12, fading=0.4,
