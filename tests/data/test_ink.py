@@ -12,9 +12,11 @@ from torch import Tensor
 
 from lenet.data.augment import augment, random_matrices
 from lenet.data.distortions import Distortions
-from lenet.data.ink import blur, change_pen, coarsen, cover_strip, vary_ink
+from lenet.data.ink import RULINGS, blur, change_pen, coarsen, cover_strip, rule, spread_shades, vary_ink
 
-EVERYTHING = Distortions(pen=1.5, blur=1, coarseness=0.5, noise=0.2, cover=0.2, fading=0.4)
+EVERYTHING = Distortions(
+    pen=1.5, blur=1, coarseness=0.5, noise=0.2, cover=0.2, fading=0.4, rulings=0.3, paper=0.6
+)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -41,6 +43,8 @@ def column(*values: float) -> Tensor:
             "noise": st.floats(0, 1),
             "cover": st.floats(0, 0.9),
             "fading": st.floats(0, 0.9),
+            "rulings": st.floats(0, 1),
+            "paper": st.floats(0, 0.9),
             "degrees": st.sampled_from([0, 10]),
         }
     ),
@@ -123,3 +127,46 @@ def test_each_image_and_each_call_differs() -> None:
     images, source = make_bar(4, 8), generator()
     both = torch.cat([vary_ink(images, EVERYTHING, source), vary_ink(images, EVERYTHING, source)])
     assert len({image.numpy().tobytes() for image in both}) == 16
+
+
+@pytest.mark.parametrize("kind", sorted({*RULINGS}))
+def test_a_ruling_is_as_thick_as_it_says_and_leaves_the_middle_unless_it_runs_across(kind: str) -> None:
+    places = column(0.2, 0.3, 1)
+    still, full = torch.zeros_like(places), torch.ones_like(places)
+    ruled = rule(torch.zeros(3, 1, 28, 28), kind, full, full, places, still)
+    assert ruled.sum(dim=(1, 2, 3)) / 28 == pytest.approx(column(2, 2, 2).flatten(), abs=1)
+    assert (ruled[:, :, 10:18, 10:18].sum() == 0) == (kind != "across")
+    torch.testing.assert_close(rule(ruled, kind, 0 * full, full, places, still), ruled)
+    along = 2 if kind in ("left", "right", "across") else 3
+    assert (ruled.amax(dim=along) > 0.4).sum(dim=2).max() <= 3
+
+
+def test_rulings_lie_on_their_side() -> None:
+    one = torch.ones(1, 1, 1, 1)
+    for kind, (row, high) in {
+        "left": (3, False),
+        "right": (3, True),
+        "top": (2, False),
+        "bottom": (2, True),
+    }.items():
+        ruled = rule(torch.zeros(1, 1, 28, 28), kind, one, one, 0.3 * one, 0 * one)
+        where = float((ruled.sum(dim=5 - row) * torch.arange(28)).sum() / ruled.sum())
+        assert (where > 13.5) == high
+
+
+def test_as_many_are_ruled_as_asked_for() -> None:
+    images = torch.zeros(2000, 1, 28, 28)
+    ruled = vary_ink(images, Distortions(rulings=0.1), generator()).amax(dim=(1, 2, 3)) > 0
+    assert ruled.float().mean().item() == pytest.approx(1 - 0.9**6, abs=0.04)
+
+
+def test_paper_is_smooth_and_leaves_ink_darker_than_it_was_light() -> None:
+    shades = spread_shades(torch.rand(50, 1, 4, 4, generator=generator()), torch.zeros(50, 1, 28, 28))
+    assert (shades.diff(dim=2).abs() < 0.3).all()
+    assert shades.amax() <= 1
+    images = make_bar(4, 400)
+    on_paper = vary_ink(images, Distortions(paper=0.6), generator())
+    changed = (on_paper != images).flatten(1).any(dim=1)
+    assert changed.float().mean().item() == pytest.approx(0.4, abs=0.08)
+    assert on_paper[:, :, 8:20, 12:16].amin() >= 0.4 - 1e-6
+    assert on_paper[:, :, :, :8].amax() <= 0.6 + 1e-6

@@ -1,6 +1,6 @@
 """How strongly training images are distorted: settings only, so that recipes load without torch."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from lenet.errors import RecipeError
 
@@ -39,11 +39,16 @@ class Distortions:
     """A fifth of the images with a blank strip, as wide as up to this share of the side."""
     fading: float = 0.0
     """Half of the images with paler ink, by up to this share."""
+    rulings: float = 0.0
+    """The chance of a printed line, for each of four beside the writing and two across it."""
+    paper: float = 0.0
+    """Four tenths of the images on paper that is uneven by up to this share of full ink."""
 
     def __post_init__(self) -> None:
         limits = {
             "degrees": 180, "scale": 0.9, "shear": 2, "shift": 1, "elastic": 28, "aspect": 0.9, "pen": 2,
             "blur": 10, "coarseness": 0.9, "noise": 1, "cover": 0.9, "fading": 0.9,
+            "rulings": 1, "paper": 0.9,
         }  # fmt: skip
         for name, limit in limits.items():
             value = getattr(self, name)
@@ -55,7 +60,8 @@ class Distortions:
     @property
     def changes_ink(self) -> bool:
         """True when any strength from `pen` on is not zero."""
-        return any((self.pen, self.blur, self.coarseness, self.noise, self.cover, self.fading))
+        strengths = asdict(self)
+        return any(list(strengths.values())[list(strengths).index("pen") :])
 
     @property
     def is_none(self) -> bool:

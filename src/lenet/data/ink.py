@@ -1,4 +1,4 @@
-"""Random changes of the ink of a whole batch: pens, covered strips, pale ink, coarse scans, noise."""
+"""Random changes of the ink of a whole batch: pens, strips, rulings, paper, coarse scans, noise."""
 
 from functools import lru_cache
 
@@ -7,6 +7,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lenet.data.distortions import Distortions
+
+RULINGS = ("left", "right", "top", "bottom", "across", "across")
+LEANING = 0.06  # radians: how far a line beside the writing leans at most
 
 
 def vary_ink(images: Tensor, settings: Distortions, generator: torch.Generator) -> Tensor:
@@ -26,6 +29,14 @@ def vary_ink(images: Tensor, settings: Distortions, generator: torch.Generator) 
         images = cover_strip(images, draw(0, settings.cover, 0.2), draw(0, 1), draw(0, 1) < 0.5)
     if settings.fading:
         images = images * (1 - draw(0, settings.fading, 0.5))
+    if settings.rulings:
+        for kind in RULINGS:
+            dark = draw(0.3, 1, settings.rulings)
+            images = rule(images, kind, dark, draw(0.4, 1.4), draw(0, 1), draw(-1, 1))
+    if settings.paper:
+        cells = int(torch.randint(2, 9, (1,), generator=generator, device=generator.device))
+        shades = torch.rand(len(images), 1, cells, cells, generator=generator, device=generator.device)
+        images = torch.lerp(images, spread_shades(shades.to(images), images), draw(0, settings.paper, 0.4))
     if settings.coarseness:
         chance, share = torch.rand(2, generator=generator, device=generator.device).tolist()
         if chance < 1 / 3:
@@ -56,6 +67,34 @@ def cover_strip(images: Tensor, width: Tensor, place: Tensor, upright: Tensor) -
     down, across = ((torch.arange(side, device=images.device) + 0.5) / side for side in sides)
     position = torch.where(upright, across.view(1, 1, 1, -1), down.view(1, 1, -1, 1))
     return images * ((position - place).abs() >= width / 2)
+
+
+def rule(images: Tensor, kind: str, dark: Tensor, thick: Tensor, place: Tensor, tilt: Tensor) -> Tensor:
+    """Draw a straight line over each image: its darkness, half its width in pixels, its place, its leaning.
+
+    `kind` is a side of the image, whose outer third the line runs along, or "across": through the middle in
+    any direction. All else is (N, 1, 1, 1); `place` 0 to 1, `tilt` -1 to 1.
+    """
+    height, width = images.shape[2:]
+    y = (torch.arange(height, device=images.device) - (height - 1) / 2).view(1, 1, -1, 1)
+    x = (torch.arange(width, device=images.device) - (width - 1) / 2).view(1, 1, 1, -1)
+    angle, side = LEANING * tilt, width
+    match kind:
+        case "across":
+            angle, offset = torch.pi / 2 * tilt, (place - 0.5) * 0.7 * side
+        case "left" | "right":
+            offset = (0.5 - place * 0.3) * side * (1 if kind == "right" else -1)
+        case _:
+            angle, side = angle + torch.pi / 2, height
+            offset = (0.5 - place * 0.3) * side * (1 if kind == "bottom" else -1)
+    distance = (x * angle.cos() + y * angle.sin() - offset).abs()
+    return torch.maximum(images, dark * (thick + 0.5 - distance).clamp(0, 1))
+
+
+def spread_shades(shades: Tensor, images: Tensor) -> Tensor:
+    """A few shades (N, 1, cells, cells), 0 to 1, spread smoothly over paper of the images' size."""
+    smooth = F.interpolate(shades, images.shape[2:], mode="bicubic", align_corners=True)
+    return smooth.clamp(0, 1)
 
 
 def coarsen(images: Tensor, share: float) -> Tensor:

@@ -127,8 +127,7 @@ def crop_input(model: LeNet, image: Tensor, field: ReceptiveField, row: int, col
     """What the place (row, column) sees of an image (1, H, W): (size, size) in 0..1, NaN for padding."""
     config = model.config
     with torch.inference_mode():
-        pixels = model.prepare(image[None].to(next(model.parameters()).device))[0, 0].cpu()
-    pixels = pixels * config.pixel_std + config.pixel_mean
+        pixels = model.fit_pixels(image[None].cpu())[0, 0]
     top, left = (field.stride * place + field.start for place in (row, column))
     crop = torch.full((field.size, field.size), float("nan"))
     side = config.input_size

@@ -69,6 +69,9 @@ class LeNetConfig:
     """What the difference is divided by."""
     fit: Fit = "pad"
     """How smaller images become `input_size`: zeros around them, or resized. Larger ones are resized."""
+    neighbourhood: float = 0.0
+    """Local contrast normalisation: each pixel is set against those around it, by a Gaussian of this standard
+    deviation in pixels, for its brightness and for its contrast. 0 leaves it out."""
     background: bool = False
     """Whether it also learns what belongs to no class: a further logit, fixed at 0, that needs no weights."""
 
@@ -98,6 +101,7 @@ class LeNetConfig:
         _check_number("dropout", self.dropout, 0, 0.99)
         _check_number("pixel_mean", self.pixel_mean, -1000, 1000)
         _check_number("pixel_std", self.pixel_std, 1e-6, 1000)
+        _check_number("neighbourhood", self.neighbourhood, 0, LARGEST_SIDE)
         if self.parameters > MOST_PARAMETERS:
             raise ModelError(f"{self.parameters:,} parameters; at most {MOST_PARAMETERS:,} are taken")
         largest = max(self.layers(), key=lambda layer: prod(layer.output_shape))

@@ -10,6 +10,7 @@ from lenet.errors import ModelError
 from lenet.kernels.blocks import run_blocks
 from lenet.kernels.dense import run_dense
 from lenet.models.config import POOL, Initialisation, LeNetConfig
+from lenet.models.contrast import normalise_contrast
 
 
 class LeNet(nn.Module):
@@ -41,15 +42,15 @@ class LeNet(nn.Module):
             self.add_module(layer.name, module)
             shape = layer.output_shape
 
-    def prepare(self, images: Tensor) -> Tensor:
-        """Pixels as the first convolution wants them.
+    def fit_pixels(self, images: Tensor) -> Tensor:
+        """Pixels 0..1, padded or resized to the size that the first convolution wants.
 
         Args:
             images: (N, 1, H, W), bytes 0..255 or floats 0..1, light ink on black.
 
         Returns:
-            Floats (N, 1, input_size, input_size) of the weights' type, standardised. Raises ModelError on
-            other shapes and on whole numbers other than bytes, whose range nobody knows.
+            Floats (N, 1, input_size, input_size). Raises ModelError on other shapes and on whole numbers
+            other than bytes, whose range nobody knows.
         """
         if images.ndim != 4 or images.shape[1] != 1:
             raise ModelError(f"images have the shape {tuple(images.shape)}; (N, 1, H, W) is needed")
@@ -58,14 +59,23 @@ class LeNet(nn.Module):
         pixels = images.float() / 255 if images.dtype == torch.uint8 else images
         height, width = pixels.shape[2:]
         side = self.config.input_size
-        if (height, width) != (side, side):
-            if self.config.fit == "pad" and height <= side and width <= side:
-                top, left = (side - height) // 2, (side - width) // 2
-                pixels = functional.pad(pixels, (left, side - width - left, top, side - height - top))
-            else:
-                pixels = functional.interpolate(
-                    pixels, (side, side), mode="bilinear", align_corners=False, antialias=True
-                )
+        if (height, width) == (side, side):
+            return pixels
+        if self.config.fit == "pad" and height <= side and width <= side:
+            top, left = (side - height) // 2, (side - width) // 2
+            return functional.pad(pixels, (left, side - width - left, top, side - height - top))
+        return functional.interpolate(
+            pixels, (side, side), mode="bilinear", align_corners=False, antialias=True
+        )
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Images as the first convolution sees them: fitted, with their contrast normalised, standardised.
+
+        Takes and raises what `fit_pixels` does; returns floats of the weights' type, of its shape.
+        """
+        pixels = self.fit_pixels(images)
+        if self.config.neighbourhood:
+            pixels = normalise_contrast(pixels, self.config.neighbourhood)
         if (self.config.pixel_mean, self.config.pixel_std) != (0, 1):  # else two passes for nothing
             pixels = (pixels - self.config.pixel_mean) / self.config.pixel_std
         return pixels.to(next(self.parameters()).dtype)  # (N, 1, side, side)

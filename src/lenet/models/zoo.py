@@ -43,6 +43,6 @@ def name_model(config: LeNetConfig) -> str:
     """The name of a configuration, whatever its classes, pixels and background; 'custom' if it has none."""
 
     def shape(config: LeNetConfig) -> LeNetConfig:
-        return replace(config, classes=10, pixel_mean=0.0, pixel_std=1.0, background=False)
+        return replace(config, classes=10, pixel_mean=0.0, pixel_std=1.0, neighbourhood=0.0, background=False)
 
     return next((name for name, model in MODELS.items() if shape(model) == shape(config)), "custom")
