@@ -64,3 +64,16 @@ def test_a_network_sees_every_light_alike() -> None:
         torch.testing.assert_close(model(images), model(images + 0.4), atol=1e-3, rtol=0)
         traced = list(model.trace(images).values())[-1]
         torch.testing.assert_close(traced, model(images), atol=1e-5, rtol=0)
+
+
+def test_gradients_pass_whoever_came_first() -> None:
+    """Weights are kept: those first asked for where no gradients are must serve where they are."""
+    images = make_images(2, 13, 17)
+    images[1] = 0  # nor may the root of no contrast at all spoil them
+    with torch.inference_mode():
+        normalise_contrast(images, 1.5)
+    images.requires_grad_()
+    normalise_contrast(images, 1.5).square().mean().backward()
+    assert images.grad is not None
+    assert images.grad.isfinite().all()
+    assert images.grad[0].abs().sum() > 0

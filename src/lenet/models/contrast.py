@@ -25,11 +25,12 @@ def normalise_contrast(pixels: Tensor, deviation: float) -> Tensor:
     """
     down, across = (weigh_neighbours(side, deviation).to(pixels) for side in pixels.shape[2:])
     difference = pixels - down @ pixels @ across.T
-    spread = (down @ difference.square() @ across.T).sqrt()
-    return difference / spread.clamp(min=LEAST_CONTRAST)
+    spread = (down @ difference.square() @ across.T).clamp(min=LEAST_CONTRAST**2).sqrt()
+    return difference / spread
 
 
 @lru_cache(maxsize=16)
+@torch.inference_mode(False)  # what is kept must also serve where gradients are wanted
 def weigh_neighbours(side: int, deviation: float) -> Tensor:
     """The weight of each place along a side in the mean around each: (side, side), rows add up to 1.
 
