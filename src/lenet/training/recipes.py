@@ -183,8 +183,8 @@ READER = Recipe(
     badly_cut=0.15,
     not_digits=0.3,
     distortions=Distortions(
-        degrees=15, scale=0.15, shear=0.2, shift=0.09, elastic=0.5, aspect=0.15,
-        pen=1.2, blur=1.0, coarseness=0.5, noise=0.15, cover=0.12, fading=0.4, rulings=0.17, paper=0.8,
+        degrees=15, scale=0.15, shear=0.2, shift=0.08, elastic=0.5, aspect=0.15,
+        pen=1.2, blur=1.0, coarseness=0.5, noise=0.15, cover=0.12, fading=0.4, rulings=0.17, paper=0.6,
     ),
 )  # fmt: skip
 
