@@ -15,7 +15,7 @@ from lenet.data.frame import EDGE, fit_frame
 from lenet.errors import DataError
 
 CHUNK = 1000  # images at a time: bounds the memory
-SHARES = {"pieces": 0.35, "neighbours": 0.25, "letters": 0.15, "scribbles": 0.12, "lines": 0.05, "dirt": 0.08}
+SHARES = {"pieces": 0.32, "neighbours": 0.22, "letters": 0.15, "scribbles": 0.12, "lines": 0.05, "dirt": 0.14}
 NEAR = 0.1  # of all digits have their nearest neighbour farther off than what may be taken for a digit
 REST = 0.4  # of a digit's ink
 REFERENCES = 20_000  # digits that candidates are compared with
@@ -85,7 +85,8 @@ def make_dirt(images: Tensor, generator: torch.Generator) -> Tensor:
     kind = torch.randint(4, (count, 1, 1, 1), generator=generator)
     noise = torch.rand(count, 1, height, width, generator=generator)
     specks = (noise < random(generator, count, 0.0, 0.15)) * random(generator, count, 0.2, 1)
-    coarse = torch.rand(count, 1, 5, 5, generator=generator)
+    cells = int(torch.randint(3, 12, (1,), generator=generator))
+    coarse = torch.rand(count, 1, cells, cells, generator=generator)
     clouds = F.interpolate(coarse, (height, width), mode="bicubic", align_corners=False)
     clouds = ((clouds - random(generator, count, 0.2, 0.7)) * random(generator, count, 1, 20)).clamp(0, 1)
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")

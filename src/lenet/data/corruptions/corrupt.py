@@ -6,6 +6,7 @@ and the definitions here are our own, so figures are of that kind but not compar
 `lenet.data.corruptions.published` reads the published files.
 
 No recipe trains on any of these: a network that has met them would be examined in what it learnt by heart.
+Distortions have relatives of a few, as forms and photographs do: `rulings`, `paper`, `noise`, `blur`.
 """
 
 from collections.abc import Callable
