@@ -17,7 +17,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.special import betaincinv
 from torch import Tensor
 
 from lenet.errors import CheckpointError
@@ -142,6 +141,8 @@ def find_threshold(rejection: object, max_error: float) -> float:
 def bound_error(wrong: np.ndarray, count: np.ndarray) -> np.ndarray:
     """Upper bound of Clopper and Pearson, 95 % certain, on a share of which `wrong` in `count` were seen."""
     seen = np.clip(wrong, 0, count - 1)
+    from scipy.special import betaincinv  # takes a fifth of a second, which most trainings need not wait
+
     return np.where(wrong >= count, 1.0, betaincinv(seen + 1, count - seen, CERTAINTY))
 
 
