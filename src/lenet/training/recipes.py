@@ -169,11 +169,11 @@ READER = Recipe(
     source="our own: the network that reads pictures; knows pens, scans and what is no digit",
     model=replace(BEST.model, pixel_mean=0.0, pixel_std=1.0, neighbourhood=2.0, background=True),
     data="mnist",
-    epochs=110,
+    epochs=90,
     batch_size=256,
     optimizer="adamw",
     lr=3e-3,
-    weight_decay=0.1,
+    weight_decay=0.03,
     schedule="one-cycle",
     label_smoothing=0.02,
     ema_decay=0.999,
@@ -183,8 +183,8 @@ READER = Recipe(
     badly_cut=0.15,
     not_digits=0.4,
     distortions=Distortions(
-        degrees=15, scale=0.15, shear=0.2, shift=0.08, elastic=0.5, aspect=0.15,
-        pen=1.2, blur=1.0, coarseness=0.5, noise=0.15, cover=0.12, fading=0.4, rulings=0.17, paper=0.6,
+        degrees=15, scale=0.15, shear=0.2, shift=0.06, elastic=0.5, aspect=0.15,
+        pen=1.2, blur=1.0, coarseness=0.5, noise=0.15, cover=0.12, fading=0.4, rulings=0.06, paper=0.3,
     ),
 )  # fmt: skip
 
