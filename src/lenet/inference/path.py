@@ -20,11 +20,7 @@ CUT = 1.5  # to cut connected strokes between two digits: most digits stand apar
 JOIN = 20.0  # to take pieces for one digit that stand side by side, for each text height between them
 WEIGHT = 0.7  # a digit of n segments counts n ** WEIGHT times: their crops are not independent
 USUAL, LOWER = 0.75, 6.0  # what a digit lower than this share of the text costs for each share it is lower
-LOWER_DIGITS = {
-    "0": 1.0,
-    "1": 15.0,
-    "7": 15.0,
-}  # a low 1 or 7 is rather a comma or a dash
+LOWER_DIGITS = {"0": 1.0, "1": 15.0, "7": 15.0}  # a low 0 is usual, a low 1 or 7 rather a comma or a dash
 NARROW, EACH = 1.2, 1.0  # what each digit costs where all writing is no wider for its height: mostly one
 LEAST_PROBABILITY = 1e-4  # no single crop rules a path out
 UNLIKELY = 0.02  # of the likeliest class's probability: classes below are not tried
