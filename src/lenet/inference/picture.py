@@ -96,6 +96,6 @@ def show_digits(lattice: Lattice, taken: list[int]) -> list[Step]:
     count = len(lattice.heights)
     arcs, left = len(lattice.arcs), count - len(np.unique(segments[digits > 0]))
     return [
-        Step("segments", colour_strokes(segments), f"{count} pieces of strokes, {arcs} runs of them tried"),
-        Step("digits", colour_strokes(digits), f"{len(taken)} digits; {left} pieces left out"),
+        Step("segments", colour_strokes(segments), f"pieces of strokes: {count}; runs of them tried: {arcs}"),
+        Step("digits", colour_strokes(digits), f"digits: {len(taken)}; pieces left out: {left}"),
     ]
