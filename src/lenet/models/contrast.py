@@ -1,4 +1,4 @@
-"""Local contrast normalisation: each pixel against those around it, so that no light and no paper matters.
+"""Local contrast normalisation: each pixel against those around it, whatever the light and the paper.
 
 After Jarrett, Kavukcuoglu, Ranzato and LeCun 2009, "What is the best multi-stage architecture for object
 recognition?", section 2: subtractive, then divisive, by a Gaussian neighbourhood.
