@@ -7,6 +7,7 @@ what counts: a machine's speed drifts, a ratio within a second does not.
 import os
 import platform
 import statistics
+import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -123,17 +124,31 @@ def describe_machine() -> dict[str, object]:
         "torch": torch.__version__,
         "numpy": numpy.__version__,
         "lenet": lenet.__version__,
+        "commit": _commit(),
         "blocks": ", ".join(explain_backend()),
     }
 
 
 def _processor() -> str:
+    """Name, family and model: cloud providers call processors of very different speed by one name."""
     cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
+    if not cpuinfo.exists():
+        return platform.processor()
+    found: dict[str, str] = {}
+    for line in cpuinfo.read_text().splitlines():
+        name, _, value = line.partition(":")
+        found.setdefault(name.strip(), value.strip())
+    numbers = [f"{name.split()[-1]} {found[name]}" for name in ("cpu family", "model") if name in found]
+    return ", ".join([found.get("model name", platform.processor()), *numbers])
+
+
+def _commit() -> str | None:
+    """The commit that the package runs from; None where it is installed and not checked out."""
+    try:
+        words = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
+        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return None
 
 
 def time_once(work: Callable[[], object]) -> float:
