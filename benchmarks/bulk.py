@@ -26,11 +26,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lenet.inference.bulk import read_in_bulk
-from lenet.inference.folder import find_pictures
-from lenet.inference.results import Results
-from lenet.insight.speed import describe_machine
-from lenet.workers import count_cores
+from lenet.batch.folders import find_pictures
+from lenet.batch.pool import read_in_bulk
+from lenet.batch.results import Results
+from lenet.bench.speed import describe_machine
+from lenet.processes import count_cores
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))
 from draw_pictures import draw_ink, grain, light, paint, to_image

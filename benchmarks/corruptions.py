@@ -17,14 +17,14 @@ from statistics import mean
 
 import torch
 
-from lenet.data.corruptions.corrupt import CORRUPTIONS
-from lenet.data.corruptions.sets import load_corrupted
-from lenet.data.datasets import ImageSet
+from lenet.bench.speed import describe_machine
+from lenet.data.corrupted import load_corrupted
+from lenet.data.imageset import ImageSet
 from lenet.files import write_text
-from lenet.inference.reader import Reader
-from lenet.insight.speed import describe_machine
+from lenet.images.corruptions import CORRUPTIONS
 from lenet.models.checkpoint import load_checkpoint
-from lenet.training.reliability import measure_robustness
+from lenet.reading.reader import Reader
+from lenet.training.evaluation import measure_robustness
 
 RESULTS = Path(__file__).parent / "results" / "corruptions.json"
 

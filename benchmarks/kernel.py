@@ -20,8 +20,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as lenet does, before torch i
 import torch
 from torch import Tensor, nn
 
+from lenet.bench.speed import describe_machine
 from lenet.files import write_text
-from lenet.insight.speed import describe_machine
 from lenet.kernels.blocks import explain_backend, run_blocks
 from lenet.kernels.dense import run_dense
 from lenet.models.config import LeNetConfig

@@ -23,7 +23,7 @@ from pathlib import Path
 from lenet.models.checkpoint import load_checkpoint
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import find_recipe
-from lenet.training.runs import begin_run, carry_out
+from lenet.training.runs import begin_run, run_training
 
 RESULT = Path(__file__).parent / "results" / "kill-and-resume.json"
 CHANGES = {"validation": 200, "ema_decay": 0.99, "dropout": 0.2, "keep_every_epoch": True}
@@ -39,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         result = kill_and_resume(Path(scratch), given.kills, given.seed)
 
-    from lenet.insight.speed import describe_machine
+    from lenet.bench.speed import describe_machine
 
     result["command"] = shlex.join(["python", "benchmarks/kill_and_resume.py", *sys.argv[1:]])
     RESULT.write_text(json.dumps({**result, "machine": describe_machine()}, indent=2) + "\n")
@@ -53,7 +53,7 @@ def kill_and_resume(folder: Path, kills: int, seed: int) -> dict[str, object]:
     recipe = find_recipe("quick").override({**CHANGES, "epochs": 5 * kills})
     alone = begin_run(recipe, device="cpu", runs_dir=folder / "alone")
     began = time.monotonic()
-    for _ in carry_out(alone):
+    for _ in run_training(alone):
         pass
     epoch_seconds = (time.monotonic() - began) / recipe.epochs
 

@@ -27,7 +27,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as lenet does, before torch i
 import numpy as np
 import torch
 
-from lenet.insight.speed import (
+from lenet.bench.speed import (
     PlainLeNet,
     describe_machine,
     inference_pass,
@@ -47,7 +47,7 @@ BATCHES = (1, 4, 16, 64, 256, 1024)
 MEMORY = """
 import re, sys, torch
 from pathlib import Path
-from lenet.insight.speed import PlainLeNet, training_step
+from lenet.bench.speed import PlainLeNet, training_step
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
 def step(batch):

@@ -24,10 +24,10 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from lenet.decode import MAX_PIXELS, Picture, decode
-from lenet.inference.reader import Reader, Reading
-from lenet.insight.speed import describe_machine
+from lenet.bench.speed import describe_machine
+from lenet.images.decoding import MAX_PIXELS, Picture, decode
 from lenet.models.checkpoint import load_checkpoint
+from lenet.reading.reader import Reader, Reading
 
 RESULTS = Path(__file__).parent / "results"
 PHOTOGRAPH = 1280, 960  # pixels: what the time of one photograph is measured on

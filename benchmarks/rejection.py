@@ -17,17 +17,18 @@ import sys
 from pathlib import Path
 
 import torch
+from negatives import make_groups
 from torch import Tensor
 
-from lenet.data.datasets import ImageSet, load
+from lenet.bench.speed import describe_machine
+from lenet.data.datasets import load
+from lenet.data.imageset import ImageSet
 from lenet.errors import CheckpointError
 from lenet.files import write_text
-from lenet.insight.speed import describe_machine
 from lenet.models.checkpoint import Checkpoint, load_checkpoint
-from lenet.models.rejection import figure_rejection, find_threshold, trace_risk
-from lenet.training.evaluate import compute_logits
-from lenet.training.reliability import MAX_ERRORS, measure_reliability
-from not_digits import make_groups
+from lenet.training.evaluation import compute_logits, measure_reliability
+from lenet.uncertainty.calibration import MAX_ERRORS
+from lenet.uncertainty.rejection import compute_risk, find_threshold, summarise_risk
 
 RESULTS = Path(__file__).parent / "results" / "rejection.json"
 LOST = 0.01  # of the digits
@@ -45,7 +46,7 @@ def main() -> None:
     result = {
         "what": "rejection",
         "command": shlex.join(["python", "benchmarks/rejection.py", *sys.argv[1:]]),
-        "not_digits": {name: len(images) for name, images in groups.items()},
+        "negatives": {name: len(images) for name, images in groups.items()},
         "checkpoints": {name: examine(load_checkpoint(name), digits, groups) for name in given.checkpoints},
         "machine": describe_machine(),
     }
@@ -97,12 +98,12 @@ def keep(checkpoint: Checkpoint, max_error: float, confidence: Tensor, wrong: Te
 
 def draw_again(max_error: float, probabilities: Tensor, labels: Tensor) -> dict[str, object]:
     """Figure the promise on some of the digits, drawn with repetition, and look what becomes of it on all."""
-    generator, curve = torch.Generator().manual_seed(0), trace_risk(probabilities, labels)
+    generator, curve = torch.Generator().manual_seed(0), compute_risk(probabilities, labels)
     given, broken, rejected = 0, 0, 0.0
     for _ in range(TIMES):
         drawn = torch.randint(len(labels), (DRAWN,), generator=generator)
         try:
-            threshold = find_threshold(figure_rejection(probabilities[drawn], labels[drawn]), max_error)
+            threshold = find_threshold(summarise_risk(probabilities[drawn], labels[drawn]), max_error)
         except CheckpointError:
             continue
         place = int((curve.thresholds < threshold).sum())

@@ -22,11 +22,11 @@ import numpy as np
 import torch
 
 from compose import SPACINGS, compose
+from lenet.bench.speed import describe_machine
 from lenet.data.datasets import load
-from lenet.decode import Picture
-from lenet.inference.reader import Reader
-from lenet.insight.speed import describe_machine
+from lenet.images.decoding import Picture
 from lenet.models.checkpoint import load_checkpoint
+from lenet.reading.reader import Reader
 
 RESULTS = Path(__file__).parent / "results"
 LONGEST = 7  # digits in a composed string

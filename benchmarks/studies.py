@@ -13,9 +13,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from lenet.insight.comparison import Comparison
-from lenet.insight.speed import describe_machine
-from lenet.training.studies import STUDIES
+from lenet.bench.speed import describe_machine
+from lenet.experiments.comparison import Comparison
+from lenet.experiments.studies import STUDIES
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "studies"

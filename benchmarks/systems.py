@@ -19,10 +19,10 @@ from statistics import mean, stdev
 
 import torch
 
-from lenet.insight.speed import describe_machine
+from lenet.bench.speed import describe_machine
 from lenet.training.loop import Epoch
 from lenet.training.recipes import find_recipe
-from lenet.training.runs import begin_run, carry_out, sum_up
+from lenet.training.runs import begin_run, run_training, summarise_run
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -67,13 +67,13 @@ def main() -> None:
 
 def train_once(recipe, seed: int, runs_dir: Path) -> dict[str, object]:
     run = begin_run(recipe, seed=seed, device="cpu", runs_dir=runs_dir)
-    for record in carry_out(run):
+    for record in run_training(run):
         if isinstance(record, Epoch):
             print(
                 f"seed {seed} epoch {record.epoch}/{record.epochs} loss {record.train_loss:.4f}",
                 file=sys.stderr,
             )
-    summary = asdict(sum_up(run))
+    summary = asdict(summarise_run(run))
     kept = (
         "train_loss",
         "train_accuracy",

@@ -24,8 +24,8 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 import lenet
-from lenet.data.datasets import ImageSet
-from lenet.insight.speed import describe_machine
+from lenet.bench.speed import describe_machine
+from lenet.data.imageset import ImageSet
 from lenet.training.loop import make_model
 
 PAIRS = 7

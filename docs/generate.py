@@ -18,14 +18,16 @@ from rich.console import Console
 
 import lenet
 from lenet import errors
-from lenet.apps.flags import PARTS, field_docs, field_types
-from lenet.apps.tables import show_network
-from lenet.cli.main import app
+from lenet.cli.app import register_verbs
+from lenet.cli.flags import PARTS, field_docs, field_types
+from lenet.cli.tables import show_network
 from lenet.data.sources import SOURCES
-from lenet.models.zoo import MODELS, name_model
-from lenet.training import folder
+from lenet.models.config import MODELS, name_model
+from lenet.training import run_folder as folder
 from lenet.training.recipe import RANGES, SETTINGS, Recipe
 from lenet.training.recipes import RECIPES
+
+app = register_verbs()
 
 PAGE = Path(__file__).with_name("look-up.md")
 WIDTH = 100

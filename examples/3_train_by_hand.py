@@ -1,7 +1,7 @@
 """How it learns: a loop that is yours. `train` yields an epoch at a time; stopping early is `break`."""
 
 from lenet import RECIPES, evaluate, load_data, make_model, train
-from lenet.data.datasets import split_stratified
+from lenet.data.imageset import split_stratified
 
 data = load_data("digits", "train")
 rest, held_out = split_stratified(data.labels, 200, seed=0)  # every class in proportion

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lenet import RECIPES, load_data, make_model, show_progress, train
-from lenet.training.curves import draw_curves, plot_comparison, save_figure
+from lenet.insight.plots.curves import draw_curves, plot_runs, save_figure
 
 data, test = load_data("digits", "train"), load_data("digits", "test")
 histories = {}
@@ -13,5 +13,5 @@ for activation in ("relu", "sigmoid"):
     histories[activation] = list(show_progress(epochs))  # a line an epoch here, a picture in a notebook
 
 draw_curves(histories["relu"], Path("relu.png"), "ReLU")
-save_figure(plot_comparison(histories, "the same recipe with two activations"), Path("both.png"))
+save_figure(plot_runs(histories, "the same recipe with two activations"), Path("both.png"))
 print("look at relu.png and both.png")

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from lenet import evaluate, load, load_data
-from lenet.insight.figures import draw_confusion, draw_hardest
+from lenet.insight.plots.figures import draw_confusion, draw_hardest
 
 checkpoint = load("mnist")  # weights that come with the package, trained on MNIST
 data = load_data("digits", "test")  # other people's digits, scanned at 8×8: never seen in training

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 
 from lenet import Reader, load
-from lenet.insight.figures import draw_steps
+from lenet.insight.plots.figures import draw_steps
 
 pictures = [Path(name) for name in sys.argv[1:]]
 if not pictures:

@@ -4,9 +4,9 @@ from pathlib import Path
 
 from lenet import load, load_data
 from lenet.insight.activations import find_patches, trace_maps
-from lenet.insight.evidence import weigh_evidence
-from lenet.insight.sheets import draw_evidence, draw_layers, draw_patches
-from lenet.insight.subjects import find_subjects
+from lenet.insight.attribution import compute_attribution
+from lenet.insight.explanation import find_subjects
+from lenet.insight.plots.layers import draw_attribution, draw_layers, draw_patches
 
 PICTURE = Path(__file__).parent / "pictures/7-blue-ink.png"
 
@@ -19,7 +19,7 @@ maps = trace_maps(model, subject.image[None])
 print({name: tuple(values.shape[1:]) for name, values in maps.items()})
 
 # How much does each logit fall when a patch of the image is covered?
-evidence = weigh_evidence(model, subject.image)
+evidence = compute_attribution(model, subject.image)
 predicted, rival = classes[evidence.predicted], classes[evidence.rival]
 row, column = divmod(int(evidence.occlusion[0].argmax()), 28)
 print(f"read as {predicted}; without the ink around row {row}, column {column} its logit falls most")
@@ -31,6 +31,6 @@ patches = find_patches(model, load_data("digits", "test").images, "conv2")
 print(f"map 1 answers most to test images {patches.indices[0].tolist()}")
 
 draw_layers(model, [subject], Path("layers.png"), classes=classes)
-draw_evidence([subject], [evidence], classes, Path("evidence.png"))
+draw_attribution([subject], [evidence], classes, Path("evidence.png"))
 draw_patches([patches], "digits", Path("patches.png"))
 print("look at layers.png evidence.png patches.png")

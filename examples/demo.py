@@ -9,17 +9,17 @@ reads the pictures beside this file, once with that network and once with the we
 from pathlib import Path
 
 from lenet import RECIPES, Reader, evaluate, load, load_data
-from lenet.apps.progress import show_progress
-from lenet.apps.tables import align, show_run
-from lenet.insight.figures import draw_hardest, draw_steps
-from lenet.training.runs import begin_run, carry_out, sum_up
+from lenet.cli.tables import align, show_run
+from lenet.insight.plots.figures import draw_hardest, draw_steps
+from lenet.insight.progress import show_progress
+from lenet.training.runs import begin_run, run_training, summarise_run
 
 PICTURES = sorted((Path(__file__).parent / "pictures").glob("[0-9]*"))
 
 run = begin_run(RECIPES["quick"])
-for _ in show_progress(carry_out(run)):
+for _ in show_progress(run_training(run)):
     pass
-print(f"\n{show_run(sum_up(run))}")
+print(f"\n{show_run(summarise_run(run))}")
 
 digits = load_data("digits", "test")
 draw_hardest(evaluate(load(run.last), digits), digits, run.path / "hardest.png")

@@ -9,8 +9,8 @@ as they come, one at a time, however many pictures there are.
 import heapq
 import sys
 
-from lenet.inference.bulk import read_in_bulk
-from lenet.inference.folder import find_pictures
+from lenet.batch.folders import find_pictures
+from lenet.batch.pool import read_in_bulk
 
 SHOWN = 3
 

@@ -5,17 +5,19 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from lenet.cli.main import main
-from lenet.data.datasets import ImageSet, load
+from lenet.cli.app import main
+from lenet.data.datasets import load
 from lenet.data.idx import write_idx
+from lenet.data.imageset import ImageSet
 from lenet.models.config import LeNetConfig
+from lenet.training.recipe import Recipe
 
 torch.set_num_threads(1)
 
@@ -62,6 +64,20 @@ def bars_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def small() -> LeNetConfig:
     """A network for the bars: 12×12 pixels, three classes, a few hundred weights."""
     return SMALL
+
+
+@pytest.fixture
+def recipe(small: LeNetConfig) -> Recipe:
+    return Recipe(name="bars", model=small, data="bars", epochs=3, batch_size=20, optimizer="adam", lr=0.01)
+
+
+@pytest.fixture
+def varied(recipe: Recipe) -> Recipe:
+    """Everything that is random, and everything that has to be remembered."""
+    changes = {"dropout": 0.2, "degrees": 10.0, "shift": 0.1, "elastic": 1.0, "reject_class": True}
+    changes |= {"aspect": 0.1, "pen": 1.0, "blur": 0.5, "coarseness": 0.3, "noise": 0.1, "cover": 0.1}
+    changes |= {"fading": 0.2, "negatives": 0.2, "calibrate": True}
+    return replace(recipe, ema_decay=0.9, label_smoothing=0.1, clip_norm=1.0, validation=30).override(changes)
 
 
 @pytest.fixture(scope="session")

@@ -22,9 +22,9 @@ from lenet.errors import DivergedError
 from lenet.models.checkpoint import FORMAT, save_checkpoint, write_tensors
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet, initialise
-from lenet.training.folder import RunFolder
 from lenet.training.recipes import RECIPES
-from lenet.training.runs import begin_run, carry_out
+from lenet.training.run_folder import RunFolder
+from lenet.training.runs import begin_run, run_training
 
 Case = Callable[[Path], list[object]]
 CASES: list[Any] = []
@@ -470,7 +470,7 @@ def make_run(folder: Path) -> RunFolder:
         {"data": str(data), "epochs": 1, "channels": (1,), "hidden": (), "input_size": 9}
     )
     run = RunFolder(begin_run(recipe, device="cpu", runs_dir=folder).path.rename(folder / "run"))
-    for _ in carry_out(run):
+    for _ in run_training(run):
         pass
     return run
 
@@ -541,7 +541,7 @@ def divergence(folder: Path) -> list[object]:
     changes = {"data": str(folder / "own"), "lr": 1000.0, "loss": "mean-squared-error", "batch_size": 1}
     begun = begin_run(RECIPES["d2l"].override(changes), device="cpu", runs_dir=folder)
     with pytest.raises(DivergedError):  # the run folder says so from then on, for the doctor
-        list(carry_out(begun))
+        list(run_training(begun))
     assert (begun.path / "diverged.txt").is_file()
     return ["train", "--resume", begun.path, "--quiet"]
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from lenet.cli.main import app
+from lenet.cli.app import register_verbs
+from lenet.experiments.studies import STUDIES
 from lenet.training.recipes import RECIPES
-from lenet.training.studies import STUDIES
+
+app = register_verbs()
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -38,7 +40,7 @@ def folder(tmp_path: Path) -> Path:
 # Commands are lists of words, blocks of Python are strings. Each starts with nothing at hand but the folder.
 RUN_ALL = """
 import json, sys
-from lenet.cli.main import main
+from lenet.cli.app import main
 
 for step in json.loads(sys.argv[1]):
     print(step, file=sys.stderr)

@@ -80,7 +80,7 @@ def test_waiting_threads_let_others_work(said: str | None, heeded: str):
 def test_quick_verbs_import_nothing_heavy(arguments: list[str]):
     loaded = list_modules(
         f"import sys; sys.argv = ['lenet', *{arguments}]\n"
-        "from lenet.cli.main import main\n"
+        "from lenet.cli.app import main\n"
         "try: main()\nexcept SystemExit as end: assert not end.code"
     )
     assert not loaded & set(HEAVY)

@@ -3,7 +3,7 @@
 import pytest
 
 import lenet
-from lenet.data.datasets import ImageSet
+from lenet.data.imageset import ImageSet
 from lenet.models.checkpoint import WEIGHTS, load_checkpoint
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import RECIPES
@@ -37,5 +37,5 @@ def test_the_measured_accuracy_is_on_the_card(mnist_test: ImageSet) -> None:
 
 def test_the_reader_knows_what_is_no_digit_and_what_rejection_costs() -> None:
     checkpoint = load_checkpoint("reader")
-    assert checkpoint.model.config.background
+    assert checkpoint.model.config.reject_class
     assert checkpoint.card["rejection"]["validation_count"] == RECIPES["reader"].validation

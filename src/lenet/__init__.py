@@ -18,17 +18,17 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")
 
 _PLACES = {
     "LeNet": "lenet.models.network",
-    "LeNetClassifier": "lenet.apps.estimator",
+    "LeNetClassifier": "lenet.training.estimator",
     "LeNetConfig": "lenet.models.config",
     "LeNetError": "lenet.errors",
     "RECIPES": "lenet.training.recipes",
-    "Reader": "lenet.inference.reader",
+    "Reader": "lenet.reading.reader",
     "Recipe": "lenet.training.recipe",
-    "evaluate": "lenet.training.evaluate",
+    "evaluate": "lenet.training.evaluation",
     "load": "lenet.models.checkpoint:load_checkpoint",
     "load_data": "lenet.data.datasets:load",
     "make_model": "lenet.training.loop",
-    "show_progress": "lenet.apps.progress",
+    "show_progress": "lenet.insight.progress",
     "train": "lenet.training.loop",
 }
 

@@ -1,5 +1,5 @@
 """`python -m lenet`."""
 
-from lenet.cli.main import main
+from lenet.cli.app import main
 
 main()

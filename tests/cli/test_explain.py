@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from lenet.training.recipes import RECIPES
-from lenet.training.runs import begin_run, carry_out
+from lenet.training.runs import begin_run, run_training
 
 Lenet = Callable[..., Any]
 PICTURE = Path(__file__).parents[2] / "examples/pictures/7-blue-ink.png"
@@ -19,7 +19,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     begun = begin_run(
         RECIPES["quick"].override({"epochs": 3}), device="cpu", runs_dir=tmp_path_factory.mktemp("runs")
     )
-    for _ in carry_out(begun):
+    for _ in run_training(begun):
         pass
     return begun.path
 

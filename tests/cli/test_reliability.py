@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lenet.data.corruptions.corrupt import CORRUPTIONS
-from lenet.data.datasets import ImageSet
 from lenet.data.idx import write_idx
+from lenet.data.imageset import ImageSet
+from lenet.images.corruptions import CORRUPTIONS
 
 Lenet = Callable[..., Any]
 OURS = {"calibration_error", "risk_coverage_area", "reject_rates", "corruptions", "corruptions_mean"}

@@ -15,8 +15,10 @@ import pytest
 from PIL import Image
 
 import lenet as package
-from lenet.cli.main import app
-from lenet.data.datasets import ImageSet
+from lenet.cli.app import register_verbs
+from lenet.data.imageset import ImageSet
+
+app = register_verbs()
 
 Lenet = Callable[..., Any]
 GOLDEN = Path(__file__).parents[1] / "golden"

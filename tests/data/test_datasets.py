@@ -8,7 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenet.data.datasets import ImageSet, load, split_stratified
+from lenet.data.datasets import load
+from lenet.data.imageset import ImageSet, split_stratified
 from lenet.errors import DataError
 
 

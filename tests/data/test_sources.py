@@ -51,7 +51,7 @@ def test_unknown_name_gets_the_nearest() -> None:
 
 def test_listing_imports_no_torch() -> None:
     code = (
-        "import sys; from lenet.data.store import list_sources; list_sources(); "
+        "import sys; from lenet.data.cache import list_sources; list_sources(); "
         "sys.exit('torch' in sys.modules or 'sklearn' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

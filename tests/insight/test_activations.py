@@ -6,12 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional
 
-from lenet.data.datasets import ImageSet
+from lenet.data.imageset import ImageSet
 from lenet.errors import ModelError
 from lenet.insight.activations import describe_layers, find_patches, find_receptive_field, trace_maps
-from lenet.models.config import LeNetConfig
+from lenet.models.config import MODELS, LeNetConfig
 from lenet.models.network import LeNet, initialise
-from lenet.models.zoo import MODELS
 
 
 def make(config: LeNetConfig) -> LeNet:

@@ -9,18 +9,17 @@ from typing import Any
 import pytest
 import torch
 
-from lenet.data.datasets import load
+from lenet.data.datasets import load, write_unbalanced
 from lenet.data.idx import write_idx
-from lenet.data.unbalanced import write_unbalanced
 from lenet.errors import DivergedError
 from lenet.insight.diagnosis import Diagnosis, Fault, diagnose, has_learnt_nothing, watch
-from lenet.insight.symptoms import find_saturated, find_silent, measure_purity, trace
+from lenet.insight.symptoms import find_dead_units, find_saturated, measure_purity, trace
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
-from lenet.training.folder import RunFolder
 from lenet.training.loop import Epoch
 from lenet.training.recipes import find_recipe
-from lenet.training.runs import begin_run, carry_out
+from lenet.training.run_folder import RunFolder
+from lenet.training.runs import begin_run, run_training
 
 Changes = Mapping[str, Any]
 
@@ -30,7 +29,7 @@ def carry_out_recipe(
 ) -> RunFolder:
     run = begin_run(find_recipe(name, data).override(changes), seed=seed, device="cpu", runs_dir=folder)
     try:
-        for _ in carry_out(run):
+        for _ in run_training(run):
             pass
     except DivergedError:
         assert run.read_divergence() is not None
@@ -140,17 +139,19 @@ def test_a_run_that_has_not_begun_has_no_faults(tmp_path: Path):
 def test_a_run_that_goes_on_after_diverging_is_forgiven(tmp_path: Path):
     run = carry_out_recipe("quick", {"epochs": 2}, tmp_path)
     run.write_divergence("once")
-    for _ in carry_out(run):
+    for _ in run_training(run):
         pass
     assert diagnose(run).symptoms.diverged is None
 
 
 def watch_all(run: RunFolder) -> list[Fault]:
-    return [fault for record in carry_out(run) if isinstance(record, Epoch) and (fault := watch(run, record))]
+    return [
+        fault for record in run_training(run) if isinstance(record, Epoch) and (fault := watch(run, record))
+    ]
 
 
 def test_what_is_plain_is_said_while_it_trains(tmp_path: Path):
-    recipe = find_recipe("d2l-relu", "digits").override({"optimizer": "sgd", "lr": 0.9, "epochs": 4})
+    recipe = find_recipe("d2l-relu", "digits").override({"optimizer": "sgd", "lr": 3.0, "epochs": 4})
     faults = watch_all(begin_run(recipe, device="cpu", runs_dir=tmp_path))
     assert faults[0].name == "dead units"
 
@@ -170,11 +171,11 @@ def test_silent_and_saturated_units_are_counted():
             bias[: len(bias) // 4] = -1e6  # type: ignore[index,arg-type]
         tanh.get_submodule("dense1").bias[:30] = 1e6  # type: ignore[index]
     images = torch.randint(0, 256, (64, 1, 28, 28), generator=torch.Generator().manual_seed(0)).byte()
-    silent = find_silent(relu, trace(relu, images))
+    silent = find_dead_units(relu, trace(relu, images))
     assert (silent["relu2"], silent["relu4"]) == (0.25, 0.25)
     saturated = find_saturated(tanh, trace(tanh, images))
     assert saturated["tanh3"] == 30 / 120
-    assert find_silent(tanh, trace(tanh, images)) == {}
+    assert find_dead_units(tanh, trace(tanh, images)) == {}
 
 
 def test_purity_of_batches():

@@ -8,16 +8,23 @@ import pytest
 import torch
 from PIL import Image
 
-from lenet.data.datasets import ImageSet
+from lenet.data.imageset import ImageSet
 from lenet.errors import DataError, PictureError
-from lenet.inference.reader import Reader
-from lenet.insight.activations import trace_maps
-from lenet.insight.explanation import compare_classes, explain_subjects, first_layers, show_patches
-from lenet.insight.subjects import Subject, find_class, find_subjects, pick_sample, pick_subject
+from lenet.insight.activations import Subject, trace_maps
+from lenet.insight.explanation import (
+    compare_classes,
+    explain_subjects,
+    find_class,
+    find_subjects,
+    first_layers,
+    pick_sample,
+    pick_subject,
+    show_patches,
+)
 from lenet.models.checkpoint import Checkpoint, load_checkpoint
-from lenet.models.config import LeNetConfig
+from lenet.models.config import MODELS, LeNetConfig
 from lenet.models.network import LeNet, initialise
-from lenet.models.zoo import MODELS
+from lenet.reading.reader import Reader
 
 PICTURES = Path(__file__).parents[2] / "examples/pictures"
 NAMES = tuple(f"$x_{number}$ <b>" for number in range(10))

@@ -13,16 +13,17 @@ import pytest
 import torch
 from PIL import Image
 
-from lenet.data.datasets import ImageSet, load
+from lenet.data.datasets import load
 from lenet.data.idx import write_idx
+from lenet.data.imageset import ImageSet
 from lenet.errors import DataError, RunError
 from lenet.insight.diagnosis import diagnose
 from lenet.insight.report import list_confusions, write_report
 from lenet.models.checkpoint import load_checkpoint
-from lenet.training.evaluate import evaluate
-from lenet.training.folder import RunFolder
+from lenet.training.evaluation import evaluate
 from lenet.training.recipes import RECIPES
-from lenet.training.runs import begin_run, carry_out
+from lenet.training.run_folder import RunFolder
+from lenet.training.runs import begin_run, run_training
 
 HOSTILE = (
     "<script>document.title='taken'</script><img src=http://127.0.0.1:9/x.png onerror=alert(1)>",
@@ -32,7 +33,7 @@ HOSTILE = (
 
 
 def finish(folder: RunFolder) -> RunFolder:
-    for _ in carry_out(folder):
+    for _ in run_training(folder):
         pass
     return folder
 

@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lenet.apps.flags import read_changes
-from lenet.cli.main import app
-from lenet.insight.reproduce import write_command
-from lenet.training.folder import Plan
+from lenet.cli.app import register_verbs
+from lenet.cli.flags import read_changes
+from lenet.insight.report import write_command
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import RECIPES, find_recipe
+from lenet.training.run_folder import Plan
+
+app = register_verbs()
 
 
 def plan(recipe: Recipe, seed: int = 0) -> Plan:

@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lenet.errors import ModelError
-from lenet.models.config import ACTIVATION_KINDS, LeNetConfig
-from lenet.models.zoo import MODELS, find_model, name_model
+from lenet.models.config import ACTIVATION_KINDS, MODELS, LeNetConfig, find_model, name_model
 
 D2L = [
     ("conv1", "Conv2d", (6, 28, 28), 156, 117_600),
@@ -203,13 +202,13 @@ def test_another_network_is_custom():
 
 
 def test_a_background_is_true_or_false_and_changes_no_layer():
-    assert LeNetConfig(background=True).layers() == LeNetConfig().layers()
-    assert name_model(LeNetConfig(background=True)) == name_model(LeNetConfig())
-    with pytest.raises(ModelError, match="background is 1; it must be true or false"):
-        LeNetConfig(background=1)  # type: ignore[arg-type]
+    assert LeNetConfig(reject_class=True).layers() == LeNetConfig().layers()
+    assert name_model(LeNetConfig(reject_class=True)) == name_model(LeNetConfig())
+    with pytest.raises(ModelError, match="reject_class is 1; it must be true or false"):
+        LeNetConfig(reject_class=1)  # type: ignore[arg-type]
 
 
 def test_cards_from_before_the_background_are_still_read():
     values = LeNetConfig().to_dict()
-    del values["background"]
+    del values["reject_class"]
     assert LeNetConfig.from_dict(values) == LeNetConfig()

@@ -12,9 +12,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from lenet.errors import ModelError
-from lenet.models.config import ACTIVATION_KINDS, LeNetConfig
+from lenet.models.config import ACTIVATION_KINDS, MODELS, LeNetConfig, find_model
 from lenet.models.network import LeNet, initialise
-from lenet.models.zoo import MODELS, find_model
 
 
 def make(config: LeNetConfig, seed: int = 0, scheme: Any = "default") -> LeNet:
@@ -284,7 +283,7 @@ def test_the_network_and_its_layers_one_by_one_agree(name: str, count: int):
 
 def test_a_background_is_a_last_logit_of_nothing():
     plain = make(LeNetConfig())
-    model = make(replace(LeNetConfig(), background=True))
+    model = make(replace(LeNetConfig(), reject_class=True))
     images = random_images(20)
     with torch.no_grad():
         logits = model(images)
@@ -298,14 +297,14 @@ def test_a_background_is_a_last_logit_of_nothing():
     np.testing.assert_allclose(probabilities, exact / (1 + exact.sum(dim=1, keepdim=True)), atol=1e-6)
     assert (probabilities.sum(dim=1) < 1).all()
     assert torch.equal(model.as_probabilities(logits), probabilities)
-    assert torch.equal(plain.with_background(logits), logits)
+    assert torch.equal(plain.with_reject_logit(logits), logits)
 
 
 def test_what_is_no_class_pushes_every_logit_down():
     """The gradient of the loss is the probabilities, less 1 for the right class."""
-    model = make(replace(LeNetConfig(), background=True))
+    model = make(replace(LeNetConfig(), reject_class=True))
     logits = torch.randn(6, 10, generator=torch.Generator().manual_seed(0), requires_grad=True)
     labels = torch.tensor([10, 3, 10, 0, 9, 10])
-    nn.functional.cross_entropy(model.with_background(logits), labels, reduction="sum").backward()
+    nn.functional.cross_entropy(model.with_reject_logit(logits), labels, reduction="sum").backward()
     expected = model.as_probabilities(logits).detach() - nn.functional.one_hot(labels, 11)[:, :10]
     torch.testing.assert_close(logits.grad, expected)

@@ -11,19 +11,18 @@ import torch
 from torch import Tensor
 
 import lenet
-from lenet.data.augment import augment
-from lenet.data.datasets import ImageSet
-from lenet.data.drawings import draw_scribbles
-from lenet.data.forms import draw_forms
+from lenet.data.imageset import ImageSet
 from lenet.errors import DataError, DeviceError, DivergedError, RecipeError
 from lenet.models.config import ACTIVATION_KINDS, POOLING_KINDS, LeNetConfig
 from lenet.models.network import LeNet
+from lenet.synthesis.augmentation import augment
+from lenet.synthesis.glyphs import draw_glyphs
+from lenet.synthesis.negatives import draw_scribbles
 from lenet.training.loop import Epoch, Step, make_model, start, train, train_steps
-from lenet.training.losses import measure_loss
+from lenet.training.optimisation import learning_rate, measure_loss
 from lenet.training.randomness import random_stream, sample_order
 from lenet.training.recipe import Initialisation, Loss, Optimizer, Recipe, Schedule
 from lenet.training.recipes import RECIPES
-from lenet.training.schedules import learning_rate
 
 
 def learn(recipe: Recipe, data: ImageSet, seed: int = 0, **more: Any) -> tuple[LeNet, list[Epoch]]:
@@ -200,11 +199,11 @@ def test_the_best_epoch_is_the_first_of_the_highest_accuracy_and_lowest_loss(
 
 
 def test_a_small_training_learns_what_is_no_digit_and_what_a_flag_is(digits: ImageSet, digits_test: ImageSet):
-    recipe = replace(RECIPES["quick"], epochs=8).override({"background": True})
+    recipe = replace(RECIPES["quick"], epochs=8).override({"reject_class": True})
     scribbles = draw_scribbles(torch.zeros(200, 1, 28, 28), random_stream(9, "scribbles"))
-    flagged, ones = (part[:90] for part in draw_forms(200, (28, 28), random_stream(9, "forms")))
+    flagged, ones = (part[:90] for part in draw_glyphs(200, (28, 28), random_stream(9, "glyph_variants")))
     figures = []
-    for changes in ({}, {"not_digits": 0.5, "forms": 0.2}):
+    for changes in ({}, {"negatives": 0.5, "glyph_variants": 0.2}):
         model, _ = learn(replace(recipe, **changes), digits)
         with torch.no_grad():
             is_digit = [
@@ -283,9 +282,9 @@ VARIANTS: list[dict[str, Any]] = [
     {"elastic": 1.0, "shear": 0.1, "scale": 0.2},
     {"momentum": 0.9, "optimizer": "sgd"},
     {"ema_decay": 0.5},
-    {"background": True},
-    {"background": True, "not_digits": 0.5, "class_weights": "balanced"},
-    {"background": True, "not_digits": 0.5, "class_weights": (1, 2, 3), "label_smoothing": 0.1},
+    {"reject_class": True},
+    {"reject_class": True, "negatives": 0.5, "class_weights": "balanced"},
+    {"reject_class": True, "negatives": 0.5, "class_weights": (1, 2, 3), "label_smoothing": 0.1},
     {"pen": 1.0, "blur": 1.0, "coarseness": 0.5, "noise": 0.1, "cover": 0.1, "fading": 0.3, "aspect": 0.1},
 ]
 
@@ -312,8 +311,8 @@ def test_parts_that_do_not_fit(recipe: Recipe, bars: ImageSet, digits: ImageSet)
         learn(recipe, digits)
     with pytest.raises(RecipeError, match="flip makes no sense on bars"):
         learn(recipe.override({"flip": True}), bars)
-    with pytest.raises(RecipeError, match="forms are digits, and bars has other classes"):
-        learn(replace(recipe, forms=0.1), bars)
+    with pytest.raises(RecipeError, match="glyph_variants are digits, and bars has other classes"):
+        learn(replace(recipe, glyph_variants=0.1), bars)
     with pytest.raises(RecipeError, match="class_weights are 2 numbers, bars has 3 classes"):
         learn(replace(recipe, class_weights=(1.0, 2.0)), bars)
     with pytest.raises(DeviceError, match="cuda:99"):

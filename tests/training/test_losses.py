@@ -8,7 +8,7 @@ import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
 
-from lenet.training.losses import measure_loss, weigh_classes
+from lenet.training.optimisation import measure_loss, weigh_classes
 from lenet.training.recipe import Recipe
 
 LOGITS = torch.randn(40, 3, generator=torch.Generator().manual_seed(0)) * 3

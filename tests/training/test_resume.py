@@ -10,9 +10,9 @@ import pytest
 
 from lenet.errors import RunError
 from lenet.models.checkpoint import load_checkpoint
-from lenet.training.folder import RunFolder
 from lenet.training.recipe import Recipe
-from lenet.training.runs import begin_run, carry_out, open_run, sum_up
+from lenet.training.run_folder import RunFolder
+from lenet.training.runs import begin_run, open_run, run_training, summarise_run
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "kill_and_resume.py"
 
@@ -22,7 +22,7 @@ class Killed(BaseException):
 
 
 def finish(folder: RunFolder) -> RunFolder:
-    for _ in carry_out(folder):
+    for _ in run_training(folder):
         pass
     return folder
 
@@ -102,7 +102,7 @@ def test_every_optimiser_goes_on_as_it_was(plan: Recipe, tmp_path: Path, optimiz
     alone = finish(begin_run(plan, device="cpu", runs_dir=tmp_path / "alone"))
     folder = begin_run(plan, device="cpu", runs_dir=tmp_path / "stopped")
     for _ in range(3):  # one epoch each time
-        next(carry_out(folder))
+        next(run_training(folder))
         assert read_checkpoints(folder) != read_checkpoints(alone) or _ == 2
     finish(folder)
     assert read_checkpoints(folder) == read_checkpoints(alone)
@@ -111,8 +111,8 @@ def test_every_optimiser_goes_on_as_it_was(plan: Recipe, tmp_path: Path, optimiz
 def test_patience_is_remembered(plan: Recipe, tmp_path: Path):
     plan = replace(plan, lr=1e-30, ema_decay=0.0, epochs=20, patience=3).override({"dropout": 0.0})
     folder = begin_run(plan, device="cpu", runs_dir=tmp_path)
-    next(carry_out(folder))
-    next(carry_out(folder))
+    next(run_training(folder))
+    next(run_training(folder))
     finish(folder)
     assert [epoch.is_best for epoch in folder.read_history()] == [True, False, False, False]
     finish(folder)
@@ -123,12 +123,12 @@ def test_patience_is_remembered(plan: Recipe, tmp_path: Path):
 def test_more_epochs_than_planned(plan: Recipe, tmp_path: Path, schedule: Any):
     plan = replace(plan, schedule=schedule, step_epochs=2, epochs=2)
     short = finish(begin_run(plan, device="cpu", runs_dir=tmp_path / "short"))
-    assert sum_up(short).is_finished
+    assert summarise_run(short).is_finished
     long = finish(begin_run(replace(plan, epochs=5), device="cpu", runs_dir=tmp_path / "long"))
     extended = open_run(short.path, epochs=5)
-    assert not sum_up(extended).is_finished
+    assert not summarise_run(extended).is_finished
     assert read_checkpoints(finish(extended)) == read_checkpoints(long)
-    assert sum_up(extended).test_accuracy == sum_up(long).test_accuracy
+    assert summarise_run(extended).test_accuracy == summarise_run(long).test_accuracy
 
 
 @pytest.mark.parametrize("schedule", ["cosine", "one-cycle"])
@@ -153,23 +153,23 @@ def test_data_that_changed(plan: Recipe, tmp_path: Path, bars_folder: Path):
     for file in bars_folder.iterdir():
         (own / file.name).write_bytes(file.read_bytes())
     folder = begin_run(replace(plan, data=str(own)), device="cpu", runs_dir=tmp_path)
-    next(carry_out(folder))
+    next(run_training(folder))
     images = own / "train-images-idx3-ubyte"
     content = bytearray(images.read_bytes())
     content[100] ^= 1
     images.write_bytes(content)
     with pytest.raises(RunError, match="is not what the run began with; begin a new one"):
-        next(carry_out(folder))
+        next(run_training(folder))
 
 
 def test_one_process_at_a_time(plan: Recipe, tmp_path: Path):
     plan = replace(plan, schedule="constant")
     folder = begin_run(plan, device="cpu", runs_dir=tmp_path)
-    training = carry_out(folder)
+    training = run_training(folder)
     next(training)
     before = (folder.path / "recipe.json").read_bytes()
     with pytest.raises(RunError, match="is being trained by another process; wait for it"):
-        next(carry_out(RunFolder(folder.path)))
+        next(run_training(RunFolder(folder.path)))
     with pytest.raises(RunError, match="is being trained by another process; wait for it"):
         open_run(folder.path, epochs=50)
     assert (folder.path / "recipe.json").read_bytes() == before
@@ -184,4 +184,4 @@ def test_a_state_says_what_it_holds(plan: Recipe, tmp_path: Path, tree: Callable
     finish(open_run(folder.path))
     after = tree(folder.path)
     assert {name for name in before if before[name] != after.get(name)} <= {"curves.png"}
-    assert asdict(sum_up(folder))["is_finished"]
+    assert asdict(summarise_run(folder))["is_finished"]

@@ -16,16 +16,17 @@ from PIL import Image
 
 from lenet.data.datasets import load
 from lenet.errors import DataError, DeviceError, DivergedError, LeNetError, RecipeError, RunError
+from lenet.insight.progress import keep_curves
 from lenet.models.checkpoint import load_checkpoint
-from lenet.training.evaluate import compute_logits, evaluate
-from lenet.training.folder import RunFolder
+from lenet.training.evaluation import compute_logits, evaluate
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import RECIPES
-from lenet.training.runs import begin_run, carry_out, fingerprint, list_runs, open_run, sum_up
+from lenet.training.run_folder import RunFolder
+from lenet.training.runs import begin_run, fingerprint, list_runs, open_run, run_training, summarise_run
 
 
 def finish(folder: RunFolder) -> RunFolder:
-    for _ in carry_out(folder):
+    for _ in keep_curves(run_training(folder), folder):
         pass
     return folder
 
@@ -99,7 +100,7 @@ def test_the_best_checkpoint_is_that_of_the_best_epoch(finished: RunFolder):
 
 
 def test_a_run_is_summed_up(finished: RunFolder):
-    summary = sum_up(finished)
+    summary = summarise_run(finished)
     history = finished.read_history()
     assert summary.epochs == 3
     assert summary.train_loss == history[-1].train_loss
@@ -113,7 +114,7 @@ def test_a_run_is_summed_up(finished: RunFolder):
 def test_without_held_out_images_the_last_weights_count(plan: Recipe, tmp_path: Path):
     folder = finish(begin_run(plan, device="cpu", runs_dir=tmp_path))
     assert not folder.best.exists()
-    assert sum_up(folder).checkpoint == str(folder.last)
+    assert summarise_run(folder).checkpoint == str(folder.last)
     assert folder.read_evaluation() is not None
     assert all(epoch.test_accuracy is not None for epoch in folder.read_history())
 
@@ -121,7 +122,7 @@ def test_without_held_out_images_the_last_weights_count(plan: Recipe, tmp_path: 
 def test_a_calibrated_run_is_the_best_with_other_probabilities(plan: Recipe, tmp_path: Path):
     calibrated = replace(plan, validation=30, calibrate=True)
     folder = finish(begin_run(calibrated, device="cpu", runs_dir=tmp_path))
-    assert sum_up(folder).checkpoint == str(folder.calibrated)
+    assert summarise_run(folder).checkpoint == str(folder.calibrated)
     best, chosen = load_checkpoint(folder.best), load_checkpoint(folder.path)
     images = load(plan.data, "test").images
     ratio = compute_logits(best.model, images) / compute_logits(chosen.model, images)
@@ -165,7 +166,7 @@ def test_large_seeds_are_seeds(plan: Recipe, tmp_path: Path):
     folder = begin_run(
         replace(plan, epochs=1, validation=30), seed=2**63 - 1, device="cpu", runs_dir=tmp_path
     )
-    assert sum_up(finish(folder)).is_finished
+    assert summarise_run(finish(folder)).is_finished
 
 
 @pytest.fixture
@@ -183,7 +184,7 @@ def test_a_diverged_run_keeps_its_last_good_checkpoint(explosive: Recipe, tmp_pa
     kept = load_checkpoint(folder.last)
     assert f"holds epoch {kept.card['epoch']}" in str(error.value)
     assert len(folder.read_history()) == kept.card["epoch"]
-    assert not sum_up(folder).is_finished
+    assert not summarise_run(folder).is_finished
     with pytest.raises(DivergedError) as again:
         finish(open_run(folder.path))
     assert str(again.value) == str(error.value)
@@ -194,17 +195,17 @@ def test_a_run_that_diverges_at_once_has_no_checkpoint(explosive: Recipe, tmp_pa
     folder = begin_run(replace(explosive, lr=1000.0, batch_size=1), device="cpu", runs_dir=tmp_path)
     with pytest.raises(DivergedError, match="no epoch was finished"):
         finish(folder)
-    assert sum_up(folder).checkpoint is None
+    assert summarise_run(folder).checkpoint is None
 
 
 def test_a_full_disk_loses_nothing(plan: Recipe, tmp_path: Path, full_disk: Callable[[int], Any]):
     folder = begin_run(plan, device="cpu", runs_dir=tmp_path)
-    next(carry_out(folder))
+    next(run_training(folder))
     before = {file.name: file.read_bytes() for file in folder.path.iterdir()}
     with full_disk(1500), pytest.raises(OSError, match="too large"):
         finish(folder)
     assert {file.name: file.read_bytes() for file in folder.path.iterdir()} == before
-    assert sum_up(finish(folder)).epochs == 3
+    assert summarise_run(finish(folder)).epochs == 3
 
 
 def test_runs_are_listed_and_odd_folders_passed_over(finished: RunFolder, damaged: RunFolder, tmp_path: Path):
@@ -233,7 +234,7 @@ def refuse(folder: RunFolder) -> str:
     """The one line that resuming the run is refused with, or nothing where it goes through."""
     try:
         finish(open_run(folder.path))
-        sum_up(folder)
+        summarise_run(folder)
     except LeNetError as error:
         return str(error)
     return ""
@@ -288,7 +289,7 @@ def test_any_value_in_a_history_is_refused_or_taken(
     (folder.path / "recipe.json").write_bytes((finished.path / "recipe.json").read_bytes())
     (folder.path / "history.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     try:
-        assert sum_up(folder).epochs == 3
+        assert summarise_run(folder).epochs == 3
     except RunError as error:
         assert "history.jsonl: damaged" in str(error)  # noqa: PT017
 
@@ -333,7 +334,7 @@ def test_names_of_folders_may_be_any_bytes(plan: Recipe, tmp_path: Path, bars_fo
     for file in bars_folder.iterdir():
         (odd / file.name).write_bytes(file.read_bytes())
     folder = finish(begin_run(replace(plan, data=str(odd)), device="cpu", runs_dir=tmp_path / "runs"))
-    assert sum_up(folder).is_finished
+    assert summarise_run(folder).is_finished
     assert finish(open_run(folder.path)).read_plan().recipe.data == str(odd)
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from torch.optim import lr_scheduler
 
 from lenet.models.config import LeNetConfig
+from lenet.training.optimisation import learning_rate
 from lenet.training.recipe import Recipe
-from lenet.training.schedules import learning_rate
 
 RECIPE = Recipe("any", LeNetConfig(), "digits", epochs=1, batch_size=1, optimizer="sgd", lr=0.7)
 

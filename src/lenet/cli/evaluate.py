@@ -8,8 +8,8 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from lenet.apps.tables import show_evaluation, show_reliability, show_robustness
 from lenet.cli.app import Device, Json, app
+from lenet.cli.tables import show_evaluation, show_reliability, show_robustness
 
 
 @app.command
@@ -34,12 +34,12 @@ def evaluate(
     Example: lenet evaluate runs/lab3-mnist-0/epoch-005.safetensors --data mnist --out figures
     Example: lenet evaluate mnist --risk-coverage --corruptions --out figures
     """
-    from lenet.data.corruptions.corrupt import IDENTITY
-    from lenet.data.corruptions.sets import load_corrupted
+    from lenet.data.corrupted import load_corrupted
     from lenet.data.datasets import load
+    from lenet.images.corruptions import IDENTITY
     from lenet.models.checkpoint import load_checkpoint
-    from lenet.models.device import find_device
-    from lenet.training.evaluate import evaluate as measure
+    from lenet.processes import find_device
+    from lenet.training.evaluation import evaluate as measure
     from lenet.training.runs import find_training_data
 
     loaded = load_checkpoint(checkpoint, find_device(device))
@@ -50,28 +50,28 @@ def evaluate(
     values, tables = evaluation.to_dict(), [show_evaluation(evaluation)]
     title = f"{checkpoint} on {images.name} {split}"
     if out is not None:
-        from lenet.insight.figures import draw_confusion, draw_hardest
+        from lenet.insight.plots.figures import draw_confusion, draw_hardest
 
         draw_confusion(evaluation, out / "confusion.png", title)
         draw_hardest(evaluation, images, out / "hardest.png")
     if risk_coverage:
-        from lenet.training.reliability import measure_reliability
+        from lenet.training.evaluation import measure_reliability
 
         reliability = measure_reliability(loaded, images)
         values |= reliability.to_dict()
         tables.append(show_reliability(reliability))
         if out is not None:
-            from lenet.insight.reliability import draw_reliability
+            from lenet.insight.plots.reliability import draw_reliability
 
             draw_reliability(reliability, out / "reliability.png", title)
     if corruptions:
-        from lenet.training.reliability import measure_robustness
+        from lenet.training.evaluation import measure_robustness
 
         robustness = measure_robustness(loaded, corrupted)
         values |= robustness.to_dict()
         tables.append(show_robustness(robustness))
         if out is not None:
-            from lenet.insight.reliability import draw_corruptions
+            from lenet.insight.plots.reliability import draw_corruptions
 
             draw_corruptions(corrupted, robustness, out / "corruptions.png", title)
     print(json_module.dumps(values) if json else "\n\n".join(tables))

@@ -9,11 +9,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from lenet.apps.flags import read_whole
-from lenet.cli.app import CheckpointName, Json, app
+from lenet.cli.app import SHIPPED, CheckpointName, Json, app
+from lenet.cli.flags import read_whole
 from lenet.errors import PictureError
-
-SHIPPED = "reader"  # what is looked into unless told otherwise
 
 
 @app.command
@@ -46,10 +44,17 @@ def explain(
     Example: lenet explain --model runs/d2l-fashion-mnist-0 --compare pullover coat
     """
     from lenet.data.datasets import load
-    from lenet.insight.explanation import compare_classes, explain_subjects, show_patches
-    from lenet.insight.subjects import MOST_SUBJECTS, find_subjects, pick_sample, pick_subject
+    from lenet.insight.explanation import (
+        MOST_SUBJECTS,
+        compare_classes,
+        explain_subjects,
+        find_subjects,
+        pick_sample,
+        pick_subject,
+        show_patches,
+    )
     from lenet.models.checkpoint import load_checkpoint
-    from lenet.training.evaluate import match_classes
+    from lenet.training.evaluation import match_classes
     from lenet.training.runs import find_training_data
 
     for name in pictures:

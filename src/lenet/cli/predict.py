@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json as json_module
+import signal
 import sys
+import time
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from lenet.apps.flags import read_share, read_whole
-from lenet.cli.app import CheckpointName, Json, Quiet, app
-from lenet.cli.bulk import read_into
-from lenet.errors import PictureError, RecipeError
-from lenet.inference.constraints import check_constraints
+from lenet.cli.app import SHIPPED, CheckpointName, Json, Quiet, app, end
+from lenet.cli.flags import read_share, read_whole
+from lenet.errors import PictureError, RecipeError, ResultsError
 
 MOST_SAMPLES = 400  # a grid of more is no picture to look at
-SHIPPED = "reader"  # what `predict` reads with unless told otherwise
 
 
 @app.command
@@ -66,6 +67,8 @@ def predict(
     for name in pictures:
         if name.startswith("-") and name != "-":
             raise PictureError(f"unknown option {name}; `lenet predict --help` shows what there is")
+    from lenet.reading.path import check_constraints
+
     check_constraints(length, pattern, amount)
     known: dict[str, Any] = {"length": length, "pattern": pattern, "amount": amount}
     if sample and any(known.values()):
@@ -88,7 +91,7 @@ def predict(
         return predict_sample(loaded, source, sample, seed, out or Path("sample.png"), json=json)
     if not pictures:
         raise PictureError("no picture was given; name one or more, or draw from a data set with --sample 50")
-    from lenet.inference.reader import Reader
+    from lenet.reading.reader import Reader
 
     if explain is not None and len(pictures) > 1:
         raise PictureError("--explain draws one picture's steps; give one picture")
@@ -109,7 +112,7 @@ def predict(
                 print(f"lenet: {error}", file=sys.stderr)
             continue
         if explain is not None:
-            from lenet.insight.figures import draw_steps
+            from lenet.insight.plots.figures import draw_steps
 
             draw_steps(steps, explain, f"{name}: read as {reading.text or 'nothing'}")
         text = reading.text or "nothing to read"
@@ -124,8 +127,8 @@ def predict_sample(loaded: Any, data: str, count: int, seed: int, out: Path, *, 
     import torch
 
     from lenet.data.datasets import load
-    from lenet.insight.figures import draw_sample
-    from lenet.training.evaluate import match_classes
+    from lenet.insight.plots.figures import draw_sample
+    from lenet.training.evaluation import match_classes
     from lenet.training.randomness import check_seed
 
     if not 1 <= count <= MOST_SAMPLES:
@@ -138,3 +141,85 @@ def predict_sample(loaded: Any, data: str, count: int, seed: int, out: Path, *, 
     result = {"picture": str(out), "count": drawn, "errors": errors}
     print(json_module.dumps(result) if json else f"{out}: {drawn} images of {data}, {errors} read wrong")
     return 0
+
+
+def read_into(
+    out: Path,
+    given: Sequence[str],
+    checkpoint: str,
+    workers: int | None,
+    max_error: float | None,
+    *,
+    quiet: bool,
+    json: bool,
+    **options: Any,
+) -> int:
+    """Read the pictures that are not in `out` yet, append their rows, print what the file holds.
+
+    Returns 0 when all of its pictures were read, 1 when some were not, 2 when none was.
+    """
+    from lenet.batch.folders import find_pictures
+    from lenet.batch.pool import read_in_bulk
+    from lenet.batch.results import Results
+
+    if "-" in given:
+        raise PictureError("- has no name that a results file could keep; give a file or a folder")
+    if workers is not None and workers < 1:
+        raise PictureError(f"workers is {workers}; it must be a number from 1 on")
+    for name in given:
+        if not Path(name).exists():
+            raise PictureError(f"{name}: there is no such file or folder; check the path")
+    if next(find_pictures(given), None) is None:
+        raise PictureError(f"no pictures in {', '.join(given)}; check the path")
+    signal.signal(
+        signal.SIGTERM, signal.default_int_handler
+    )  # to be stopped is the same from wherever it comes
+    with Results(out) as results:
+        kept = results.count
+        total = sum(name not in results for name, _ in find_pictures(given))
+        new = ((name, path) for name, path in find_pictures(given) if results.claim(name))
+        rows = read_in_bulk(new, checkpoint, workers=workers, max_error=max_error, **options)
+        try:
+            with closing(show_reading(rows, total, quiet=quiet)) as shown:
+                for row in shown:
+                    results.append(row)
+        except KeyboardInterrupt:
+            end(
+                f"stopped; {out} holds {results.count:,} pictures; the same command goes on with it", code=130
+            )
+        except ResultsError as error:
+            raise ResultsError(f"{error}; the same command goes on with {out}") from error
+    summary = {"out": str(out), "pictures": results.count, "new": results.count - kept}
+    summary |= {"failed": results.failed, "rejected": results.rejected}
+    if json:
+        print(json_module.dumps(summary))
+    else:
+        print(
+            f"{out}: {results.count:,} pictures, {results.count - kept:,} of them new; "
+            f"{results.failed:,} could not be read, {results.rejected:,} rejected"
+        )
+    return 2 if results.failed == results.count else min(results.failed, 1)
+
+
+def show_reading(
+    rows: Iterable[dict[str, Any]], total: int, *, quiet: bool = False
+) -> Generator[dict[str, Any], None, None]:
+    """Pass the rows of pictures on, and show on a terminal's standard error how far the reading is."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True, quiet=quiet)
+    columns = (
+        MofNCompleteColumn(),
+        BarColumn(),
+        TextColumn("{task.fields[rate]:,.0f} pictures/s  {task.fields[failed]:,} not read"),
+        TimeRemainingColumn(compact=True),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
+        task = progress.add_task("", total=total, rate=0.0, failed=0)
+        began, failed = time.monotonic(), 0
+        for done, row in enumerate(rows, start=1):
+            failed += "error" in row
+            rate = done / max(time.monotonic() - began, 1e-9)
+            progress.update(task, completed=done, failed=failed, rate=rate)
+            yield row

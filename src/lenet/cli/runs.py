@@ -9,10 +9,11 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from lenet.apps.tables import name_run, show_runs
 from lenet.cli.app import Json, RunsDir, app
+from lenet.cli.tables import name_run, show_runs
 
 runs_app = App(name="runs", help_format="plaintext")
+
 app.command(runs_app)
 
 
@@ -45,14 +46,65 @@ def plot(
     Example: lenet runs plot quick-digits-0 quick-digits-0-2 --out curves.png
     """
     from lenet.errors import RunError
-    from lenet.training.curves import plot_comparison, save_figure
-    from lenet.training.runs import find_run, list_runs, sum_up
+    from lenet.insight.plots.canvas import save_figure
+    from lenet.insight.plots.curves import plot_runs
+    from lenet.training.runs import find_run, list_runs, summarise_run
 
     chosen = names or [run.run for run in list_runs(runs_dir) if run.epochs]
     if not chosen:
         raise RunError(f"no runs in {runs_dir}; begin one with: lenet train quick")
     folders = [find_run(name, runs_dir) for name in chosen]
-    histories = {name_run(sum_up(folder)): folder.read_history() for folder in folders}
-    save_figure(plot_comparison(histories, f"{len(histories)} runs"), out)
+    histories = {name_run(summarise_run(folder)): folder.read_history() for folder in folders}
+    save_figure(plot_runs(histories, f"{len(histories)} runs"), out)
     result = {"picture": str(out), "runs": [str(folder.path) for folder in folders]}
     print(json_module.dumps(result) if json else f"{out}: {len(histories)} runs")
+
+
+@app.command
+def doctor(
+    run: Annotated[Path, Parameter(help="A run folder, finished or not; it is only read.")],
+    /,
+    *,
+    json: Json = False,
+) -> int:
+    """Say what is wrong with a training and what to do: measured on its history and on its network at work.
+
+    Ends with exit code 1 where there is a fault.
+
+    Example: lenet doctor runs/quick-digits-0
+    """
+    from lenet.insight.diagnosis import diagnose
+    from lenet.training.run_folder import RunFolder
+
+    diagnosis = diagnose(RunFolder(run))
+    if json:
+        print(json_module.dumps(diagnosis.to_dict()))
+    elif diagnosis.faults:
+        for fault in diagnosis.faults:
+            print(f"{run}: {fault.sentence}")
+    else:
+        epochs = diagnosis.symptoms.epochs
+        print(f"{run}: {epochs} epochs, no fault found" if epochs else f"{run}: no epoch is finished yet")
+    return int(bool(diagnosis.faults))
+
+
+@app.command
+def report(
+    run: Annotated[Path, Parameter(help="A run folder with a finished epoch.")],
+    /,
+    *,
+    out: Annotated[
+        Path | None, Parameter(help="Where the page goes. [default: report.html in the run's folder]")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write all about a run into one HTML file that needs no network: to read, to send, to print.
+
+    Example: lenet report runs/quick-digits-0
+    """
+    from lenet.insight.report import write_report
+    from lenet.training.run_folder import RunFolder
+
+    path = write_report(RunFolder(run), out)
+    size = path.stat().st_size
+    print(json_module.dumps({"report": str(path), "bytes": size}) if json else f"{path}: {size:,} bytes")

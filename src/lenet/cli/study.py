@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import json as json_module
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
+from rich.console import Console
 
-from lenet.apps.flags import read_whole
-from lenet.apps.tables import align
 from lenet.cli.app import Json, Quiet, RunsDir, app, end
+from lenet.cli.flags import read_whole
+from lenet.cli.tables import align
 from lenet.errors import RecipeError
+from lenet.experiments.space import Choice, Range, Search, make_grid, read_space, write_value
+from lenet.experiments.studies import STUDIES, Study, find_study
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import find_recipe
-from lenet.training.search import Choice, Range, Search, make_grid, read_space, write_value
-from lenet.training.studies import STUDIES, Study, find_study
+
+if TYPE_CHECKING:
+    from lenet.experiments.pool import Outcome
+    from lenet.experiments.trials import TrialResult
 
 
 @app.command
@@ -104,16 +110,15 @@ def search(
     json: bool,
 ) -> None:
     """Search, draw, print the best trials and the command that trains the best."""
-    from lenet.apps.progress import show_trials
-    from lenet.insight.searches import draw_search
-    from lenet.training.storage import find_storage
-    from lenet.training.trials import carry_out_search, hold_out, list_results
-    from lenet.workers import count_cores
+    from lenet.experiments.figures import draw_search
+    from lenet.experiments.storage import find_storage
+    from lenet.experiments.trials import hold_out, list_results, run_search
+    from lenet.processes import count_cores
 
     plan = Search(hold_out(base), space, trials)
     folder = runs_dir / plan.name
     url = find_storage(storage, folder)
-    running = carry_out_search(plan, folder, url, workers or count_cores())
+    running = run_search(plan, folder, url, workers or count_cores())
     try:
         for _ in show_trials(running, quiet=quiet):
             pass
@@ -165,12 +170,12 @@ def show_studies(*, json: bool) -> None:
 
 def conduct(chosen: Study, seeds: int, workers: int | None, folder: Path, *, quiet: bool, json: bool) -> None:
     """Train, compare, print."""
-    from lenet.apps.progress import show_outcomes
-    from lenet.insight.studies import carry_out_study, compare, prepare, write_comparison
-    from lenet.workers import count_cores
+    from lenet.experiments.comparison import compare, prepare, run_study
+    from lenet.experiments.figures import write_comparison
+    from lenet.processes import count_cores
 
     chosen = prepare(chosen, folder)
-    running = carry_out_study(chosen, seeds, folder, workers or count_cores())
+    running = run_study(chosen, seeds, folder, workers or count_cores())
     try:
         outcomes = list(show_outcomes(running, seeds * len(chosen.variants), quiet=quiet))
     except KeyboardInterrupt:
@@ -185,3 +190,26 @@ def conduct(chosen: Study, seeds: int, workers: int | None, folder: Path, *, qui
     print(comparison.question)
     print(align([["variant", *names], *rows], right=range(1, len(names) + 1)))
     print(f"{comparison.conclusion}\n{folder / (comparison.study + '.png')}")
+
+
+def show_outcomes(outcomes: Iterable[Outcome], total: int, *, quiet: bool = False) -> Iterator[Outcome]:
+    """Pass the outcomes of trainings on, and show a line for each on standard error."""
+    console = Console(stderr=True, quiet=quiet)
+    for done, outcome in enumerate(outcomes, start=1):
+        accuracy = outcome.test_accuracy
+        result = "diverged" if accuracy is None else f"test {accuracy:.2%}"
+        console.print(f"{done}/{total}  {outcome.run}  {result}", highlight=False, soft_wrap=True)
+        yield outcome
+
+
+def show_trials(results: Iterable[TrialResult], *, quiet: bool = False) -> Iterator[TrialResult]:
+    """Pass the trials of a search on, and show a line for each on standard error."""
+    console = Console(stderr=True, quiet=quiet)
+    for result in results:
+        accuracy = result.validation_accuracy
+        figure = "" if accuracy is None else f"  validation {accuracy:.2%}"
+        settings = ", ".join(f"{name} {value}" for name, value in result.settings.items())
+        console.print(
+            f"trial {result.number}  {result.state}{figure}  {settings}", highlight=False, soft_wrap=True
+        )
+        yield result

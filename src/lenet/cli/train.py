@@ -10,9 +10,9 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from lenet.apps.flags import make_flags, read_changes, read_whole
-from lenet.apps.tables import show_run
 from lenet.cli.app import Json, Quiet, RunsDir, app, end
+from lenet.cli.flags import make_flags, read_changes, read_whole
+from lenet.cli.tables import show_run
 from lenet.training.recipes import find_recipe
 
 Flags = make_flags()
@@ -44,12 +44,12 @@ def train(
 
     Example: lenet train d2l --epochs 3 --lr 0.5 --seed 1
     """
-    from lenet.apps.progress import show_progress
     from lenet.insight.diagnosis import watch
-    from lenet.training.runs import begin_run, carry_out, open_run, sum_up
+    from lenet.insight.progress import find_writer, keep_curves, show_progress, write_events
+    from lenet.training.runs import begin_run, open_run, run_training, summarise_run
 
     if tensorboard:
-        from lenet.apps.tensorboard import write_events
+        find_writer()  # so that a run is not begun without it
     changes = read_changes(flags)
     if resume is not None:
         epochs = changes.pop("epochs", None)
@@ -59,7 +59,7 @@ def train(
         chosen = find_recipe("quick" if recipe is None else recipe, data).override(changes)
         place = "auto" if device is None else device
         run = begin_run(chosen, seed=seed or 0, device=place, runs_dir=runs_dir)
-    epochs_shown = show_progress(carry_out(run), quiet=quiet)
+    epochs_shown = show_progress(keep_curves(run_training(run), run), quiet=quiet)
     if tensorboard:
         epochs_shown = write_events(epochs_shown, run.path / "events", run.read_history())
     warned = quiet
@@ -70,5 +70,5 @@ def train(
                 warned = True
     except KeyboardInterrupt:
         end(f"stopped; go on with: lenet train --resume {run.path}", code=130)
-    summary = sum_up(run)
+    summary = summarise_run(run)
     print(json_module.dumps(asdict(summary)) if json else show_run(summary))

@@ -1,1 +1,1 @@
-"""What the network learns from. Knows no model."""
+"""What the network learns from: data sets by name, custom data, downloads. Knows no network."""

@@ -1,68 +1,21 @@
-"""Labelled images in memory, by name or from your own files."""
+"""Data sets by name or by path."""
 
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
-from lenet.data.digits import load_digits
-from lenet.data.idx import decode_idx, read_idx
-from lenet.data.own import Example, list_class_folders, list_csv, list_visible, sort_naturally
+from lenet.data.cache import read_source_file
+from lenet.data.custom import load_custom
+from lenet.data.idx import decode_idx, write_idx
+from lenet.data.imageset import SPLIT_SEED, ImageSet, split_stratified
 from lenet.data.sources import SOURCES, SPLITS, Source, SourceFile, Split, find_source
-from lenet.data.store import read_source_file
-from lenet.decode import decode
-from lenet.errors import DataError, PictureError
-from lenet.whole import frame_whole
+from lenet.errors import DataError
+from lenet.images.framing import DIGIT_SIDE, SIDE
 
 _DIGITS_HELD_OUT = 360
-_OWN_SHARE_HELD_OUT = 0.2
-_SPLIT_SEED = 0
-
-
-@dataclass(frozen=True, eq=False)
-class ImageSet:
-    """Labelled images, kept in memory as bytes.
-
-    Raises DataError when the parts do not fit together.
-    """
-
-    images: Tensor
-    """uint8 (N, 1, H, W), white ink on black: 0 is background, 255 is full ink."""
-    labels: Tensor
-    """int64 (N,), each in 0..len(classes) - 1."""
-    classes: tuple[str, ...]
-    """What each label means."""
-    name: str
-    """Where the images come from: a data set's name or a path."""
-    flips: bool = False
-    """True when an image mirrored left to right is still an image of its class (clothes, not digits)."""
-    whole: bool = False
-    """True when an image is all of a picture, not a sign cut out of it; reading has to do the same."""
-
-    def __post_init__(self) -> None:
-        if self.images.dtype != torch.uint8 or self.images.dim() != 4 or self.images.shape[1] != 1:
-            raise DataError(
-                f"{self.name}: images must be uint8 (N, 1, H, W), not "
-                f"{self.images.dtype} {tuple(self.images.shape)}"
-            )
-        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
-            raise DataError(
-                f"{self.name}: labels must be int64 ({len(self.images)},), not "
-                f"{self.labels.dtype} {tuple(self.labels.shape)}"
-            )
-        if self.images.numel() == 0:
-            raise DataError(f"{self.name}: there is no image in it")
-        if self.labels.min() < 0 or self.labels.max() >= len(self.classes):
-            raise DataError(f"{self.name}: a label lies outside 0..{len(self.classes) - 1}")
-
-    def __len__(self) -> int:
-        return len(self.labels)
-
-    def subset(self, indices: Tensor) -> "ImageSet":
-        """The images at `indices` (int64), in that order, as a set of their own."""
-        return replace(self, images=self.images[indices], labels=self.labels[indices])
 
 
 def load(source: str | Path, split: Split) -> ImageSet:
@@ -81,37 +34,14 @@ def load(source: str | Path, split: Split) -> ImageSet:
         raise DataError("the name of the data set is empty; `lenet data list` shows what there is")
     path = Path(source).expanduser()
     if isinstance(source, Path) or (source not in SOURCES and (path.exists() or _looks_like_path(source))):
-        return _load_path(path, split)
+        return load_custom(path, split)
     known = find_source(source)
     return _load_files(known, split) if known.files else _load_bundled(known, split)
 
 
-def split_stratified(labels: Tensor, count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Choose `count` images to hold out, every class in proportion, the same ones for the same seed.
-
-    Returns the indices (int64, ascending) of the rest and of those held out; together they are all, once.
-    Raises DataError unless 0 < count < N.
-    """
-    if not 0 < count < len(labels):
-        raise DataError(f"cannot hold out {count} of {len(labels)} images; hold out at least 1, and not all")
-    generator = torch.Generator().manual_seed(seed)
-    sizes = torch.bincount(labels).tolist()
-    # Largest remainder: the shares rounded down, then one more for those that lost most.
-    shares = [divmod(size * count, len(labels)) for size in sizes]
-    quotas = [share for share, _ in shares]
-    by_remainder = sorted(range(len(sizes)), key=lambda label: (-shares[label][1], label))
-    for label in by_remainder[: count - sum(quotas)]:
-        quotas[label] += 1
-    held_out = torch.zeros(len(labels), dtype=torch.bool)
-    for label, quota in enumerate(quotas):
-        members = torch.nonzero(labels == label).flatten()
-        held_out[members[torch.randperm(len(members), generator=generator)[:quota]]] = True
-    return torch.nonzero(~held_out).flatten(), torch.nonzero(held_out).flatten()
-
-
 def _load_bundled(source: Source, split: Split) -> ImageSet:
     images, labels = load_digits()
-    train, test = split_stratified(labels, _DIGITS_HELD_OUT, _SPLIT_SEED)
+    train, test = split_stratified(labels, _DIGITS_HELD_OUT, SPLIT_SEED)
     return ImageSet(images, labels, source.classes, source.name).subset(train if split == "train" else test)
 
 
@@ -138,82 +68,66 @@ def _looks_like_path(source: str) -> bool:
     return any(mark in source for mark in "./\\~")
 
 
-def _load_path(path: Path, split: Split) -> ImageSet:
-    if path.is_file() and path.suffix.lower() == ".csv":
-        return _load_pictures(list_csv(path), split, path)
-    if path.is_dir():
-        if any(_is_idx(entry) for entry in list_visible(path)):
-            return _load_idx_folder(path, split)
-        return _load_pictures(list_class_folders(path), split, path)
-    if path.exists():
-        raise DataError(
-            f"{path}: neither a folder nor a .csv; `lenet data import` takes files of known data sets"
-        )
-    raise DataError(f"{path}: there is no such folder or CSV")
+# The bitmaps were normalised into a narrow box: at 20 pixels of height these digits are 12 wide on average,
+# where MNIST's are 15.5. Given that width, a LeNet trained on them alone, without distortions, reads
+# 63.9 ± 2.7 % of 10,000 MNIST training images, and 59.5 ± 4.7 % without it (5 seeds each).
+_BOX_WIDTH = 26
 
 
-def _load_pictures(examples: list[Example], split: Split, path: Path) -> ImageSet:
-    classes = sort_naturally([example.label for example in examples])
-    if len(classes) < 2:
-        raise DataError(f"{path}: {len(classes)} class; a network needs at least two to tell apart")
-    numbers = {name: number for number, name in enumerate(classes)}
-    labels = torch.tensor([numbers[example.label] for example in examples])
-    if examples[0].split is None:
-        count = max(1, round(len(examples) * _OWN_SHARE_HELD_OUT))
-        train, test = split_stratified(labels, count, _SPLIT_SEED)
-        chosen = (train if split == "train" else test).tolist()
-    else:
-        chosen = [at for at, example in enumerate(examples) if example.split == split]
-        untaught = set(classes) - {example.label for example in examples if example.split == "train"}
-        if untaught:
-            raise DataError(f"{path}: class {min(untaught)} has no training picture; add some")
-    if not chosen:
-        raise DataError(f"{path}: it holds no {split} pictures; mark some, or leave the split away")
-    images = np.stack([load_picture(examples[at].path) for at in chosen])
-    tensor = torch.from_numpy(images).unsqueeze(1)
-    return ImageSet(tensor, labels[chosen], tuple(classes), str(path), whole=True)
+def load_digits() -> tuple[Tensor, Tensor]:
+    """All 1,797 digits: images uint8 (1797, 1, 28, 28), white on black, and labels int64 (1797,)."""
+    # Takes a second to import, and only this data set needs it.
+    from sklearn.datasets import load_digits as load_bundled
+
+    bundled = load_bundled()
+    images = np.stack([enlarge_digit(blocks) for blocks in bundled.images])
+    return torch.from_numpy(images).unsqueeze(1), torch.from_numpy(bundled.target.astype(np.int64))
 
 
-def load_picture(path: Path) -> np.ndarray:
-    """One picture of your own as an image, (28, 28) uint8. Raises DataError, naming the file."""
-    try:
-        return frame_whole(decode(path))
-    except PictureError as error:
-        raise DataError(str(error)) from error
+def enlarge_digit(blocks: np.ndarray) -> np.ndarray:
+    """Bring one 8×8 digit (0..16) to a 28×28 image (uint8), made as MNIST's are.
+
+    As in LeCun et al. 1998, section III.A, the digit is 20 pixels high in grey levels and lies with its
+    centre of mass in the middle of the image.
+    """
+    small = Image.fromarray((blocks / 16).astype(np.float32))
+    box = np.clip(np.asarray(small.resize((_BOX_WIDTH, DIGIT_SIDE), Image.Resampling.BICUBIC)), 0, 1)
+    left, top = (round((SIDE - 1) / 2 - _centre_of_mass(box.sum(axis=axis))) for axis in (0, 1))
+    image = Image.new("L", (SIDE, SIDE))
+    image.paste(Image.fromarray(np.rint(box * 255).astype(np.uint8)), (left, top))  # cuts what sticks out
+    return np.asarray(image)
 
 
-def _load_idx_folder(folder: Path, split: Split) -> ImageSet:
-    """A folder of IDX files named as MNIST's are; the classes are the numbers from 0 to the largest."""
-    images, labels = (read_idx(_find_idx(folder, split, kind)) for kind in ("images", "labels"))
-    if images.dtype != torch.uint8 or images.dim() != 3:
-        raise DataError(f"{folder}: the {split} images must be bytes (N, H, W), not {tuple(images.shape)}")
-    if labels.dim() != 1 or labels.numel() == 0:
-        raise DataError(
-            f"{folder}: the {split} labels must be one number per image, not {tuple(labels.shape)}"
-        )
-    try:
-        training = labels if split == "train" else read_idx(_find_idx(folder, "train", "labels"))
-    except DataError:
-        training = labels  # only test files are there, to evaluate on
-    classes = tuple(str(number) for number in range(int(training.max()) + 1)) if training.numel() else ()
-    return ImageSet(images.unsqueeze(1), labels.long(), classes, str(folder))
+def _centre_of_mass(profile: np.ndarray) -> float:
+    return float(profile @ np.arange(len(profile)) / profile.sum())
 
 
-def _is_idx(path: Path) -> bool:
-    return path.is_file() and ("idx3" in path.name or "idx1" in path.name)
+KEPT = 0.01  # of each rare class
 
 
-def _find_idx(folder: Path, split: Split, kind: str) -> Path:
-    prefixes = ("train",) if split == "train" else ("t10k", "test")
-    found = [
-        entry
-        for entry in list_visible(folder)
-        if _is_idx(entry) and kind in entry.name and any(prefix in entry.name for prefix in prefixes)
-    ]
-    if not found:
-        raise DataError(f"{folder}: there is no {prefixes[0]}-{kind} IDX file in it")
-    if len({entry.name.removesuffix(".gz") for entry in found}) > 1:
-        raise DataError(
-            f"{folder}: {found[0].name} and {found[1].name} both hold {split} {kind}; keep one set"
-        )
-    return found[0]
+def thin_out(labels: Tensor, rare: range, kept: float = KEPT) -> Tensor:
+    """The indices (int64, ascending) that are left when of each class in `rare` only a share is kept.
+
+    Kept are the first ones, and at least one of each.
+    """
+    stays = torch.ones(len(labels), dtype=torch.bool)
+    for label in rare:
+        members = torch.nonzero(labels == label).flatten()
+        stays[members[max(1, round(kept * len(members))) :]] = False
+    return torch.nonzero(stays).flatten()
+
+
+def write_unbalanced(source: str, folder: Path) -> None:
+    """Write a data set to `folder` as IDX files, the second half of its classes made rare in training.
+
+    Its test images are all written. Nothing is done where the files are there. Raises DataError where
+    `load` does.
+    """
+    train: ImageSet = load(source, "train")
+    classes = len(train.classes)
+    train = train.subset(thin_out(train.labels, range(classes // 2, classes)))
+    for prefix, data in (("train", train), ("t10k", load(source, "test"))):
+        labels = folder / f"{prefix}-labels-idx1-ubyte"
+        if not labels.exists():
+            write_idx(folder / f"{prefix}-images-idx3-ubyte", data.images[:, 0])
+            write_idx(labels, data.labels.byte())

@@ -16,7 +16,6 @@ from lenet.errors import DataError, DownloadError
 
 Progress = Callable[[int, int], None]
 """Called with the bytes received so far and the most there can be."""
-
 _PIECE_BYTES = 1 << 16
 _SLOWEST_BYTES_PER_SECOND = 10_000
 

@@ -8,14 +8,13 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from lenet.data.cache import ARCHIVE_FAULTS, cache_folder, file_names, keep, unbundle, verify
 from lenet.data.sources import SOURCES, Source, SourceFile, find_source
-from lenet.data.store import ARCHIVE_FAULTS, cache_folder, file_names, keep, unbundle, verify
 from lenet.data.unpack import read_pieces, unpacking
 from lenet.errors import DataError
 
 _MAX_FILES = 10_000
 _MAX_BYTES = max(file.max_packed for source in SOURCES.values() for file in source.all_files)
-
 Entry = TypeVar("Entry")
 Found = dict[str, dict[SourceFile, bytes]]
 """For each data set, the files of it that were recognised."""

@@ -98,7 +98,6 @@ def find_source(name: str) -> Source:
 _SIDE = 28
 _DIGITS = tuple("0123456789")
 _CAPITALS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
-
 _EMNIST = Bundle(
     urls=("https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",),
     packed="sha256:fb9bb67e33772a9cc0b895e4ecf36d2cf35be8b709693c3564cea2a019fcda8e",

@@ -1,1 +1,1 @@
-"""What the network sees, drawn. May import every room above it."""
+"""What the network sees: activations, attribution, diagnosis, reports."""

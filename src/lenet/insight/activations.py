@@ -8,10 +8,19 @@ from torch import Tensor
 
 from lenet.models.config import POOL, LeNetConfig
 from lenet.models.network import LeNet
-from lenet.training.evaluate import BATCH
+from lenet.training.evaluation import BATCH
 
 PATCHES = 9
 MOST_MAPS = 64  # of one layer, whose patches are looked for
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """One image, uint8 (1, H, W), what it is called, and what it is, where that is known."""
+
+    name: str
+    image: Tensor
+    label: str | None = None
 
 
 @dataclass(frozen=True)

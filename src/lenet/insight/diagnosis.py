@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lenet.insight.symptoms import Symptoms, figure_chance_loss, measure_symptoms
-from lenet.training.folder import RunFolder
+from lenet.insight.symptoms import Symptoms, compute_chance_loss, measure_symptoms
 from lenet.training.loop import Epoch
 from lenet.training.recipe import Recipe
+from lenet.training.run_folder import RunFolder
 
 AT_CHANCE = 0.97  # of the chance loss: above it nothing has been learnt
 EXPLODED = 1.5  # times the chance loss: worse than knowing nothing
@@ -70,7 +70,7 @@ def watch(folder: RunFolder, epoch: Epoch) -> Fault | None:
 
     Costs nothing where the loss is better than guessing; what only the end can show is left to `diagnose`.
     """
-    chance = figure_chance_loss(folder.read_plan().recipe)
+    chance = compute_chance_loss(folder.read_plan().recipe)
     if not has_learnt_nothing(epoch.train_loss, chance):
         return None
     return next(iter(diagnose(folder).faults), None)

@@ -1,4 +1,4 @@
-"""One look into a network: the figures of `lenet explain` in a folder, and the same as plain values."""
+"""The images that are looked into: digits of a picture as the network sees them, or samples of a data set."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -8,15 +8,60 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lenet.data.datasets import ImageSet
-from lenet.errors import DataError
-from lenet.insight.activations import describe_layers, find_patches, trace_maps
-from lenet.insight.evidence import weigh_evidence
-from lenet.insight.sheets import draw_evidence, draw_filters, draw_layers, draw_patches
-from lenet.insight.subjects import Subject, find_class, pick_subject
+from lenet.data.imageset import ImageSet
+from lenet.errors import DataError, PictureError
+from lenet.images.decoding import Picture
+from lenet.insight.activations import Subject, describe_layers, find_patches, trace_maps
+from lenet.insight.attribution import compute_attribution
+from lenet.insight.plots.layers import draw_attribution, draw_filters, draw_layers, draw_patches
 from lenet.models.checkpoint import Checkpoint
 from lenet.models.network import LeNet
-from lenet.training.evaluate import BATCH, match_classes
+from lenet.reading.reader import Reader
+from lenet.training.evaluation import BATCH, match_classes
+
+MOST_SUBJECTS = 6  # side by side; more cannot be made out
+
+
+def find_subjects(checkpoint: Checkpoint, picture: Picture, name: str) -> list[Subject]:
+    """What the network sees of a picture: an image for each digit read, or one for all of it.
+
+    Raises PictureError when the picture cannot be read or holds nothing to look into.
+    """
+    reading, steps = Reader(checkpoint).explain(picture)
+    images = [torch.tensor(step.image)[None] for step in steps if step.name == "digit"]
+    if not images:
+        raise PictureError(f"{name}: {reading.reason}; there is nothing to explain")
+    if len(images) == 1:
+        return [Subject(name, images[0])]
+    return [Subject(f"{name}, digit {number}", image) for number, image in enumerate(images, 1)]
+
+
+def find_class(classes: tuple[str, ...], name: str) -> int:
+    """The number of the class called `name`, whatever its capitals. Raises DataError."""
+    for match in (str, str.casefold):
+        for number, known in enumerate(classes):
+            if match(known) == match(name):
+                return number
+    raise DataError(
+        f"there is no class {name!r}; the network knows {', '.join(classes[:12])}"
+        + (f" and {len(classes) - 12} more" if len(classes) > 12 else "")
+    )
+
+
+def pick_subject(data: ImageSet, index: int) -> Subject:
+    """The image at `index` of a data set. Raises DataError where there is none."""
+    if not 0 <= index < len(data):
+        raise DataError(f"{data.name} has the images 0 to {len(data) - 1}; there is no image {index}")
+    label = data.classes[int(data.labels[index])]
+    return Subject(f"image {index}, {label}", data.images[index], label)
+
+
+def pick_sample(data: ImageSet, label: str) -> Subject:
+    """The first image of a class. Raises DataError where the data have none of it."""
+    places = (data.labels == find_class(data.classes, label)).nonzero()
+    if not len(places):
+        raise DataError(f"{data.name} has no image of the class {label!r}")
+    return pick_subject(data, int(places[0]))
 
 
 def explain_subjects(
@@ -28,9 +73,9 @@ def explain_subjects(
     for subject in subjects:
         # Where the truth is known and missed, it is the rival to understand.
         truth = None if subject.label is None else classes.index(subject.label)
-        evidence.append(weigh_evidence(model, subject.image, truth))
+        evidence.append(compute_attribution(model, subject.image, truth))
     draw_layers(model, subjects, folder / "layers.png", title, classes)
-    draw_evidence(subjects, evidence, classes, folder / "evidence.png", title)
+    draw_attribution(subjects, evidence, classes, folder / "evidence.png", title)
     draw_filters(model, folder / "filters.png", title)
     rows = []
     for subject, weighed in zip(subjects, evidence, strict=True):

@@ -1,19 +1,58 @@
-"""What a network sees, as parts of a page: its filters with what they answer to, and images on their way."""
+"""Small pictures that travel inside a page: arrays as PNG in `data:` URIs."""
 
+from base64 import b64encode
+from io import BytesIO
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from PIL import Image
 from torch import Tensor, nn
 
-from lenet.data.datasets import ImageSet
+from lenet.data.imageset import ImageSet
 from lenet.insight.activations import find_patches, trace_maps
-from lenet.insight.colours import Colours, find_colours
-from lenet.insight.evidence import weigh_evidence
-from lenet.insight.thumbnails import encode_image, encode_map, encode_patch, encode_scale
+from lenet.insight.attribution import compute_attribution
+from lenet.insight.plots.canvas import NOTHING, Colours, choose_colours
 from lenet.models.checkpoint import Checkpoint
 from lenet.models.network import LeNet
-from lenet.training.evaluate import Evaluation, compute_logits
+from lenet.training.evaluation import Evaluation, compute_logits
+
+
+def encode_image(image: Tensor) -> str:
+    """An image, uint8 (1, H, W), as it is."""
+    return _encode(image[0].numpy())
+
+
+def encode_patch(patch: Tensor) -> str:
+    """A patch (h, w) of 0..1; NaN, beyond the image, comes out blue-grey."""
+    values = patch.numpy()
+    pixels = np.repeat(values.clip(0, 1)[..., None], 3, axis=2)
+    pixels[np.isnan(values)] = NOTHING
+    return _encode(np.rint(pixels * 255).astype(np.uint8))
+
+
+def encode_map(values: Tensor, colours: Colours) -> str:
+    """A map (h, w), a pixel a value."""
+    import matplotlib
+
+    name, least, most = colours
+    shares = (values.detach().double().numpy() - least) / (most - least)
+    return _encode(matplotlib.colormaps[name](shares, bytes=True)[..., :3])
+
+
+def encode_scale(colours: Colours) -> str:
+    """The bar that belongs to the colours, from the least value on the left to the most."""
+    import matplotlib
+
+    return _encode(matplotlib.colormaps[colours[0]](np.linspace(0, 1, 64)[None], bytes=True)[..., :3])
+
+
+def _encode(pixels: NDArray[np.uint8]) -> str:
+    buffer = BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "png", optimize=True)
+    return f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"
+
 
 MOST_MAPS = 32  # of one layer
 MOST_KERNELS = 8  # of one map
@@ -25,7 +64,7 @@ def show_filters(model: LeNet, data: ImageSet) -> list[dict[str, Any]]:
     shown = []
     for name, layer in [(n, part) for n, part in model.named_children() if isinstance(part, nn.Conv2d)][:2]:
         weights = layer.weight.detach().cpu()
-        colours = find_colours(weights.numpy(), signed=True)
+        colours = choose_colours(weights.numpy(), signed=True)
         patches = find_patches(model, data.images, name, PATCHES)
         maps = [
             {
@@ -64,7 +103,7 @@ def show_examples(checkpoint: Checkpoint, data: ImageSet, evaluation: Evaluation
 def show_example(checkpoint: Checkpoint, data: ImageSet, place: int) -> dict[str, Any]:
     """One image on its way through the network, and what speaks for its class and for the rival."""
     image, label = data.images[place], int(data.labels[place])
-    evidence = weigh_evidence(checkpoint.model, image, label)
+    evidence = compute_attribution(checkpoint.model, image, label)
     kinds = {layer.name: layer.kind for layer in checkpoint.model.config.layers()}
     layers = []
     for name, maps in trace_maps(checkpoint.model, image[None]).items():
@@ -72,7 +111,7 @@ def show_example(checkpoint: Checkpoint, data: ImageSet, place: int) -> dict[str
             continue
         values = maps[0]
         is_signed = kinds[name] in ("Conv2d", "Linear")
-        colours = find_colours(values.numpy(), is_signed)
+        colours = choose_colours(values.numpy(), is_signed)
         layers.append(
             {
                 "name": name,
@@ -91,7 +130,7 @@ def show_example(checkpoint: Checkpoint, data: ImageSet, place: int) -> dict[str
         ("covering it takes away (occlusion)", evidence.occlusion),
     ):
         rows = [*maps, maps[0] - maps[1]]
-        colours = find_colours(np.stack([row.numpy() for row in rows]), signed=True)
+        colours = choose_colours(np.stack([row.numpy() for row in rows]), signed=True)
         weighed.append(
             {
                 "name": name,

@@ -7,6 +7,8 @@ forbids to load anything. Whatever a stranger may have named is escaped by the t
 import base64
 import hashlib
 import math
+import shlex
+from dataclasses import replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -17,22 +19,21 @@ import torch
 from markupsafe import Markup
 
 from lenet.data.datasets import load
+from lenet.data.sources import SOURCES
 from lenet.errors import RunError
 from lenet.files import write_bytes
-from lenet.insight.charts import Chart, Line
 from lenet.insight.diagnosis import diagnose
-from lenet.insight.portrait import show_examples, show_filters
-from lenet.insight.reproduce import write_command
-from lenet.insight.thumbnails import encode_image
+from lenet.insight.plots.charts import Chart, Series
+from lenet.insight.portrait import encode_image, show_examples, show_filters
 from lenet.models.checkpoint import load_checkpoint
-from lenet.models.rejection import RiskCurve
-from lenet.training.evaluate import Evaluation, evaluate, match_classes
-from lenet.training.folder import Plan, RunFolder
+from lenet.training.evaluation import Evaluation, evaluate, match_classes, measure_reliability
 from lenet.training.loop import Epoch
 from lenet.training.recipe import SETTINGS
-from lenet.training.recipes import list_changes
-from lenet.training.reliability import MAX_ERRORS, Reliability, measure_reliability
-from lenet.training.runs import sum_up
+from lenet.training.recipes import RECIPES, find_recipe, list_changes
+from lenet.training.run_folder import Plan, RunFolder
+from lenet.training.runs import summarise_run
+from lenet.uncertainty.calibration import MAX_ERRORS, Reliability
+from lenet.uncertainty.rejection import RiskCurve
 
 HARDEST = 40
 MOST_CLASSES = 32  # in the table of confusions; of more, only the most frequent confusions are listed
@@ -47,7 +48,7 @@ def write_report(folder: RunFolder, path: Path | None = None) -> Path:
     Measures the run's checkpoint on its test images again, and examines the run as `lenet doctor` does.
     Raises RunError when no epoch is finished, DataError when the data are not at hand.
     """
-    plan, summary = folder.read_plan(), sum_up(folder)
+    plan, summary = folder.read_plan(), summarise_run(folder)
     if summary.checkpoint is None:
         raise RunError(f"{folder.path}: no epoch is finished; go on with: lenet train --resume {folder.path}")
     checkpoint = load_checkpoint(summary.checkpoint)
@@ -141,7 +142,7 @@ def chart_curves(history: list[Epoch]) -> list[Chart]:
                 name = f"{split} {values[-1]:.4f}" if measure == "loss" else f"{split} {values[-1]:.2%}"
                 numbers = [epoch.epoch for epoch in history]
                 points = list(zip(numbers, values, strict=True))
-                lines.append(Line(name, split, points, marked=len(points) < 40))
+                lines.append(Series(name, split, points, marked=len(points) < 40))
         charts.append(Chart("epoch", measure, lines, percent=measure == "accuracy", whole=True))
     return charts
 
@@ -156,9 +157,9 @@ def show_reliability(reliability: Reliability) -> dict[str, Any]:
         reach = 2 * math.sqrt(share * (1 - share) / part.count)
         spans.append((part.confidence, max(0.0, share - reach), min(1.0, share + reach)))
     least = min(min(part.confidence for part in bins), min(low for _, low, _ in spans))
-    ideal = Line("right as often as it says", "ideal", [(least, least), (1, 1)])
+    ideal = Series("right as often as it says", "ideal", [(least, least), (1, 1)])
     found = [(part.confidence, part.accuracy) for part in bins]
-    points = Line("a fifteenth of the images each", "train", found, joined=False, marked=True, spans=spans)
+    points = Series("a fifteenth of the images each", "train", found, joined=False, marked=True, spans=spans)
     limits = (least, 1.0, least, 1.0)
     return {
         "reliability": Chart("confidence", "right", [ideal, points], percent=True, limits=limits),
@@ -178,7 +179,7 @@ def chart_risk(curve: RiskCurve) -> Chart:
     for share, error in zip(rejected, errors, strict=True):
         points += [(share, points[-1][1]), (share, error)]  # a step
     points.append((end, errors[-1]))
-    line = Line("wrong among the accepted", "train", points)
+    line = Series("wrong among the accepted", "train", points)
     most = max(errors)
     return Chart("rejected", "wrong", [line], percent=True, limits=(0.0, end, 0.0, 1.1 * most or 0.01))
 
@@ -203,3 +204,34 @@ def _say(value: Any) -> str:
             return ", ".join(map(str, value)) or "none"
         case _:
             return str(value)
+
+
+def write_command(plan: Plan) -> str:
+    """The `lenet train` command, for a shell, that plans the same as `plan`.
+
+    Data of one's own are called by the last part of their path, as on cards: run it where they lie. A
+    recipe without a name of ours is told from `quick`.
+    """
+    name = plan.recipe.name if plan.recipe.name in RECIPES else "quick"
+    words = ["lenet", "train", name]
+    if plan.recipe.data != RECIPES[name].data:
+        data = Path(plan.recipe.data).name
+        words += ["--data", data if data in SOURCES else f"./{data}"]
+        name = find_recipe(name, plan.recipe.data).name
+    for setting, value in list_changes(replace(plan.recipe, name=name)).items():
+        words += _flag(setting, value)
+    return shlex.join([*words, "--seed", str(plan.seed), "--device", plan.device])
+
+
+def _flag(setting: str, value: Any) -> list[str]:
+    """The words that set one value."""
+    name = setting.replace("_", "-")
+    match value:
+        case bool():
+            return [f"--{name}" if value else f"--no-{name}"]
+        case tuple():
+            return [f"--{name}={','.join(map(str, value))}"]
+        case int() | float() if value < 0:
+            return [f"--{name}={value}"]
+        case _:
+            return [f"--{name}", str(value)]

@@ -9,14 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lenet.data.datasets import ImageSet, load
+from lenet.data.datasets import load
+from lenet.data.imageset import ImageSet
 from lenet.models.checkpoint import load_checkpoint
 from lenet.models.network import LeNet
-from lenet.training.folder import Plan, RunFolder
 from lenet.training.loop import TrainingState, make_model, start
-from lenet.training.losses import measure_loss, weigh_classes
+from lenet.training.optimisation import measure_loss, weigh_classes
 from lenet.training.randomness import random_stream
 from lenet.training.recipe import Recipe
+from lenet.training.run_folder import Plan, RunFolder
 
 SAMPLE = 1000  # images; a unit that answers to none of them answers to almost none
 FLAT = 0.01  # of its steepest: where the slope of a sigmoid or tanh counts as gone
@@ -78,7 +79,7 @@ def measure_symptoms(folder: RunFolder) -> Symptoms:
         weights = load_checkpoint(folder.last).model.state_dict()
         state.model.load_state_dict(weights)
         state.averaged.load_state_dict(weights)
-    sample = draw_sample(data, plan)
+    sample = sample_images(data, plan)
     outputs = trace(state.averaged, sample.images)
     predicted = outputs["output"].argmax(dim=1)
     counts = predicted.bincount(minlength=len(data.classes))
@@ -91,12 +92,12 @@ def measure_symptoms(folder: RunFolder) -> Symptoms:
         epochs=len(history),
         is_finished=evaluation is not None,
         diverged=folder.read_divergence(),
-        chance_loss=figure_chance_loss(recipe),
+        chance_loss=compute_chance_loss(recipe),
         train_losses=tuple(epoch.train_loss for epoch in history),
         train_accuracies=tuple(epoch.train_accuracy for epoch in history),
         held_out_losses=tuple(loss for loss in losses if loss is not None),
         held_out_accuracies=tuple(accuracy for accuracy in accuracies if accuracy is not None),
-        silent=find_silent(state.averaged, outputs),
+        silent=find_dead_units(state.averaged, outputs),
         saturated=find_saturated(state.averaged, outputs),
         update_ratios=measure_updates(state, sample, recipe),
         favourite=data.classes[favourite],
@@ -110,15 +111,15 @@ def measure_symptoms(folder: RunFolder) -> Symptoms:
     )
 
 
-def figure_chance_loss(recipe: Recipe) -> float:
+def compute_chance_loss(recipe: Recipe) -> float:
     """The recipe's loss where nothing is known: ln C, or the variance of one-hot targets."""
-    answers = recipe.model.classes + recipe.model.background
+    answers = recipe.model.classes + recipe.model.reject_class
     if recipe.loss == "cross-entropy":
         return math.log(answers)
     return (answers - 1) / answers**2
 
 
-def draw_sample(data: ImageSet, plan: Plan) -> ImageSet:
+def sample_images(data: ImageSet, plan: Plan) -> ImageSet:
     """A thousand training images, the same ones for the same seed."""
     order = torch.randperm(len(data), generator=random_stream(plan.seed, "diagnosis"))
     return data.subset(order[:SAMPLE])
@@ -134,7 +135,7 @@ def trace(model: LeNet, images: Tensor) -> dict[str, Tensor]:
     return outputs
 
 
-def find_silent(model: LeNet, outputs: dict[str, Tensor]) -> dict[str, float]:
+def find_dead_units(model: LeNet, outputs: dict[str, Tensor]) -> dict[str, float]:
     """The share of dead units in each ReLU layer."""
     silent = {}
     for name, layer in model.named_children():
@@ -170,7 +171,7 @@ def measure_updates(state: TrainingState, sample: ImageSet, recipe: Recipe) -> d
     before = {name: layer.weight.detach().clone() for name, layer in layers.items()}
     images, labels = sample.images[: recipe.batch_size], sample.labels[: recipe.batch_size]
     state.model.train()
-    logits = state.model.with_background(state.model(images))
+    logits = state.model.with_reject_logit(state.model(images))
     weights = weigh_classes(recipe, sample.labels)
     state.optimizer.zero_grad()
     measure_loss(logits, labels, recipe.loss, recipe.label_smoothing, weights).backward()

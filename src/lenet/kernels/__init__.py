@@ -1,1 +1,1 @@
-"""The fused convolution blocks: one C++ file, the operator in front of it, and PyTorch as the reference."""
+"""The network's arithmetic in C++, and PyTorch's operators where it cannot run."""

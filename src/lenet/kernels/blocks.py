@@ -148,10 +148,7 @@ def _has_plan(*sizes_and_settings: Any) -> bool:
 # Plain numbers in, so torch.compile need not look inside. This is what torch.compiler.assume_constant_result
 # does, which would import the compiler first: most of a second, for all who never compile.
 _has_plan._dynamo_marked_constant = True  # type: ignore[attr-defined]
-
-
 # ---- the two operators that torch knows ------------------------------------------------------------------
-
 _operators = torch.library.Library("lenet", "DEF")
 _operators.define(
     "blocks_forward(Tensor images, Tensor[] weights, Tensor[] biases,"

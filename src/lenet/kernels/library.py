@@ -19,7 +19,6 @@ POOLINGS = ("none", "max", "avg")
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
 LARGEST_KERNEL = 11  # beyond it, a convolution is better done by other means
 ERRORS = {1: "impossible shape", 2: "out of memory", 3: "unknown error"}
-
 Sides = tuple[int, ...]
 
 

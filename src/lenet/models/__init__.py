@@ -1,1 +1,1 @@
-"""What the network is. May import `kernels`."""
+"""What the network is: configuration, pixels, layers, checkpoint."""

@@ -7,10 +7,10 @@ built from it and the summary is printed from it, so the two cannot disagree.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from difflib import get_close_matches
 from math import prod
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from lenet.errors import ModelError
 
@@ -18,12 +18,12 @@ Activation = Literal["sigmoid", "tanh", "relu", "leaky-relu", "elu", "gelu", "si
 Pooling = Literal["avg", "max"]
 Fit = Literal["pad", "resize"]
 Initialisation = Literal["default", "xavier", "kaiming"]
-
 LARGEST_SIDE = 512
 LARGEST_WIDTH = 8192
 MOST_PARAMETERS = 50_000_000  # 200 MB: a card from a stranger cannot ask for more memory than this
 MOST_OUTPUTS = 10_000_000  # of one layer for one image, for the same reason
 POOL = 2
+OLD_NAMES = {"neighbourhood": "contrast_sigma", "background": "reject_class"}  # in older checkpoints
 
 
 @dataclass(frozen=True)
@@ -45,35 +45,32 @@ class LeNetConfig:
     Raises ModelError where the numbers make no network, naming the layer.
     """
 
-    input_size: int = 28
-    """Side in pixels of the square image that the first convolution sees."""
-    channels: tuple[int, ...] = (6, 16)
-    """Output channels of each convolution."""
-    kernel_size: int = 5
-    """Side of every convolution kernel."""
-    padding: int = 2
-    """Zeros around the input of the first convolution; the later ones have none."""
-    activation: Activation = "relu"
-    """After every convolution and every hidden dense layer."""
-    pooling: Pooling = "max"
-    """2×2 with stride 2 after every convolution, as long as there is more than one pixel left to pool."""
-    hidden: tuple[int, ...] = (120, 84)
-    """Widths of the dense layers before the output."""
-    classes: int = 10
-    """Number of logits."""
-    dropout: float = 0.0
-    """Share of each hidden dense layer's outputs silenced in training."""
-    pixel_mean: float = 0.0
-    """Subtracted from pixels scaled to 0..1."""
-    pixel_std: float = 1.0
-    """What the difference is divided by."""
-    fit: Fit = "pad"
-    """How smaller images become `input_size`: zeros around them, or resized. Larger ones are resized."""
-    neighbourhood: float = 0.0
-    """Local contrast normalisation: each pixel is set against those around it, by a Gaussian of this standard
-    deviation in pixels, for its brightness and for its contrast. 0 leaves it out."""
-    background: bool = False
-    """Whether it also learns what belongs to no class: a further logit, fixed at 0, that needs no weights."""
+    input_size: Annotated[int, "Side in pixels of the square image that the first convolution sees."] = 28
+    channels: Annotated[tuple[int, ...], "Output channels of each convolution."] = (6, 16)
+    kernel_size: Annotated[int, "Side of every convolution kernel."] = 5
+    padding: Annotated[int, "Zeros around the input of the first convolution; the later ones have none."] = 2
+    activation: Annotated[Activation, "After every convolution and every hidden dense layer."] = "relu"
+    pooling: Annotated[
+        Pooling,
+        "2×2 with stride 2 after every convolution, as long as there is more than one pixel left to pool.",
+    ] = "max"
+    hidden: Annotated[tuple[int, ...], "Widths of the dense layers before the output."] = (120, 84)
+    classes: Annotated[int, "Number of logits."] = 10
+    dropout: Annotated[float, "Share of each hidden dense layer's outputs set to 0 in training."] = 0.0
+    pixel_mean: Annotated[float, "Subtracted from pixels scaled to 0..1."] = 0.0
+    pixel_std: Annotated[float, "What the difference is divided by."] = 1.0
+    fit: Annotated[
+        Fit, "How smaller images become `input_size`: zeros around them, or resized. Larger ones are resized."
+    ] = "pad"
+    contrast_sigma: Annotated[
+        float,
+        "Local contrast normalisation: standard deviation, in pixels, of the Gaussian that weighs the pixels "
+        "around each one. 0: none.",
+    ] = 0.0
+    reject_class: Annotated[
+        bool,
+        "Learn a reject class for images of no class: a further logit, fixed at 0, without weights.",
+    ] = False
 
     def __post_init__(self) -> None:
         for name in ("channels", "hidden"):
@@ -96,12 +93,12 @@ class LeNetConfig:
         _check_choice("activation", self.activation, get_args(Activation))
         _check_choice("pooling", self.pooling, get_args(Pooling))
         _check_choice("fit", self.fit, get_args(Fit))
-        if not isinstance(self.background, bool):
-            raise ModelError(f"background is {self.background!r}; it must be true or false")
+        if not isinstance(self.reject_class, bool):
+            raise ModelError(f"reject_class is {self.reject_class!r}; it must be true or false")
         _check_number("dropout", self.dropout, 0, 0.99)
         _check_number("pixel_mean", self.pixel_mean, -1000, 1000)
         _check_number("pixel_std", self.pixel_std, 1e-6, 1000)
-        _check_number("neighbourhood", self.neighbourhood, 0, LARGEST_SIDE)
+        _check_number("contrast_sigma", self.contrast_sigma, 0, LARGEST_SIDE)
         if self.parameters > MOST_PARAMETERS:
             raise ModelError(f"{self.parameters:,} parameters; at most {MOST_PARAMETERS:,} are taken")
         largest = max(self.layers(), key=lambda layer: prod(layer.output_shape))
@@ -169,6 +166,7 @@ class LeNetConfig:
     def from_dict(cls, values: Mapping[str, Any]) -> LeNetConfig:
         """The configuration that `to_dict` wrote. Raises ModelError on anything else."""
         known = [field.name for field in fields(cls)]
+        values = {OLD_NAMES.get(name, name): value for name, value in values.items()}
         for name in values:
             if name not in known:
                 near = get_close_matches(str(name), known, n=1)
@@ -207,3 +205,47 @@ def _check_number(name: str, value: object, least: float, most: float) -> None:
 def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ModelError(f"{name} is {value!r}; it must be one of {', '.join(choices)}")
+
+
+MODELS: dict[str, LeNetConfig] = {
+    # Dive into Deep Learning, section "Convolutional Neural Networks (LeNet)".
+    "lenet5-sigmoid": LeNetConfig(activation="sigmoid", pooling="avg"),
+    # The same with the two changes that its exercises suggest; the network of most of today's code.
+    "lenet5-relu": LeNetConfig(activation="relu", pooling="max"),
+    # The course lab: ReLU, but average pooling; pixels with mean .13 and standard deviation .30.
+    "lenet5-relu-avg": LeNetConfig(activation="relu", pooling="avg", pixel_mean=0.13, pixel_std=0.30),
+    # Closest to 1998: 32×32 input, three convolutions (C1, C3, C5), tanh.
+    "lenet5-tanh": LeNetConfig(
+        input_size=32,
+        channels=(6, 16, 120),
+        padding=0,
+        activation="tanh",
+        pooling="avg",
+        hidden=(84,),
+        pixel_mean=0.1307,
+        pixel_std=0.3081,
+        fit="resize",
+    ),
+    # The textbook description: 32×32 input, no padding, sigmoid; 400-120-84-10 behind the convolutions.
+    "lenet5-textbook": LeNetConfig(input_size=32, padding=0, activation="sigmoid", pooling="avg"),
+}
+
+
+def find_model(name: str) -> LeNetConfig:
+    """The configuration called `name`. Raises ModelError, naming the nearest, if there is none."""
+    if name not in MODELS:
+        near = get_close_matches(name, MODELS, n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(MODELS)}"
+        raise ModelError(f"no model is called {name!r}; {hint}")
+    return MODELS[name]
+
+
+def name_model(config: LeNetConfig) -> str:
+    """The name of a configuration, whatever its classes, pixels and background; 'custom' if it has none."""
+
+    def shape(config: LeNetConfig) -> LeNetConfig:
+        return replace(
+            config, classes=10, pixel_mean=0.0, pixel_std=1.0, contrast_sigma=0.0, reject_class=False
+        )
+
+    return next((name for name, model in MODELS.items() if shape(model) == shape(config)), "custom")

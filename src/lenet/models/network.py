@@ -10,7 +10,7 @@ from lenet.errors import ModelError
 from lenet.kernels.blocks import run_blocks
 from lenet.kernels.dense import run_dense
 from lenet.models.config import POOL, Initialisation, LeNetConfig
-from lenet.models.contrast import normalise_contrast
+from lenet.models.preprocessing import normalise_contrast
 
 
 class LeNet(nn.Module):
@@ -74,8 +74,8 @@ class LeNet(nn.Module):
         Takes and raises what `fit_pixels` does; returns floats of the weights' type, of its shape.
         """
         pixels = self.fit_pixels(images)
-        if self.config.neighbourhood:
-            pixels = normalise_contrast(pixels, self.config.neighbourhood)
+        if self.config.contrast_sigma:
+            pixels = normalise_contrast(pixels, self.config.contrast_sigma)
         if (self.config.pixel_mean, self.config.pixel_std) != (0, 1):  # else two passes for nothing
             pixels = (pixels - self.config.pixel_mean) / self.config.pixel_std
         return pixels.to(next(self.parameters()).dtype)  # (N, 1, side, side)
@@ -121,11 +121,11 @@ class LeNet(nn.Module):
 
     def as_probabilities(self, logits: Tensor) -> Tensor:
         """`probabilities` of images whose logits (N, classes) are known already."""
-        return self.with_background(logits).softmax(dim=1)[:, : self.config.classes]
+        return self.with_reject_logit(logits).softmax(dim=1)[:, : self.config.classes]
 
-    def with_background(self, logits: Tensor) -> Tensor:
+    def with_reject_logit(self, logits: Tensor) -> Tensor:
         """All that the softmax runs over: `logits` (N, classes), with `background` and a last one of 0."""
-        return functional.pad(logits, (0, 1)) if self.config.background else logits
+        return functional.pad(logits, (0, 1)) if self.config.reject_class else logits
 
 
 def initialise(model: LeNet, scheme: Initialisation, generator: torch.Generator) -> None:

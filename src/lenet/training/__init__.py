@@ -1,1 +1,1 @@
-"""How the network learns. May import `models` and `data`."""
+"""How the network learns: recipes, the loop, evaluation, run folders."""

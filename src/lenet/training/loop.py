@@ -17,17 +17,16 @@ from torch import Tensor
 from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 
-from lenet.data.augment import augment
-from lenet.data.datasets import ImageSet
+from lenet.data.imageset import ImageSet
 from lenet.errors import DataError, DivergedError, RecipeError
-from lenet.models.device import find_device
 from lenet.models.network import LeNet, initialise
-from lenet.training.evaluate import compute_logits
-from lenet.training.gather import gather_images
-from lenet.training.losses import measure_loss, weigh_classes
+from lenet.processes import find_device
+from lenet.synthesis.augmentation import augment
+from lenet.training.batches import gather_images
+from lenet.training.evaluation import compute_logits
+from lenet.training.optimisation import learning_rate, measure_loss, weigh_classes
 from lenet.training.randomness import check_seed, random_stream, sample_order, seeded_dropout
 from lenet.training.recipe import Recipe
-from lenet.training.schedules import learning_rate
 
 SECONDS_BETWEEN_STEPS = 0.1  # how often `train_steps` reports within an epoch
 
@@ -158,7 +157,7 @@ def train_steps(
             return
         order = sample_order(len(labels), recipe.shuffle, seed, epoch).to(device)
         distort = random_stream(seed, "distortions", epoch, device=device)
-        choose = random_stream(seed, "not digits", epoch, device=device)
+        choose = random_stream(seed, "negatives", epoch, device=device)
         exact = torch.float32 if device.type == "mps" else torch.float64  # Apple GPUs have no doubles
         totals = torch.zeros(2, dtype=exact, device=device)  # loss, right answers
         examples, last_report = 0, 0.0
@@ -166,7 +165,7 @@ def train_steps(
         state.model.train()
         for step, indices in enumerate(order.split(recipe.batch_size), 1):
             batch, targets = images[indices], labels[indices]
-            if extra := round(recipe.not_digits * len(indices)):
+            if extra := round(recipe.negatives * len(indices)):
                 chosen = torch.randint(len(bank), (extra,), generator=choose, device=device)
                 batch = torch.cat([batch, bank[chosen]])
                 targets = functional.pad(targets, (0, extra), value=recipe.model.classes)
@@ -176,7 +175,7 @@ def train_steps(
             for group in state.optimizer.param_groups:
                 group["lr"] = rate
             with seeded_dropout(recipe.model.dropout, seed, epoch, step, device):
-                logits = state.model.with_background(state.model(batch))
+                logits = state.model.with_reject_logit(state.model(batch))
             loss = measure_loss(logits, targets, recipe.loss, recipe.label_smoothing, weights)
             state.optimizer.zero_grad()
             loss.backward()
@@ -253,7 +252,7 @@ def _measure(model: LeNet, data: ImageSet | None, recipe: Recipe) -> tuple[float
         return None, None
     logits, labels = compute_logits(model, data.images), data.labels.cpu()
     accuracy = (logits.argmax(dim=1) == labels).double().mean().item()
-    return measure_loss(model.with_background(logits), labels, recipe.loss).item(), accuracy
+    return measure_loss(model.with_reject_logit(logits), labels, recipe.loss).item(), accuracy
 
 
 def _note_best(state: TrainingState, loss: float | None, accuracy: float | None) -> bool:
@@ -277,7 +276,7 @@ def check_parts(data: ImageSet, recipe: Recipe) -> None:
         raise RecipeError(
             f"class_weights are {len(weights)} numbers, {data.name} has {len(data.classes)} classes"
         )
-    for name in ("forms", "badly_cut"):
+    for name in ("glyph_variants", "segmentation_artefacts"):
         if getattr(recipe, name) and data.classes != tuple("0123456789"):
             raise RecipeError(f"{name} are digits, and {data.name} has other classes; leave them out")
     if recipe.distortions.flip and not data.flips:

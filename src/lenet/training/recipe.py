@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from difflib import get_close_matches
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from lenet.data.distortions import Distortions
 from lenet.errors import ModelError, RecipeError
 from lenet.models.config import Initialisation, LeNetConfig
+from lenet.synthesis.distortions import Distortions
 
 Optimizer = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["constant", "step", "cosine", "one-cycle"]
@@ -25,62 +25,60 @@ class Recipe:
 
     name: str
     model: LeNetConfig
-    data: str
-    """A data set's name, or the path of your own."""
-    epochs: int
-    """Passes over the training images."""
-    batch_size: int
-    """Images a step; the last batch of an epoch may be smaller."""
-    optimizer: Optimizer
-    """PyTorch's own, in its fused form."""
-    lr: float
-    """Learning rate; the peak of a schedule that changes it."""
-    source: str = "your own"
-    """Where the values come from."""
-    published: Mapping[str, float | str] = field(default_factory=dict)
-    """What the source printed, to compare with."""
-    momentum: float = 0.0
-    """For sgd only."""
-    weight_decay: float = 0.0
-    """L2 for sgd and adam, decoupled for adamw."""
-    schedule: Schedule = "constant"
-    """How the learning rate changes from step to step."""
-    warm_up: float = 0.3
-    """Share of the steps in which one-cycle rises from lr/25 to lr."""
-    step_epochs: int = 10
-    """With the schedule 'step': epochs between two drops."""
-    step_factor: float = 0.1
-    """With the schedule 'step': what each drop multiplies the rate by."""
-    initialisation: Initialisation = "default"
-    """default: torch's layers; xavier: Glorot uniform; kaiming: He uniform."""
-    loss: Loss = "cross-entropy"
-    """mean-squared-error compares the outputs with one-hot targets."""
-    label_smoothing: float = 0.0
-    """Share of each target spread over all classes."""
-    class_weights: tuple[float, ...] | Literal["none", "balanced"] = "none"
-    """Weight of each class in the loss; 'balanced' weighs by the inverse of its count."""
-    ema_decay: float = 0.0
-    """Evaluate and keep an exponential average of the weights with this decay a step; 0: the weights."""
-    clip_norm: float = 0.0
-    """Largest norm of the gradient; 0: not limited."""
-    forms: float = 0.0
-    """1s with flags, barred 7s, open 4s, struck 0s and others drawn in addition, as a share of the images."""
-    badly_cut: float = 0.0
-    """Digits as if cut badly out of a row of digits, in addition, as a share of the images."""
-    not_digits: float = 0.0
-    """With background: what is no digit, added to each batch, as a share of it."""
-    shuffle: bool = True
-    """A new order each epoch; without it, the order of the file."""
-    distortions: Distortions = field(default_factory=Distortions)
-    """How the images of a batch are varied."""
-    validation: int = 0
-    """Images held out of training, by class, to choose the best epoch; 0: train on all, keep the last."""
-    calibrate: bool = False
-    """At the end, fit the probabilities to the held-out images, and note what rejection costs."""
-    patience: int = 0
-    """Stop after this many epochs without a better validation accuracy; 0: never."""
-    keep_every_epoch: bool = False
-    """Keep a checkpoint of each epoch beside the last and the best."""
+    data: Annotated[str, "A data set's name, or the path of your own."]
+    epochs: Annotated[int, "Passes over the training images."]
+    batch_size: Annotated[int, "Images a step; the last batch of an epoch may be smaller."]
+    optimizer: Annotated[Optimizer, "PyTorch's own, in its fused form."]
+    lr: Annotated[float, "Learning rate; the peak of a schedule that changes it."]
+    source: Annotated[str, "Where the values come from."] = "your own"
+    published: Annotated[Mapping[str, float | str], "What the source printed, to compare with."] = field(
+        default_factory=dict
+    )
+    momentum: Annotated[float, "For sgd only."] = 0.0
+    weight_decay: Annotated[float, "L2 for sgd and adam, decoupled for adamw."] = 0.0
+    schedule: Annotated[Schedule, "How the learning rate changes from step to step."] = "constant"
+    warm_up: Annotated[float, "Share of the steps in which one-cycle rises from lr/25 to lr."] = 0.3
+    step_epochs: Annotated[int, "With the schedule 'step': epochs between two drops."] = 10
+    step_factor: Annotated[float, "With the schedule 'step': what each drop multiplies the rate by."] = 0.1
+    initialisation: Annotated[
+        Initialisation, "default: torch's layers; xavier: Glorot uniform; kaiming: He uniform."
+    ] = "default"
+    loss: Annotated[Loss, "mean-squared-error compares the outputs with one-hot targets."] = "cross-entropy"
+    label_smoothing: Annotated[float, "Share of each target spread over all classes."] = 0.0
+    class_weights: Annotated[
+        tuple[float, ...] | Literal["none", "balanced"],
+        "Weight of each class in the loss; 'balanced' weighs by the inverse of its count.",
+    ] = "none"
+    ema_decay: Annotated[
+        float,
+        "Evaluate and keep an exponential moving average of the weights, with this decay a step; 0: none.",
+    ] = 0.0
+    clip_norm: Annotated[float, "Largest norm of the gradient; 0: not limited."] = 0.0
+    glyph_variants: Annotated[
+        float,
+        "Glyph variants (flagged 1s, barred 7s, open 4s …) drawn in addition, as a share of the images.",
+    ] = 0.0
+    segmentation_artefacts: Annotated[
+        float, "Segmentation artefacts in addition: digits badly cut from a row, as a share of the images."
+    ] = 0.0
+    negatives: Annotated[
+        float, "With reject_class: images of no digit added to each batch, as a share of it."
+    ] = 0.0
+    shuffle: Annotated[bool, "A new order each epoch; without it, the order of the file."] = True
+    distortions: Annotated[Distortions, "How the images of a batch are varied."] = field(
+        default_factory=Distortions
+    )
+    validation: Annotated[
+        int,
+        "Images held out of training, by class, to choose the best epoch; 0: train on all, keep the last.",
+    ] = 0
+    calibrate: Annotated[
+        bool, "At the end, fit the probabilities to the held-out images, and note what rejection costs."
+    ] = False
+    patience: Annotated[
+        int, "Stop after this many epochs without a better validation accuracy; 0: never."
+    ] = 0
+    keep_every_epoch: Annotated[bool, "Keep a checkpoint of each epoch beside the last and the best."] = False
 
     def __post_init__(self) -> None:
         if isinstance(self.class_weights, list):  # as JSON gives it
@@ -100,10 +98,10 @@ class Recipe:
                 raise RecipeError(
                     f"{name} is {getattr(self, name)!r}; it must be one of {', '.join(choices)}"
                 )
-        if self.model.background and self.loss != "cross-entropy":
-            raise RecipeError("background is a matter of probabilities; take cross-entropy for the loss")
-        if self.not_digits and not self.model.background:
-            raise RecipeError("not_digits are learnt as the background; give background too")
+        if self.model.reject_class and self.loss != "cross-entropy":
+            raise RecipeError("reject_class is a matter of probabilities; take cross-entropy for the loss")
+        if self.negatives and not self.model.reject_class:
+            raise RecipeError("negatives are learnt as the reject class; give reject_class too")
         if self.lr <= 0:
             raise RecipeError("lr is 0; nothing would be learnt")
         for name in ("patience", "calibrate"):
@@ -148,8 +146,12 @@ class Recipe:
     def from_dict(cls, values: Mapping[str, Any]) -> Recipe:
         """The recipe that `to_dict` wrote. Raises RecipeError on anything else."""
         try:
-            model = LeNetConfig.from_dict(values["model"])
-            return cls(**{**values, "model": model, "distortions": Distortions(**values["distortions"])})
+            own = {OLD_NAMES.get(name, name): value for name, value in values.items()}
+            parts = {
+                "model": LeNetConfig.from_dict(own["model"]),
+                "distortions": Distortions.from_dict(own["distortions"]),
+            }
+            return cls(**own | parts)
         except (KeyError, TypeError, AttributeError, ModelError) as error:
             raise RecipeError(f"not a recipe of this version: {error}") from None
 
@@ -182,9 +184,9 @@ RANGES: dict[str, tuple[float, float]] = {  # whole numbers where the limits are
     "step_factor": (0.0, 1.0),
     "label_smoothing": (0.0, 0.99),
     "ema_decay": (0.0, 0.99999),
-    "forms": (0.0, 10.0),
-    "badly_cut": (0.0, 10.0),
-    "not_digits": (0.0, 10.0),
+    "glyph_variants": (0.0, 10.0),
+    "segmentation_artefacts": (0.0, 10.0),
+    "negatives": (0.0, 10.0),
     "clip_norm": (0.0, 1e6),
 }
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -193,13 +195,29 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "initialisation": get_args(Initialisation),
     "loss": get_args(Loss),
 }
-# Every setting that `override` takes, and the part of the recipe that it belongs to.
-SETTINGS: dict[str, str] = {
-    **{
-        f.name: "own"
-        for f in fields(Recipe)
-        if f.name not in ("name", "model", "distortions", "source", "published")
-    },
-    **{f.name: "model" for f in fields(LeNetConfig) if f.name != "classes"},  # the data decide the classes
-    **{f.name: "distortions" for f in fields(Distortions)},
+OLD_NAMES = {  # of settings, as older run folders and checkpoints spell them
+    "forms": "glyph_variants",
+    "badly_cut": "segmentation_artefacts",
+    "not_digits": "negatives",
 }
+
+
+def _list_settings() -> dict[str, str]:
+    """Every setting that `override` takes, and the part of the recipe that it belongs to."""
+    elsewhere = {
+        "name",
+        "model",
+        "distortions",
+        "source",
+        "published",
+        "classes",
+    }  # the data decide the classes
+    found: dict[str, str] = {}
+    for part, kind in (("own", Recipe), ("model", LeNetConfig), ("distortions", Distortions)):
+        for name in (entry.name for entry in fields(kind) if entry.name not in elsewhere):
+            assert name not in found, f"{name} is a setting of two parts of a recipe"
+            found[name] = part
+    return found
+
+
+SETTINGS = _list_settings()

@@ -7,9 +7,12 @@ from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
-from lenet.data.distortions import Distortions
 from lenet.errors import RecipeError
-from lenet.models.zoo import MODELS, name_model
+from lenet.models import config as config_module
+from lenet.models.config import MODELS, name_model
+from lenet.synthesis import distortions as distortions_module
+from lenet.synthesis.distortions import Distortions
+from lenet.training import recipe as recipe_module
 from lenet.training.recipe import SETTINGS, Recipe
 
 
@@ -29,7 +32,15 @@ def find_recipe(name: str, data: str | None = None) -> Recipe:
 
 def describe_recipe(recipe: Recipe) -> dict[str, Any]:
     """The recipe as `lenet recipes --json` lists it: the network by name, the rest as it is."""
-    return {**recipe.to_dict(), "model": name_model(recipe.model), "network": recipe.model.to_dict()}
+    values = {**recipe.to_dict(), "model": name_model(recipe.model), "network": recipe.model.to_dict()}
+    # Programs may know settings by the names that they had.
+    for old_names, part in (
+        (recipe_module.OLD_NAMES, values),
+        (config_module.OLD_NAMES, values["network"]),
+        (distortions_module.OLD_NAMES, values["distortions"]),
+    ):
+        part |= {old: part[new] for old, new in old_names.items()}
+    return values
 
 
 def list_changes(recipe: Recipe) -> dict[str, Any]:
@@ -99,7 +110,6 @@ LENET5_TANH = Recipe(
     lr=1e-3,
     validation=5000,  # its author validated on the test set; here the test set chooses nothing
 )
-
 CLASSIC_SIGMOID = replace(
     D2L,
     name="classic-sigmoid",
@@ -167,7 +177,7 @@ SPRINT = Recipe(
 READER = Recipe(
     name="reader",
     source="our own: the network that reads pictures; knows pens, scans and what is no digit",
-    model=replace(BEST.model, pixel_mean=0.0, pixel_std=1.0, neighbourhood=2.0, background=True),
+    model=replace(BEST.model, pixel_mean=0.0, pixel_std=1.0, contrast_sigma=2.0, reject_class=True),
     data="mnist",
     epochs=90,
     batch_size=256,
@@ -179,12 +189,12 @@ READER = Recipe(
     ema_decay=0.999,
     validation=5000,
     calibrate=True,
-    forms=0.14,
-    badly_cut=0.15,
-    not_digits=0.4,
+    glyph_variants=0.14,
+    segmentation_artefacts=0.15,
+    negatives=0.4,
     distortions=Distortions(
         degrees=15, scale=0.15, shear=0.2, shift=0.06, elastic=0.5, aspect=0.15,
-        pen=1.2, blur=1.0, coarseness=0.5, noise=0.15, cover=0.12, fading=0.4, rulings=0.06, paper=0.3,
+        pen=1.2, blur=1.0, coarseness=0.5, noise=0.15, cover=0.12, fading=0.4, ruled_lines=0.06, paper=0.3,
     ),
 )  # fmt: skip
 

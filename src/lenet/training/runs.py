@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -13,21 +12,18 @@ from typing import Any
 
 import torch
 
-from lenet.data.datasets import ImageSet, load, split_stratified
+from lenet.data.datasets import load
+from lenet.data.imageset import ImageSet, split_stratified
 from lenet.data.sources import SOURCES
 from lenet.errors import DivergedError, LeNetError, RunError
 from lenet.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, save_checkpoint
-from lenet.models.device import find_device
-from lenet.training.calibrate import calibrate
-from lenet.training.curves import draw_curves
-from lenet.training.evaluate import evaluate
-from lenet.training.folder import Plan, RunFolder
+from lenet.processes import find_device
+from lenet.training.evaluation import calibrate, evaluate
 from lenet.training.loop import Epoch, Step, check_parts, make_model, start, train_steps
 from lenet.training.randomness import check_seed
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import list_changes
-
-SECONDS_BETWEEN_DRAWINGS = 20  # of curves.png while it trains; drawing takes half of one
+from lenet.training.run_folder import Plan, RunFolder
 
 
 @dataclass(frozen=True)
@@ -122,7 +118,7 @@ def open_run(path: Path, epochs: int | None = None, given: Mapping[str, Any] | N
     return folder
 
 
-def carry_out(folder: RunFolder) -> Iterator[Step | Epoch]:
+def run_training(folder: RunFolder) -> Iterator[Step | Epoch]:
     """Train a run from where it is to its end, writing each epoch; then measure it on the test images.
 
     Killed at any point and carried out again, it ends with the same bits: the plan fixes seed, threads and
@@ -141,7 +137,6 @@ def carry_out(folder: RunFolder) -> Iterator[Step | Epoch]:
             torch.set_num_threads(plan.threads)  # sums round differently with another number
         state = start(make_model(recipe, plan.seed).to(find_device(plan.device)), recipe)
         folder.read_state(state)
-        drawn_at = time.monotonic()
         try:
             for record in train_steps(
                 state,
@@ -153,9 +148,6 @@ def carry_out(folder: RunFolder) -> Iterator[Step | Epoch]:
             ):
                 if isinstance(record, Epoch):
                     folder.write_epoch(state, record, plan, data)
-                    if time.monotonic() - drawn_at > SECONDS_BETWEEN_DRAWINGS:
-                        _draw(folder)
-                        drawn_at = time.monotonic()
                 yield record
         except DivergedError as error:
             folder.write_divergence(str(error))
@@ -165,7 +157,6 @@ def carry_out(folder: RunFolder) -> Iterator[Step | Epoch]:
                 else "no epoch was finished"
             )
             raise DivergedError(f"{error}; {kept}") from None
-        _draw(folder)
         chosen = folder.best if validation else folder.last
         if recipe.calibrate and validation:
             calibrated = calibrate(load_checkpoint(chosen, plan.device), validation)
@@ -175,7 +166,7 @@ def carry_out(folder: RunFolder) -> Iterator[Step | Epoch]:
         folder.write_evaluation({"checkpoint": chosen.name, "split": "test", **evaluation.to_dict()})
 
 
-def sum_up(folder: RunFolder) -> RunSummary:
+def summarise_run(folder: RunFolder) -> RunSummary:
     """What came of the run so far. Raises RunError when it is no run."""
     plan, history, evaluation = folder.read_plan(), folder.read_history(), folder.read_evaluation()
     last = history[-1] if history else None
@@ -206,7 +197,7 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
     summaries = []
     for path in sorted(runs_dir.glob("*/recipe.json")):
         try:
-            summaries.append(sum_up(RunFolder(path.parent)))
+            summaries.append(summarise_run(RunFolder(path.parent)))
         except LeNetError:
             continue
     return summaries
@@ -242,10 +233,6 @@ def fingerprint(data: ImageSet) -> str:
     digest.update(data.images.numpy().tobytes())
     digest.update(data.labels.numpy().tobytes())
     return digest.hexdigest()
-
-
-def _draw(folder: RunFolder) -> None:
-    draw_curves(folder.read_history(), folder.path / "curves.png", title=folder.path.name)
 
 
 def _hold_out(data: ImageSet, recipe: Recipe, seed: int) -> tuple[ImageSet, ImageSet | None]:

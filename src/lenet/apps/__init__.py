@@ -1,1 +1,0 @@
-"""Faces for people. May import every room above it."""

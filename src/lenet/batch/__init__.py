@@ -1,0 +1,1 @@
+"""Folders of pictures of any size, read into a results file."""

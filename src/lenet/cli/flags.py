@@ -1,0 +1,111 @@
+"""Command-line flags for every value of a recipe, made from the dataclasses that define them.
+
+A value is named, typed and explained in one place, its field; the flag, its help and its check follow.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import field, fields, make_dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+
+from cyclopts import Group, Parameter, Token
+
+from lenet.errors import RecipeError
+from lenet.models.config import LeNetConfig
+from lenet.synthesis.distortions import Distortions
+from lenet.training.recipe import SETTINGS, Recipe
+
+PARTS: dict[str, tuple[type, str]] = {
+    "own": (Recipe, "Training"),
+    "model": (LeNetConfig, "Network"),
+    "distortions": (Distortions, "Distortions of the training images"),
+}
+# Flags of their own on the command line.
+ELSEWHERE = {"data"}
+
+
+@cache
+def field_docs(kind: type) -> Mapping[str, str]:
+    """What each field of a dataclass means: the text beside its type."""
+    hints = get_type_hints(kind, include_extras=True)
+    return {name: hint.__metadata__[0] for name, hint in hints.items() if get_origin(hint) is Annotated}
+
+
+@cache
+def field_types(kind: type) -> Mapping[str, Any]:
+    """The type of each field, resolved."""
+    return get_type_hints(kind)
+
+
+def make_flags() -> type:
+    """A dataclass with one optional field for each value of a recipe: None means 'as the recipe has it'."""
+    flags: list[Any] = []
+    for name, part in SETTINGS.items():
+        if name in ELSEWHERE:
+            continue
+        kind, title = PARTS[part]
+        hint = field_types(kind)[name]
+        doc = field_docs(kind).get(name, "")
+        if _is_list(hint):
+            hint, doc = str, f"{doc} Numbers with commas between."
+        elif get_origin(hint) is Literal:
+            doc = f"{doc} One of {', '.join(get_args(hint))}."
+        parameter = Parameter(
+            help=doc.replace("`", ""),
+            group=Group(title, sort_key=list(PARTS).index(part) + 1),
+            show_choices=False,
+            converter=read_whole if hint is int else None,
+        )
+        flags.append((name, Annotated[hint | None, parameter], field(default=None)))
+    kind = make_dataclass("Flags", flags, frozen=True)
+    kind.__module__ = __name__  # "types" otherwise, which looks like a builtin
+    return kind
+
+
+def read_changes(flags: object) -> dict[str, Any]:
+    """The values that were given, as `Recipe.override` takes them. Raises RecipeError on a bad list."""
+    changes: dict[str, Any] = {}
+    for flag in fields(flags):  # type: ignore[arg-type]
+        value = getattr(flags, flag.name)
+        if value is None:
+            continue
+        hint = field_types(PARTS[SETTINGS[flag.name]][0])[flag.name]
+        changes[flag.name] = _read_list(flag.name, value, hint) if _is_list(hint) else value
+    return changes
+
+
+def read_whole(_: type, tokens: Sequence[Token]) -> int:
+    """A whole number as it is written; cyclopts itself would take 1.5 for 2."""
+    try:
+        return int(tokens[0].value)
+    except ValueError:
+        raise ValueError(f"{tokens[0].value!r} is no whole number") from None
+
+
+def read_share(_: type, tokens: Sequence[Token]) -> float:
+    """A share between 0 and 1, as one writes it: 0.5% or 0.005."""
+    text = tokens[0].value
+    try:
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+    except ValueError:
+        share = -1
+    if not 0 < share < 1:
+        raise ValueError(f"{text!r} is no share above 0 and below 1; write it as 0.5% or 0.005")
+    return share
+
+
+def _is_list(hint: Any) -> bool:
+    """True for tuple[int, ...] and for unions with one in them."""
+    return get_origin(hint) is tuple or any(get_origin(part) is tuple for part in get_args(hint))
+
+
+def _read_list(name: str, text: str, hint: Any) -> Any:
+    """'6,16' as (6, 16); a word stays a word, for the recipe to judge."""
+    number = int if hint == tuple[int, ...] else float
+    parts = [part.strip() for part in text.split(",") if part.strip()]
+    try:
+        return tuple(number(part) for part in parts)
+    except ValueError:
+        if number is float and len(parts) == 1:
+            return text
+        raise RecipeError(f"{name} is {text!r}; give numbers with commas between, such as 6,16") from None

@@ -1,0 +1,118 @@
+"""Results as plain text for standard output. No torch here: a table of numbers needs none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from lenet.models.config import LeNetConfig
+    from lenet.training.evaluation import Evaluation, Robustness
+    from lenet.training.runs import RunSummary
+    from lenet.uncertainty.calibration import Reliability
+
+
+def align(rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> str:
+    """Rows as columns two spaces apart, the first row their heads; columns in `right` are set right."""
+    texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    widths = [max(len(text) for text in column) for column in zip(*texts, strict=True)]
+    lines = []
+    for row in texts:
+        cells = (
+            text.rjust(width) if index in right else text.ljust(width)
+            for index, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
+        lines.append("  ".join(cells).rstrip())
+    return "\n".join(lines)
+
+
+def show_network(config: LeNetConfig) -> str:
+    """The layer table that `lenet summary` prints."""
+    side = config.input_size
+    rows: list[list[str]] = [["layer", "kind", "output", "parameters", "multiply-adds"]]
+    rows.append(["input", "", f"1×{side}×{side}", "", ""])
+    for layer in config.layers():
+        counts = [f"{n:,}" if n else "" for n in (layer.parameters, layer.multiply_adds)]
+        rows.append([layer.name, layer.kind, "×".join(map(str, layer.output_shape)), *counts])
+    rows.append(["total", "", "", f"{config.parameters:,}", f"{config.multiply_adds:,}"])
+    return align(rows, right=(3, 4))
+
+
+def show_run(summary: RunSummary) -> str:
+    """What came of a run, in a few lines."""
+    lines = [f"{summary.run}: {summary.epochs} epochs in {summary.seconds:.1f} s of training"]
+    lines[0] += f", {summary.examples_per_second:,.0f} examples/s"
+    if summary.train_loss is not None:
+        lines.append(f"train loss {summary.train_loss:.4f}, train accuracy {summary.train_accuracy:.2%}")
+    if summary.validation_accuracy is not None:
+        lines.append(f"best validation accuracy {summary.validation_accuracy:.2%}")
+    if summary.test_accuracy is not None:
+        lines.append(f"test accuracy {summary.test_accuracy:.2%} ({summary.checkpoint})")
+    return "\n".join(lines)
+
+
+def show_runs(summaries: Sequence[RunSummary]) -> str:
+    """A table of runs, with what was changed in the recipe of each."""
+    rows: list[list[object]] = [["run", "epochs", "train loss", "validation", "test", "state", "changed"]]
+    for run in summaries:
+        loss = None if run.train_loss is None else f"{run.train_loss:.4f}"
+        shares = [None if a is None else f"{a:.2%}" for a in (run.validation_accuracy, run.test_accuracy)]
+        state = "finished" if run.is_finished else "go on with --resume"
+        rows.append([run.run, run.epochs, loss, *shares, state, write_changes(run)])
+    return align(rows, right=(1, 2, 3, 4))
+
+
+def name_run(run: RunSummary) -> str:
+    """A run's path, and what was changed in its recipe."""
+    return " ".join((run.run, write_changes(run))).rstrip()
+
+
+def write_changes(run: RunSummary) -> str:
+    """What was changed in a run's recipe, as one would type it."""
+    texts = {
+        name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
+        for name, value in run.changes.items()
+    }
+    return " ".join(f"{name}={text}" for name, text in texts.items())
+
+
+def show_evaluation(evaluation: Evaluation) -> str:
+    """Accuracy and loss, the table of classes, the confusion matrix, and the hardest examples."""
+    head = (
+        f"{evaluation.count:,} images: accuracy {evaluation.accuracy:.2%}, loss {evaluation.loss:.4f}, "
+        f"calibration error {evaluation.calibration_error:.2%}"
+    )
+    rows: list[list[object]] = [["class", "images", "precision", "recall", "F1"]]
+    for row in evaluation.per_class:
+        rows.append([row.name, row.count, *(f"{share:.2%}" for share in (row.precision, row.recall, row.f1))])
+    names = [row.name for row in evaluation.per_class]
+    matrix: list[list[object]] = [["true \\ read as", *(name[:6] for name in names)]]
+    for name, counts in zip(names, evaluation.confusion, strict=True):
+        matrix.append([name, *(count or "·" for count in counts)])
+    hard: list[list[object]] = [["image", "is", "read as", "probability", "loss"]]
+    for example in evaluation.hardest[:10]:
+        figures = (f"{example.probability:.3f}", f"{example.loss:.2f}")
+        hard.append([example.index, example.label, example.predicted, *figures])
+    tables = (
+        align(rows, right=range(1, 5)),
+        align(matrix, right=range(1, len(names) + 1)),
+        "hardest\n" + align(hard, right=(0, 3, 4)),
+    )
+    return "\n\n".join((head, *tables))
+
+
+def show_reliability(reliability: Reliability) -> str:
+    """What has to be rejected for few of the rest to be wrong."""
+    values = reliability.to_dict()
+    rows = [["at most wrong", "rejected"]]
+    rows += [[f"{row['max_error']:.1%}", f"{row['rejected']:.2%}"] for row in values["reject_rates"]]
+    area = f"area under the risk-coverage curve {values['risk_coverage_area']:.2e}"
+    return f"{align(rows, right=(0, 1))}\n{area}"
+
+
+def show_robustness(robustness: Robustness) -> str:
+    """The accuracy on each corruption, and their mean."""
+    rows = [["corruption", "accuracy"]]
+    rows += [[name, f"{accuracy:.2%}"] for name, accuracy in robustness.accuracies.items()]
+    rows.append(["mean of the fifteen", f"{robustness.mean:.2%}"])
+    return align(rows, right=(1,))

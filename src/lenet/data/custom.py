@@ -1,0 +1,233 @@
+"""Custom data: a folder with one folder per class, a CSV of files and labels, or a folder of IDX files."""
+
+import csv
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lenet.data.idx import read_idx
+from lenet.data.imageset import SPLIT_SEED, ImageSet, split_stratified
+from lenet.data.sources import SPLITS, Split
+from lenet.errors import DataError, PictureError
+from lenet.images.decoding import decode
+from lenet.images.framing import frame_full_image
+
+_MAX_PICTURES = 1_000_000
+_LITTER = {"thumbs.db", "desktop.ini"}
+
+
+@dataclass(frozen=True)
+class Example:
+    """One labelled picture, not yet opened."""
+
+    path: Path
+    label: str
+    split: Split | None
+    """None where the owner has not divided the pictures."""
+
+
+def list_class_folders(folder: Path) -> list[Example]:
+    """The pictures in `folder/CLASS/`, or in `folder/train/CLASS/` and `folder/test/CLASS/`.
+
+    Files that begin with a dot, and loose files beside the folders, are left alone.
+    Raises DataError for a missing or empty folder, a folder where a picture belongs, or a lone split.
+    """
+    divided = [split for split in SPLITS if (folder / split).is_dir()]
+    if not divided:
+        return _list_classes(folder, None)
+    if len(divided) == 1:
+        absent = "test" if divided == ["train"] else "train"
+        raise DataError(f"{folder}: there is {divided[0]}/ but no {absent}/; add it, or move the classes up")
+    others = [entry.name for entry in list_visible(folder) if entry.is_dir() and entry.name not in SPLITS]
+    if others:
+        raise DataError(f"{folder}: {others[0]}/ lies beside train/ and test/; move it into one of them")
+    return [example for split in SPLITS for example in _list_classes(folder / split, split)]
+
+
+def list_csv(path: Path) -> list[Example]:
+    """The pictures that a CSV names: columns `file` (or `path`) and `label`, and `split` where there is one.
+
+    Files lie beside the CSV, or in the folder beside it that has its name (`digits/` for `digits.csv`), never
+    outside the folder of the CSV. Other columns are ignored.
+    Raises DataError, naming the file and the line, for a missing column, value or picture.
+    """
+    examples: list[Example] = []
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = csv.DictReader(file, strict=True)
+            columns = [column.strip().lower() for column in rows.fieldnames or ()]
+            rows.fieldnames = columns
+            place = next((column for column in ("file", "path") if column in columns), None)
+            if place is None or "label" not in columns:
+                raise DataError(
+                    f"{path}: needs a header with the columns file and label, such as `file,label`"
+                )
+            for row in rows:
+                examples.append(_parse_row(row, place, path, f"{path}, line {rows.line_num}"))
+                if len(examples) > _MAX_PICTURES:
+                    raise DataError(f"{path}: names more than {_MAX_PICTURES} pictures; divide it")
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: cannot be read as a CSV ({reason}); save it as UTF-8 text") from error
+    splits = {example.split for example in examples}
+    if None in splits and len(splits) > 1:
+        raise DataError(f"{path}: some rows have a split and some have none; fill the column or remove it")
+    return examples
+
+
+def sort_naturally(names: Sequence[str]) -> list[str]:
+    """Each name once, numbers by value: 2 before 10, and b before C."""
+
+    def key(name: str) -> tuple[list[tuple[int, str]], str]:
+        parts = re.split(r"([0-9]+)", name.casefold())
+        return [(int(part), "") if at % 2 else (0, part) for at, part in enumerate(parts)], name
+
+    return sorted(set(names), key=key)
+
+
+def list_visible(folder: Path) -> list[Path]:
+    """What lies in a folder, in a fixed order, without what systems leave behind."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be listed ({error.strerror})") from error
+    return [
+        entry for entry in entries if not entry.name.startswith(".") and entry.name.lower() not in _LITTER
+    ]
+
+
+def _list_classes(folder: Path, split: Split | None) -> list[Example]:
+    examples: list[Example] = []
+    for entry in list_visible(folder):
+        if not entry.is_dir():
+            continue
+        pictures = list_visible(entry)
+        if not pictures:
+            raise DataError(f"{entry}: the class has no picture; add some or remove the folder")
+        for picture in pictures:
+            if not picture.is_file():
+                raise DataError(f"{picture}: not a picture; a class folder holds pictures only")
+            examples.append(Example(picture, entry.name, split))
+        if len(examples) > _MAX_PICTURES:
+            raise DataError(f"{folder}: holds more than {_MAX_PICTURES} pictures; divide it")
+    if not examples:
+        raise DataError(f"{folder}: has no class folders; put the pictures of each class into one of its own")
+    return examples
+
+
+def _parse_row(row: dict[str, str | None], place: str, table: Path, where: str) -> Example:
+    name, label = ((row.get(column) or "").strip() for column in (place, "label"))
+    if not name or not label:
+        raise DataError(f"{where}: {place if not name else 'label'} is empty; fill it or remove the line")
+    split = (row.get("split") or "").strip().lower()
+    if split not in ("", *SPLITS):
+        raise DataError(f"{where}: split is {split!r}; it must be train or test")
+    picture = _find_picture(name, table, where)
+    return Example(picture, label, None if not split else "train" if split == "train" else "test")
+
+
+def _find_picture(name: str, table: Path, where: str) -> Path:
+    home = table.parent.resolve()
+    for root in (home, home / table.stem):
+        try:
+            picture = (root / name).resolve()
+            found = picture.is_file()
+        except (OSError, ValueError, RuntimeError) as error:  # a null byte, too long, a loop of links
+            raise DataError(f"{where}: {name[:80]!r} is no file name") from error
+        if not picture.is_relative_to(home):
+            raise DataError(f"{where}: {name} lies outside the folder of the CSV; move the picture into it")
+        if found:
+            return picture
+    raise DataError(f"{where}: there is no file {name} beside it; names are relative to the CSV")
+
+
+_OWN_SHARE_HELD_OUT = 0.2
+
+
+def load_custom(path: Path, split: Split) -> ImageSet:
+    """The training or the test images of a folder of class folders, of IDX files, or of a CSV.
+
+    Raises DataError when it is none of these or damaged.
+    """
+    if path.is_file() and path.suffix.lower() == ".csv":
+        return _load_pictures(list_csv(path), split, path)
+    if path.is_dir():
+        if any(_is_idx(entry) for entry in list_visible(path)):
+            return _load_idx_folder(path, split)
+        return _load_pictures(list_class_folders(path), split, path)
+    if path.exists():
+        raise DataError(
+            f"{path}: neither a folder nor a .csv; `lenet data import` takes files of known data sets"
+        )
+    raise DataError(f"{path}: there is no such folder or CSV")
+
+
+def _load_pictures(examples: list[Example], split: Split, path: Path) -> ImageSet:
+    classes = sort_naturally([example.label for example in examples])
+    if len(classes) < 2:
+        raise DataError(f"{path}: {len(classes)} class; a network needs at least two to tell apart")
+    numbers = {name: number for number, name in enumerate(classes)}
+    labels = torch.tensor([numbers[example.label] for example in examples])
+    if examples[0].split is None:
+        count = max(1, round(len(examples) * _OWN_SHARE_HELD_OUT))
+        train, test = split_stratified(labels, count, SPLIT_SEED)
+        chosen = (train if split == "train" else test).tolist()
+    else:
+        chosen = [at for at, example in enumerate(examples) if example.split == split]
+        untaught = set(classes) - {example.label for example in examples if example.split == "train"}
+        if untaught:
+            raise DataError(f"{path}: class {min(untaught)} has no training picture; add some")
+    if not chosen:
+        raise DataError(f"{path}: it holds no {split} pictures; mark some, or leave the split away")
+    images = np.stack([load_picture(examples[at].path) for at in chosen])
+    tensor = torch.from_numpy(images).unsqueeze(1)
+    return ImageSet(tensor, labels[chosen], tuple(classes), str(path), whole=True)
+
+
+def load_picture(path: Path) -> np.ndarray:
+    """One picture of your own as an image, (28, 28) uint8. Raises DataError, naming the file."""
+    try:
+        return frame_full_image(decode(path))
+    except PictureError as error:
+        raise DataError(str(error)) from error
+
+
+def _load_idx_folder(folder: Path, split: Split) -> ImageSet:
+    """A folder of IDX files named as MNIST's are; the classes are the numbers from 0 to the largest."""
+    images, labels = (read_idx(_find_idx(folder, split, kind)) for kind in ("images", "labels"))
+    if images.dtype != torch.uint8 or images.dim() != 3:
+        raise DataError(f"{folder}: the {split} images must be bytes (N, H, W), not {tuple(images.shape)}")
+    if labels.dim() != 1 or labels.numel() == 0:
+        raise DataError(
+            f"{folder}: the {split} labels must be one number per image, not {tuple(labels.shape)}"
+        )
+    try:
+        training = labels if split == "train" else read_idx(_find_idx(folder, "train", "labels"))
+    except DataError:
+        training = labels  # only test files are there, to evaluate on
+    classes = tuple(str(number) for number in range(int(training.max()) + 1)) if training.numel() else ()
+    return ImageSet(images.unsqueeze(1), labels.long(), classes, str(folder))
+
+
+def _is_idx(path: Path) -> bool:
+    return path.is_file() and ("idx3" in path.name or "idx1" in path.name)
+
+
+def _find_idx(folder: Path, split: Split, kind: str) -> Path:
+    prefixes = ("train",) if split == "train" else ("t10k", "test")
+    found = [
+        entry
+        for entry in list_visible(folder)
+        if _is_idx(entry) and kind in entry.name and any(prefix in entry.name for prefix in prefixes)
+    ]
+    if not found:
+        raise DataError(f"{folder}: there is no {prefixes[0]}-{kind} IDX file in it")
+    if len({entry.name.removesuffix(".gz") for entry in found}) > 1:
+        raise DataError(
+            f"{folder}: {found[0].name} and {found[1].name} both hold {split} {kind}; keep one set"
+        )
+    return found[0]

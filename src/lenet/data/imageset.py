@@ -1,0 +1,77 @@
+"""Labelled images in memory."""
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from lenet.errors import DataError
+
+SPLIT_SEED = 0
+
+
+@dataclass(frozen=True, eq=False)
+class ImageSet:
+    """Labelled images, kept in memory as bytes.
+
+    Raises DataError when the parts do not fit together.
+    """
+
+    images: Tensor
+    """uint8 (N, 1, H, W), white ink on black: 0 is background, 255 is full ink."""
+    labels: Tensor
+    """int64 (N,), each in 0..len(classes) - 1."""
+    classes: tuple[str, ...]
+    """What each label means."""
+    name: str
+    """Where the images come from: a data set's name or a path."""
+    flips: bool = False
+    """True when an image mirrored left to right is still an image of its class (clothes, not digits)."""
+    whole: bool = False
+    """True when an image is all of a picture, not a sign cut out of it; reading has to do the same."""
+
+    def __post_init__(self) -> None:
+        if self.images.dtype != torch.uint8 or self.images.dim() != 4 or self.images.shape[1] != 1:
+            raise DataError(
+                f"{self.name}: images must be uint8 (N, 1, H, W), not "
+                f"{self.images.dtype} {tuple(self.images.shape)}"
+            )
+        if self.labels.dtype != torch.int64 or self.labels.shape != self.images.shape[:1]:
+            raise DataError(
+                f"{self.name}: labels must be int64 ({len(self.images)},), not "
+                f"{self.labels.dtype} {tuple(self.labels.shape)}"
+            )
+        if self.images.numel() == 0:
+            raise DataError(f"{self.name}: there is no image in it")
+        if self.labels.min() < 0 or self.labels.max() >= len(self.classes):
+            raise DataError(f"{self.name}: a label lies outside 0..{len(self.classes) - 1}")
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def subset(self, indices: Tensor) -> "ImageSet":
+        """The images at `indices` (int64), in that order, as a set of their own."""
+        return replace(self, images=self.images[indices], labels=self.labels[indices])
+
+
+def split_stratified(labels: Tensor, count: int, seed: int) -> tuple[Tensor, Tensor]:
+    """Choose `count` images to hold out, every class in proportion, the same ones for the same seed.
+
+    Returns the indices (int64, ascending) of the rest and of those held out; together they are all, once.
+    Raises DataError unless 0 < count < N.
+    """
+    if not 0 < count < len(labels):
+        raise DataError(f"cannot hold out {count} of {len(labels)} images; hold out at least 1, and not all")
+    generator = torch.Generator().manual_seed(seed)
+    sizes = torch.bincount(labels).tolist()
+    # Largest remainder: the shares rounded down, then one more for those that lost most.
+    shares = [divmod(size * count, len(labels)) for size in sizes]
+    quotas = [share for share, _ in shares]
+    by_remainder = sorted(range(len(sizes)), key=lambda label: (-shares[label][1], label))
+    for label in by_remainder[: count - sum(quotas)]:
+        quotas[label] += 1
+    held_out = torch.zeros(len(labels), dtype=torch.bool)
+    for label, quota in enumerate(quotas):
+        members = torch.nonzero(labels == label).flatten()
+        held_out[members[torch.randperm(len(members), generator=generator)[:quota]]] = True
+    return torch.nonzero(~held_out).flatten(), torch.nonzero(held_out).flatten()

@@ -1,0 +1,227 @@
+"""What came of a study: figures over the seeds, and the sentence that they bear out."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lenet.data.datasets import load, write_unbalanced
+from lenet.experiments.distorted import measure_distorted
+from lenet.experiments.pool import Job, Outcome, run_jobs
+from lenet.experiments.studies import Study
+from lenet.insight.diagnosis import diagnose
+from lenet.models.checkpoint import load_checkpoint
+from lenet.training.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    pass
+
+LEVEL = 0.05
+"""Probability of calling equal variants different, over all comparisons of a study together."""
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One variant of a study: the figure of each of its runs, by condition and in the order of the seeds."""
+
+    label: str
+    changes: dict[str, Any]
+    accuracies: dict[str, tuple[float, ...]]
+    """By condition ('test' first): shares of right answers, 0 where a training diverged."""
+    failures: tuple[str, ...] = ()
+    """For each run that learnt nothing: why."""
+
+    def mean(self, condition: str) -> float:
+        """The mean over the runs."""
+        return statistics.fmean(self.accuracies[condition])
+
+    def spread(self, condition: str) -> float:
+        """The standard deviation over the runs; 0 for a single one."""
+        values = self.accuracies[condition]
+        return statistics.stdev(values) if len(values) > 1 else 0.0
+
+    def write(self, condition: str) -> str:
+        """Mean and spread, for people."""
+        return f"{100 * self.mean(condition):.2f} ± {100 * self.spread(condition):.2f} %"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A finished study."""
+
+    study: str
+    question: str
+    about: str
+    data: str
+    epochs: int
+    seeds: int
+    variants: tuple[Variant, ...]
+    """The first one is what the others are compared with."""
+
+    @property
+    def conditions(self) -> tuple[str, ...]:
+        """What was measured of every variant."""
+        return tuple(self.variants[0].accuracies)
+
+    @property
+    def conclusion(self) -> str:
+        """What the figures say, and no more."""
+        return conclude(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON; `from_dict` takes them back."""
+        figures = [
+            {
+                **asdict(variant),
+                "mean": {name: variant.mean(name) for name in self.conditions},
+                "spread": {name: variant.spread(name) for name in self.conditions},
+            }
+            for variant in self.variants
+        ]
+        return {**asdict(self), "variants": figures, "conclusion": self.conclusion}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Comparison:
+        """The comparison that `to_dict` wrote."""
+        variants = tuple(
+            Variant(
+                row["label"],
+                row["changes"],
+                {name: tuple(shares) for name, shares in row["accuracies"].items()},
+                tuple(row["failures"]),
+            )
+            for row in values["variants"]
+        )
+        names = ("study", "question", "about", "data", "epochs", "seeds")
+        return cls(**{name: values[name] for name in names}, variants=variants)
+
+
+def differ(a: Sequence[float], b: Sequence[float], comparisons: int = 1) -> bool:
+    """True when two means differ beyond the spread: Welch's t-test at 5 %, over all comparisons (Bonferroni).
+
+    Never true of single runs, which have no spread to compare with.
+    """
+    from scipy.stats import t  # a second to import, needed only here
+
+    if len(a) < 2 or len(b) < 2:
+        return False
+    difference = abs(statistics.fmean(a) - statistics.fmean(b))
+    parts = [statistics.variance(values) / len(values) for values in (a, b)]
+    if sum(parts) == 0:
+        return difference > 0
+    freedom = sum(parts) ** 2 / sum(
+        part**2 / (len(values) - 1) for part, values in zip(parts, (a, b), strict=True)
+    )
+    p = 2 * float(t.sf(difference / math.sqrt(sum(parts)), freedom))
+    return p < LEVEL / comparisons
+
+
+def conclude(comparison: Comparison) -> str:
+    """The conclusion in words: for each condition what is better, what worse, what cannot be told apart."""
+    first, *others = comparison.variants
+    if comparison.seeds < 2:
+        return "One run of each says nothing about the spread; take more seeds."
+    sentences = [
+        _compare(first, others, condition, several=len(comparison.conditions) > 1)
+        for condition in comparison.conditions
+    ]
+    for variant in comparison.variants:
+        if variant.failures:
+            count = f"{len(variant.failures)} of {comparison.seeds}"
+            sentences.append(f"{_quote(variant)} learnt nothing in {count} runs: {variant.failures[0]}.")
+    return " ".join(sentences)
+
+
+def _compare(first: Variant, others: Sequence[Variant], condition: str, *, several: bool) -> str:
+    better, worse, same = [], [], []
+    mine = first.accuracies[condition]
+    for other in others:
+        theirs = other.accuracies[condition]
+        if not differ(mine, theirs, len(others)):
+            same.append(other)
+        elif other.mean(condition) > first.mean(condition):
+            better.append(other)
+        else:
+            worse.append(other)
+    where = f"On digits {condition}: " if several else ""
+    base = f"{_quote(first)} ({first.write(condition)})"
+    if not better and not worse:
+        no = "no" if where else "No"
+        return f"{where}{no} difference beyond the spread: {_list([first, *same], condition)}."
+    parts = []
+    for group, word in ((better, "better than"), (worse, "worse than")):
+        if group:
+            parts.append(f"{_list(group, condition)} {'does' if len(group) == 1 else 'do'} {word} {base}")
+            base = _quote(first)
+    if same:
+        parts.append(f"no difference from {base} beyond the spread: {_list(same, condition)}")
+    text = "; ".join(parts)
+    return f"{where}{text[0].upper() + text[1:] if not where else text}."
+
+
+def _list(variants: Sequence[Variant], condition: str) -> str:
+    texts = [f"{_quote(variant)} ({variant.write(condition)})" for variant in variants]
+    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+
+
+def _quote(variant: Variant) -> str:
+    return f"“{variant.label}”"
+
+
+def list_jobs(study: Study, seeds: int) -> dict[str, list[Job]]:
+    """The trainings of a study, by variant."""
+    return {label: [Job(study.plan(label), seed) for seed in range(seeds)] for label in study.variants}
+
+
+def run_study(study: Study, seeds: int, folder: Path, workers: int) -> Iterator[Outcome]:
+    """Train what is missing of a study's runs in `folder`; yield each as it is done.
+
+    Raises what `run_jobs` raises.
+    """
+    jobs = [job for group in list_jobs(study, seeds).values() for job in group]
+    yield from run_jobs(jobs, folder, workers)
+
+
+def prepare(study: Study, folder: Path) -> Study:
+    """The study, with the data that only it needs written to `folder`."""
+    if not study.unbalanced:
+        return study
+    place = folder / f"{Path(study.recipe.data).name}-unbalanced"
+    write_unbalanced(study.recipe.data, place)
+    return study.with_changes({"data": str(place)})
+
+
+def compare(study: Study, seeds: int, outcomes: Sequence[Outcome]) -> Comparison:
+    """Put the outcomes of a study together; measures what is measured besides the test images."""
+    found = {(outcome.job.recipe.name, outcome.job.seed): outcome for outcome in outcomes}
+    variants = []
+    for label, jobs in list_jobs(study, seeds).items():
+        runs = [found[job.recipe.name, job.seed] for job in jobs]
+        accuracies = {"test": tuple(run.test_accuracy or 0.0 for run in runs)}
+        if study.disturbed:
+            test = load(study.recipe.data, "test")
+            measured = [measure_distorted(load_checkpoint(run.run), test) for run in runs]
+            accuracies = {name: tuple(row[name] for row in measured) for name in measured[0]}
+        failures = tuple(reason for run in runs if (reason := explain_failure(run)))
+        variants.append(Variant(label, dict(study.variants[label]), accuracies, failures))
+    return Comparison(
+        study=study.name,
+        question=study.question,
+        about=study.about,
+        data=Path(study.recipe.data).name,
+        epochs=study.recipe.epochs,
+        seeds=seeds,
+        variants=tuple(variants),
+    )
+
+
+def explain_failure(outcome: Outcome) -> str | None:
+    """Why a run learnt nothing, in the doctor's words; None where it has learnt something."""
+    if outcome.diverged is None and (outcome.test_accuracy or 0) > 0.2:
+        return None
+    faults = diagnose(RunFolder(Path(outcome.run))).faults
+    return faults[0].what if faults else None

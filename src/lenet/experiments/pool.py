@@ -1,0 +1,119 @@
+"""Many trainings at once: one process a core with one thread each, every one an ordinary run folder.
+
+A network this small gains little from a second thread, and nothing from one that another training wants.
+A run that is finished is not trained again, one that was killed goes on. No torch is imported here: the
+workers import it, after the libraries have been told how many threads they may start.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lenet.errors import DivergedError, RunError
+from lenet.processes import MOST_WORKERS, begin_worker
+from lenet.training.recipe import Recipe
+
+if TYPE_CHECKING:
+    from lenet.training.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Job:
+    """A training to be done."""
+
+    recipe: Recipe
+    seed: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a job."""
+
+    job: Job
+    run: str
+    test_accuracy: float | None
+    """None where the training diverged."""
+    train_loss: float | None
+    diverged: str | None
+
+
+def run_jobs(jobs: Sequence[Job], runs_dir: Path, workers: int) -> Iterator[Outcome]:
+    """Train all jobs into `runs_dir`, `workers` at a time; yield each as it is done, in no fixed order.
+
+    Killed at any time and called again, it keeps what is finished and goes on with the rest. A training
+    that diverges is an outcome, too. Raises what `begin_run` and `run_training` raise, and RunError when a
+    worker dies.
+    """
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    with open_pool(min(workers, len(jobs))) as pool:
+        futures = [pool.submit(run_job, job, runs_dir) for job in jobs]
+        try:
+            for future in as_completed(futures):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise RunError("a worker died, perhaps for want of memory; the same command goes on") from error
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+
+
+def open_pool(workers: int) -> ProcessPoolExecutor:
+    """Worker processes with one thread each, which end with this one however it ends."""
+    return ProcessPoolExecutor(
+        max(1, min(workers, MOST_WORKERS)), mp_context=get_context("spawn"), initializer=begin_worker
+    )
+
+
+def run_job(job: Job, runs_dir: Path) -> Outcome:
+    """Train one job in this process, with one thread, or go on with it; nothing is done if it is finished."""
+    import torch
+
+    from lenet.insight.progress import keep_curves
+    from lenet.training.runs import begin_run, run_training, summarise_run
+
+    torch.set_num_threads(1)
+    run = find_job_run(job, runs_dir)
+    if run is None:
+        run = begin_run(job.recipe, seed=job.seed, device="cpu", runs_dir=runs_dir)
+    diverged = run.read_divergence()
+    if diverged is None and not summarise_run(run).is_finished:
+        try:
+            for _ in keep_curves(run_training(run), run):
+                pass
+        except DivergedError:
+            diverged = run.read_divergence()
+    summary = summarise_run(run)
+    return Outcome(job, str(run.path), summary.test_accuracy, summary.train_loss, diverged)
+
+
+def find_job_run(job: Job, runs_dir: Path, names: str = "*") -> RunFolder | None:
+    """The run in `runs_dir`, of those with such names, that trains what the job does, if there is one.
+
+    What the recipe is called is no part of it: a training that two studies need is done once.
+    """
+    from lenet.training.run_folder import RunFolder
+
+    for file in sorted(runs_dir.glob(f"{names}/recipe.json")):
+        folder = RunFolder(file.parent)
+        try:
+            plan = folder.read_plan()
+        except RunError:
+            continue  # of another version; a new run is begun
+        # A plan holds the whole path of the data, and as many classes as they have.
+        wanted = replace(
+            job.recipe,
+            name=plan.recipe.name,
+            source=plan.recipe.source,
+            published=plan.recipe.published,
+            data=plan.recipe.data,
+            model=replace(job.recipe.model, classes=plan.recipe.model.classes),
+        )
+        same_data = Path(plan.recipe.data).name == Path(job.recipe.data).name
+        if plan.seed == job.seed and plan.recipe == wanted and same_data:
+            return folder
+    return None

@@ -1,0 +1,155 @@
+"""Where the trials of a search are kept, and who does which: SQLite on one machine, PostgreSQL for several.
+
+All trials are laid out when a search begins. Who looks for work, looks alone; takes first what a process
+left that no longer gives signs of life, then what is waiting. So no trial is done twice and none is lost,
+whoever is killed and when.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lenet.errors import RunError
+from lenet.experiments.space import Search
+
+if TYPE_CHECKING:
+    from optuna import Study
+    from optuna.storages import RDBStorage
+    from optuna.trial import FrozenTrial, Trial
+
+HEARTBEAT_SECONDS = 3  # between two signs of life
+GRACE_SECONDS = 15  # without one, after which a trial is taken over
+LOCK = 61_706  # which of PostgreSQL's advisory locks is ours
+
+
+def find_storage(url: str | None, folder: Path) -> str:
+    """The storage's address: SQLite in `folder` by default. Raises RunError on one that we do not know."""
+    if url is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        return f"sqlite:///{folder / 'trials.sqlite'}"
+    kind, _, rest = url.partition("://")
+    if kind in ("postgresql", "postgres"):
+        return f"postgresql+psycopg://{rest}"
+    if kind in ("sqlite", "postgresql+psycopg"):
+        return url
+    raise RunError(f"the storage {url!r} is neither sqlite:///FILE nor postgresql://HOST/DATABASE")
+
+
+@contextmanager
+def alone(url: str) -> Iterator[None]:
+    """Hold the storage's lock; the system, or the server, lets go of it however the process ends."""
+    if url.startswith("sqlite"):
+        try:
+            import fcntl
+        except ImportError:  # Windows has no such lock
+            yield
+            return
+        with Path(url.removeprefix("sqlite:///") + ".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+        return
+    from sqlalchemy import NullPool, create_engine, text
+
+    with create_engine(url, poolclass=NullPool).connect() as connection:
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
+        yield
+
+
+def open_study(search: Search, url: str) -> Study:
+    """The study of a search with all its trials laid out. Raises RunError where the storage is not there."""
+    try:
+        from sqlalchemy import make_url
+        from sqlalchemy.exc import SQLAlchemyError
+    except ImportError:
+        raise RunError("a search needs optuna; pip install 'lenet[study]'") from None
+    try:
+        with alone(url):
+            study = _open(search.name, url)
+            for _ in range(search.trials - len(study.get_trials(deepcopy=False))):
+                study.enqueue_trial({})
+    except (SQLAlchemyError, OSError, ImportError) as error:
+        reason = " ".join(str(getattr(error, "orig", None) or error).split())
+        place = make_url(url).render_as_string()  # without its password
+        raise RunError(f"the storage {place} cannot be opened: {reason}") from None
+    return study
+
+
+def claim(search: Search, url: str) -> Trial | None:
+    """The next trial that nobody is at, for the caller to carry out; None where there is none."""
+    from optuna.trial import Trial, TrialState
+
+    study = _open(search.name, url)
+    storage = _storage(url)
+    with alone(url):
+        study_id = storage.get_study_id_from_name(search.name)
+        silent = storage._get_stale_trial_ids(study_id)
+        left = storage.get_all_trials(study_id, states=(TrialState.RUNNING, TrialState.WAITING))
+        found: FrozenTrial | None = None
+        for trial in sorted(left, key=lambda trial: (trial.state == TrialState.WAITING, trial.number)):
+            if trial.state == TrialState.WAITING or trial._trial_id in silent:
+                found = trial
+                break
+        if found is None:
+            return None
+        # The sign of life first: a trial that is taken is never without one.
+        storage.record_heartbeat(found._trial_id)
+        storage.set_trial_state_values(found._trial_id, TrialState.RUNNING)
+    return Trial(study, found._trial_id)
+
+
+def is_anyone_at_work(search: Search, url: str) -> bool:
+    """True while a trial is being carried out, or seems to be."""
+    from optuna.trial import TrialState
+
+    return bool(_open(search.name, url).get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
+
+
+@contextmanager
+def beating(url: str, trial: Trial) -> Iterator[None]:
+    """Give signs of life for a trial while the block runs."""
+    ended = threading.Event()
+
+    def beat() -> None:
+        while not ended.wait(HEARTBEAT_SECONDS):
+            with suppress(Exception):  # where the storage is gone, the trial itself will say so
+                _storage(url).record_heartbeat(trial._trial_id)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _open(name: str, url: str) -> Study:
+    import optuna
+
+    logging.getLogger("optuna").setLevel(logging.WARNING)
+    return optuna.create_study(
+        study_name=name,
+        storage=_storage(url),
+        direction="maximize",
+        load_if_exists=True,
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=5, n_warmup_steps=1),
+    )
+
+
+@lru_cache(maxsize=4)
+def _storage(url: str) -> RDBStorage:
+    from optuna.storages import RDBStorage
+
+    options: dict[str, Any] = (
+        {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # signs of life are called experimental
+        return RDBStorage(url, options, heartbeat_interval=HEARTBEAT_SECONDS, grace_period=GRACE_SECONDS)

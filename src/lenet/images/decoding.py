@@ -1,0 +1,206 @@
+"""Anything a caller may call a picture -> pixels, upright, opaque and of bounded size.
+
+A picture is hostile until it is decoded: only the formats listed here are tried, file size and picture size
+are checked before any pixel is, and whatever goes wrong is one PictureError of one line.
+"""
+
+import os
+import stat
+import threading
+import warnings
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from typing import IO, Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from lenet.errors import PictureError
+
+Picture: TypeAlias = (
+    str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | NDArray[Any]
+)
+FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
+MAX_PIXELS = 50_000_000
+MAX_BYTES = 64 * 2**20
+WORKING_SIDE = 512  # pixels; a larger picture is reduced while it is decoded, which bounds memory and time
+_HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
+# Damaged metadata makes Pillow warn, and silencing a warning swaps a table that all threads share.
+_one_decoder = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class DecodedPicture:
+    """Pixels (h, w, 3) uint8, upright and opaque, at most WORKING_SIDE a side; `width` and `height` are the
+    upright original's."""
+
+    pixels: NDArray[np.uint8]
+    width: int
+    height: int
+    reason: str
+
+
+def decode(picture: Picture) -> DecodedPicture:
+    """Decode a path, the bytes of a file, an open binary file, a Pillow image or an array.
+
+    Arrays are (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): unsigned integers, booleans, or floats in 0..1 or
+    0..255. Of an animation the first frame is taken. Raises PictureError, always with one line.
+    """
+    name = name_picture(picture)
+    try:
+        with _one_decoder, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            image = _open(picture, name)
+            _check_size(image, name)
+            return _reduce(image, ours=image is not picture)
+    except PictureError:
+        raise
+    except MemoryError as error:
+        raise PictureError(f"{name}: not enough memory to decode it; save it smaller") from error
+    except Exception as error:  # a hostile file reaches corners of the decoders that raise anything
+        what = " ".join(str(error).split()) or type(error).__name__
+        raise PictureError(f"{name}: damaged or truncated ({what[:120]}); save it again as PNG") from error
+
+
+def name_picture(picture: object) -> str:
+    """What to call the picture in a message: its path if it has one."""
+    if isinstance(picture, str | os.PathLike):
+        return " ".join(str(picture).split()) or "picture"
+    name = getattr(picture, "filename", None) or getattr(picture, "name", None)
+    return " ".join(name.split()) if isinstance(name, str) and name.strip() else "picture"
+
+
+def _open(picture: Picture, name: str) -> Image.Image:
+    if isinstance(picture, Image.Image):
+        return picture
+    if isinstance(picture, np.ndarray):
+        return _image_of_array(picture, name)
+    content = _content(picture, name)
+    if not content:
+        raise PictureError(f"{name}: the file is empty")
+    if content[4:8] == b"ftyp" and content[8:12] in _HEIF_BRANDS:
+        raise PictureError(f"{name}: HEIC pictures are not supported; export it as JPEG or PNG")
+    try:
+        return Image.open(BytesIO(content), formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise PictureError(_too_large(name)) from error
+    except UnidentifiedImageError as error:
+        known = ", ".join(FORMATS)
+        raise PictureError(f"{name}: not a picture in a known format; save it as one of {known}") from error
+
+
+def _content(picture: object, name: str) -> bytes:
+    """The bytes of the file, of which no more are read than a picture may have."""
+    if isinstance(picture, bytes | bytearray | memoryview):
+        content = bytes(picture[: MAX_BYTES + 1])
+    elif isinstance(picture, str | os.PathLike):
+        try:
+            mode = Path(picture).stat().st_mode
+            if stat.S_ISDIR(mode):
+                raise PictureError(
+                    f"{name}: is a directory; `lenet predict FOLDER --out results.csv` reads all in it"
+                )
+            if not stat.S_ISREG(mode):
+                raise PictureError(
+                    f"{name}: a pipe or a device, which may never end; give a file, or '-' for stdin"
+                )
+            with Path(picture).open("rb") as file:
+                content = file.read(MAX_BYTES + 1)
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or "not a valid path"
+            raise PictureError(f"{name}: cannot be opened ({why.lower()}); check the path") from error
+    elif hasattr(picture, "read"):
+        content = picture.read(MAX_BYTES + 1)
+        if not isinstance(content, bytes):
+            raise PictureError(f"{name}: opened as text; open it in binary mode")
+    else:
+        kinds = "a path, bytes, a binary file, a Pillow image or an array"
+        raise PictureError(f"{name}: {type(picture).__name__} is not a picture; give {kinds}")
+    if len(content) > MAX_BYTES:
+        raise PictureError(f"{name}: larger than {MAX_BYTES // 2**20} MiB; save it smaller")
+    return content
+
+
+def _image_of_array(array: NDArray[Any], name: str) -> Image.Image:
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (3, 4)) or array.size == 0:
+        raise PictureError(f"{name}: an array of shape {array.shape}; give (H, W), (H, W, 3) or (H, W, 4)")
+    if array.shape[0] * array.shape[1] > MAX_PIXELS:
+        raise PictureError(_too_large(name))
+    if array.dtype == np.bool_:
+        array = array.astype(np.uint8) * 255
+    elif np.issubdtype(array.dtype, np.floating):
+        if not np.isfinite(array).all():
+            raise PictureError(f"{name}: the array holds values that are not finite numbers")
+        if array.min() < 0 or array.max() > 255:
+            raise PictureError(f"{name}: the array's values are outside 0..1 and 0..255; scale them first")
+        array = np.rint(array * (255 if array.max() <= 1 else 1)).astype(np.uint8)
+    elif array.dtype == np.uint16:
+        array = (array >> 8).astype(np.uint8) if array.max() > 255 else array.astype(np.uint8)
+    elif np.issubdtype(array.dtype, np.integer) and array.min() >= 0 and array.max() <= 255:
+        array = array.astype(np.uint8)
+    else:
+        raise PictureError(f"{name}: an array of {array.dtype} outside 0..255; give uint8, or floats in 0..1")
+    return Image.fromarray(np.ascontiguousarray(array))
+
+
+def _check_size(image: Image.Image, name: str) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise PictureError(_too_large(name))
+    if min(image.size) < 1:
+        raise PictureError(f"{name}: the picture has no pixels")
+
+
+def _too_large(name: str) -> str:
+    return f"{name}: more than {MAX_PIXELS // 1_000_000} megapixels; save it smaller"
+
+
+def _reduce(image: Image.Image, ours: bool) -> DecodedPicture:
+    width, height = image.size
+    shrink = min(1.0, WORKING_SIDE / max(width, height))
+    size = max(1, round(width * shrink)), max(1, round(height * shrink))
+    halved = next(
+        factor for factor in (8, 4, 2, 1) if factor <= max(1, min(width // size[0], height // size[1]))
+    )
+    if halved > 1 and ours and image.draft(None, size):  # a JPEG is decoded at a half straight away, or less
+        halved = 1
+    reason = f"{image.format or 'pixels'}, {width} × {height}, {image.mode}"
+    upright = ImageOps.exif_transpose(image)
+    if upright.size != image.size:  # turned by a quarter
+        width, height, size = height, width, size[::-1]
+    upright = _eight_bit(upright)
+    if shrink < 1:
+        # All others are halved as well, so that the same pixels are reduced alike whatever they came as.
+        upright = upright.reduce(halved).resize(size, Image.Resampling.BOX, reducing_gap=2.0)
+        reason += f", reduced to {size[0]} × {size[1]}"
+    return DecodedPicture(np.asarray(_opaque(upright)), width, height, reason)
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """The same picture as L, RGB or RGBA. A deep picture's own range is spread over 0..255: what its numbers
+    mean, the file does not say."""
+    if image.mode in ("I", "F") or image.mode.startswith("I;"):
+        levels = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0.0, neginf=0.0)
+        low, high = float(levels.min()), float(levels.max())
+        return Image.fromarray(np.rint((levels - low) * (255 / max(high - low, 1e-6))).astype(np.uint8))
+    if image.has_transparency_data:
+        return image.convert("RGBA")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    """Lay a transparent picture on what shows it: ink on its opposite, a cut-out on its own colour."""
+    if image.mode != "RGBA":
+        return image.convert("RGB")
+    layers = np.asarray(image, dtype=np.float32)
+    alpha = layers[:, :, 3] / 255
+    ground = (255, 255, 255)
+    if alpha.mean() > 0.5:
+        red, green, blue = np.median(layers[alpha > 0.5][:, :3], axis=0)
+        ground = (int(red), int(green), int(blue))
+    elif alpha.any() and np.average(layers[:, :, :3].mean(axis=2), weights=alpha) > 127.5:
+        ground = (0, 0, 0)
+    return Image.alpha_composite(Image.new("RGBA", image.size, (*ground, 255)), image).convert("RGB")

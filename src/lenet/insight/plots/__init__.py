@@ -1,0 +1,1 @@
+"""Figures: statistics computed once, drawn by matplotlib or as SVG."""

@@ -1,0 +1,199 @@
+"""What consumes the records of a training: the terminal, the notebook, TensorBoard and curves.png.
+
+Each function takes the iterator of a training, passes its epochs on, and can be put around another one.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console, Group
+from rich.live import Live
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from lenet.errors import RunError
+from lenet.insight.plots.canvas import render_figure
+from lenet.insight.plots.curves import COLOURS, MEASURES, draw_curves, list_values, plot_curves
+from lenet.training.loop import Epoch, Step
+from lenet.training.run_folder import RunFolder
+
+BLOCKS = "▁▂▃▄▅▆▇█"
+WIDTH = 60  # characters of a curve on a terminal
+SECONDS_BETWEEN_PICTURES = 1.0  # in a notebook; a picture takes a third of one
+SECONDS_BETWEEN_DRAWINGS = 20  # of curves.png while it trains; drawing takes half of one
+
+
+def show_progress(records: Iterable[Step | Epoch], *, quiet: bool = False) -> Iterator[Epoch]:
+    """Pass the epochs on, and show how far the training is and how its curves go.
+
+    In a notebook the curves are a picture that is replaced as epochs end. On a terminal they are lines of
+    blocks on standard error, below a bar with loss, accuracy, examples a second and time left; elsewhere
+    there is a line an epoch. Works around `train` as it does around a run.
+    """
+    console = Console(stderr=True, quiet=quiet)
+    if quiet or not console.is_jupyter:
+        return _show_on_terminal(records, console)
+
+    return show_in_notebook(records)
+
+
+def _show_on_terminal(records: Iterable[Step | Epoch], console: Console) -> Iterator[Epoch]:
+    progress = Progress(
+        TextColumn("epoch {task.fields[epoch]}/{task.fields[epochs]}"),
+        BarColumn(),
+        TextColumn("loss {task.fields[loss]:.4f}  accuracy {task.fields[accuracy]:.2%}"),
+        TextColumn("{task.fields[rate]:,.0f} examples/s"),
+        TimeRemainingColumn(compact=True),
+        console=console,
+    )
+    task = progress.add_task("", total=None, epoch=0, epochs=0, loss=0.0, accuracy=0.0, rate=0.0)
+    history: list[Epoch] = []
+    with Live(progress, console=console, transient=True) if console.is_terminal else nullcontext() as live:
+        for record in records:
+            if isinstance(record, Epoch):
+                loss, accuracy, share = record.train_loss, record.train_accuracy, 1.0
+            else:
+                loss, accuracy, share = record.loss, record.accuracy, record.step / record.steps
+            progress.update(
+                task,
+                completed=record.epoch - 1 + share,
+                total=record.epochs,
+                epoch=record.epoch,
+                epochs=record.epochs,
+                loss=loss,
+                accuracy=accuracy,
+                rate=record.examples_per_second,
+            )
+            if isinstance(record, Epoch):
+                history.append(record)
+                console.print(write_epoch(record), highlight=False, soft_wrap=True)
+                if live is not None and not console.options.ascii_only:
+                    live.update(Group(draw_sparklines(history, console.width - 36), progress))
+                yield record
+
+
+def draw_sparklines(history: Sequence[Epoch], width: int = WIDTH) -> Table:
+    """The curves of a training as lines of up to `width` blocks; those of one measure share their scale."""
+    table = Table.grid(padding=(0, 2))
+    for measure in MEASURES:
+        curves = {split: list_values(history, split, measure) for split in COLOURS}
+        values = [value for curve in curves.values() for value in curve]
+        for split, curve in curves.items():
+            if curve:
+                line = _draw_line(curve, min(values), max(values), min(max(width, 1), WIDTH))
+                ends = (f"{v:.2%}" if measure == "accuracy" else f"{v:.4f}" for v in (curve[0], curve[-1]))
+                table.add_row(measure, split, next(ends), Text(line, style=COLOURS[split]), next(ends))
+    return table
+
+
+def _draw_line(values: Sequence[float], least: float, most: float, width: int) -> str:
+    """A block for each value, at most `width` of them, as high as it lies between `least` and `most`."""
+    count = min(len(values), width)
+    shown = [values[(number + 1) * len(values) // count - 1] for number in range(count)]
+    heights = ((value - least) / ((most - least) or 1) for value in shown)
+    return "".join(BLOCKS[round(height * (len(BLOCKS) - 1))] for height in heights)
+
+
+def write_epoch(epoch: Epoch) -> str:
+    """A finished epoch in one line of text."""
+    width = len(str(epoch.epochs))
+    line = (
+        f"epoch {epoch.epoch:{width}}/{epoch.epochs}  train {epoch.train_loss:.4f} {epoch.train_accuracy:.2%}"
+    )
+    if epoch.validation_accuracy is not None:
+        line += f"  validation {epoch.validation_loss:.4f} {epoch.validation_accuracy:.2%}"
+        line += " best" if epoch.is_best else ""
+    if epoch.test_accuracy is not None:
+        line += f"  test {epoch.test_loss:.4f} {epoch.test_accuracy:.2%}"
+    return f"{line}  {epoch.examples_per_second:,.0f} examples/s"
+
+
+def show_in_notebook(records: Iterable[Step | Epoch]) -> Iterator[Epoch]:
+    """Pass the epochs on, and keep one picture of their curves in the notebook's output.
+
+    The last picture shows every epoch, also when the loop is left with `break`.
+    """
+    from IPython.display import Image, display  # there in every notebook
+
+    history: list[Epoch] = []
+    handle, drawn, drawn_at = None, 0, -math.inf
+
+    def show() -> None:
+        nonlocal handle, drawn, drawn_at
+        content = render_figure(plot_curves(history, write_epoch(history[-1])))
+        picture = Image(content, width=900)
+        if handle is None:
+            handle = display(picture, display_id=True)
+        else:
+            handle.update(picture)
+        drawn, drawn_at = len(history), time.monotonic()
+
+    try:
+        for record in records:
+            if isinstance(record, Epoch):
+                history.append(record)
+                if time.monotonic() - drawn_at > SECONDS_BETWEEN_PICTURES:
+                    show()
+                yield record
+    finally:
+        if drawn < len(history):
+            show()
+
+
+def find_writer() -> Any:
+    """TensorBoard's writer of events. Raises RunError where tensorboardX is not installed."""
+    try:
+        from tensorboardX import SummaryWriter
+    except ImportError:
+        raise RunError(
+            "events need tensorboardX; install it with: pip install 'lenet[tensorboard]'"
+        ) from None
+    return SummaryWriter
+
+
+def write_events(epochs: Iterable[Epoch], folder: Path, earlier: Sequence[Epoch] = ()) -> Iterator[Epoch]:
+    """Pass the epochs on, and write each to a TensorBoard events file in `folder`, which holds nothing else.
+
+    `earlier` are epochs of the same run that were finished before: they are written first, and what the
+    folder held is removed, so that a resumed run has one curve, not two. Raises what `find_writer` raises.
+    """
+    shutil.rmtree(folder, ignore_errors=True)
+    with find_writer()(str(folder)) as writer:
+        for epoch in earlier:
+            _write(writer, epoch)
+        for epoch in epochs:
+            _write(writer, epoch)
+            writer.flush()
+            yield epoch
+
+
+def _write(writer: Any, epoch: Epoch) -> None:
+    for measure in MEASURES:
+        for split in COLOURS:
+            value = getattr(epoch, f"{split}_{measure}")
+            if value is not None:
+                writer.add_scalar(f"{measure}/{split}", value, epoch.epoch)
+    writer.add_scalar("learning_rate", epoch.learning_rate, epoch.epoch)
+
+
+def keep_curves(records: Iterable[Step | Epoch], folder: RunFolder) -> Iterator[Step | Epoch]:
+    """Pass the records of a run on, and draw its curves.png while it trains and at its end."""
+
+    def draw() -> None:
+        draw_curves(folder.read_history(), folder.path / "curves.png", title=folder.path.name)
+
+    drawn_at = time.monotonic()
+    for record in records:
+        if isinstance(record, Epoch) and time.monotonic() - drawn_at > SECONDS_BETWEEN_DRAWINGS:
+            draw()
+            drawn_at = time.monotonic()
+        yield record
+    draw()

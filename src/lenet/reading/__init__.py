@@ -1,0 +1,1 @@
+"""From any picture to a reading. Knows no data set and no training."""

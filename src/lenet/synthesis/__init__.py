@@ -1,0 +1,1 @@
+"""What is drawn or distorted from a seed: augmentation, glyphs, negatives, segmentation artefacts."""

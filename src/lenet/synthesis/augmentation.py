@@ -1,0 +1,209 @@
+"""Random distortions of a whole batch at once: rotate, scale, shear, shift, mirror, elastic; then the ink.
+
+All that are here move points and never change ink, so they are composed into one sampling grid and the
+images are interpolated once: sharper than one pass for each distortion, and far quicker. The planar ones
+follow LeCun et al. 1998, section III.C; the elastic one follows Simard, Steinkraus and Platt 2003, "Best
+practices for convolutional neural networks": a random displacement field, smoothed by a Gaussian.
+"""
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lenet.images.geometry import pixel_centres, sampling_matrices
+from lenet.synthesis.distortions import Distortions
+
+ELASTIC_SMOOTHING = 4.0
+"""Standard deviation in pixels of the Gaussian that smooths the displacements: the value of Simard et al."""
+
+
+def augment(images: Tensor, settings: Distortions, generator: torch.Generator) -> Tensor:
+    """Distort each image at random, by one bilinear interpolation, then its ink; what lies outside is black.
+
+    A pure function of its arguments: the same generator state gives the same images. The random numbers are
+    drawn on the generator's device, so that a CPU generator gives the same distortions on every device, and
+    the planar ones stay the same when elastic deformation is switched on.
+
+    Args:
+        images: float (N, 1, H, W), 0 to 1.
+        settings: how strong each distortion is.
+        generator: the only source of randomness; it advances unless every strength is zero.
+
+    Returns:
+        Tensor of the same shape, type, device and range; `images` itself if every strength is zero.
+    """
+    if settings.is_none:
+        return images
+    count, _, height, width = images.shape
+    matrices = random_matrices(count, settings, generator, aspect=width / height).to(images)  # (N, 2, 3)
+    points = matrices @ pixel_centres(height, width).to(images)  # (N, 2, H · W)
+    if settings.elastic:
+        points += random_displacements(count, height, width, settings.elastic, generator).to(images)
+    grid = points.view(count, 2, height, width).permute(0, 2, 3, 1)  # (N, H, W, 2)
+    moved = F.grid_sample(images, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+    return vary_ink(moved, settings, generator) if settings.changes_ink else moved
+
+
+def random_matrices(
+    count: int, settings: Distortions, generator: torch.Generator, aspect: float = 1.0
+) -> Tensor:
+    """Draw the planar distortions of `count` images as `sampling_matrices`."""
+    drawn = torch.rand(count, 6, generator=generator, device=generator.device)
+    symmetric = 2 * drawn - 1  # uniform in -1..1
+    matrices = sampling_matrices(
+        degrees=settings.degrees * symmetric[:, 0],
+        size=1 + settings.scale * symmetric[:, 1],
+        shear=settings.shear * symmetric[:, 2],
+        shift=settings.shift * symmetric[:, 3:5],
+        mirrored=(drawn[:, 5] < 0.5) & settings.flip,
+        aspect=aspect,
+    )
+    if settings.aspect:
+        wider = 1 + settings.aspect * (2 * torch.rand(count, generator=generator, device=drawn.device) - 1)
+        matrices[:, 0] /= wider[:, None]  # last in the inverse: the first that is done to the picture
+    return matrices
+
+
+def random_displacements(
+    count: int, height: int, width: int, deviation: float, generator: torch.Generator
+) -> Tensor:
+    """Draw a smooth displacement of each pixel: float (N, 2, H · W), in half sides, right and down.
+
+    Each is normal with the standard deviation asked for, in pixels: in the corners as in the middle.
+    """
+    device = generator.device
+    down, across = gaussian_weights(height).to(device), gaussian_weights(width).to(device)  # (side, nodes)
+    noise = torch.randn(count, 2, down.shape[1], across.shape[1], generator=generator, device=device)
+    pixel = torch.tensor([2 / width, 2 / height], device=device)  # in half sides
+    noise = deviation * pixel[:, None, None] * noise  # (N, 2, nodes, nodes)
+    return (down @ noise @ across.T).flatten(2)
+
+
+@lru_cache(maxsize=16)
+def gaussian_weights(side: int) -> Tensor:
+    """How much each node of a coarse net moves each pixel of a side: float (side, nodes), rows of length 1.
+
+    A sum of independent standard normal numbers with such weights is standard normal again. Nodes 1.5
+    standard deviations apart are close enough that no trace of the net is seen.
+    """
+    step = 1.5 * ELASTIC_SMOOTHING
+    count = math.ceil(side / step) + 2  # one past either end
+    nodes = (side - 1) / 2 + step * (torch.arange(count, dtype=torch.float64) - (count - 1) / 2)
+    distances = torch.arange(side, dtype=torch.float64)[:, None] - nodes
+    return F.normalize(torch.exp(-0.5 * (distances / ELASTIC_SMOOTHING) ** 2), dim=1).float()
+
+
+RULINGS = ("left", "right", "top", "bottom", "across", "across")
+LEANING = 0.06  # radians: how far a line beside the writing leans at most
+
+
+def vary_ink(images: Tensor, settings: Distortions, generator: torch.Generator) -> Tensor:
+    """Change the ink of each image at random, in the order in which it happens on paper and in a camera.
+
+    A pure function of its arguments, as `augment`. Takes and returns float (N, 1, H, W), 0 to 1.
+    """
+
+    def draw(least: float, most: float, share: float = 1.0) -> Tensor:
+        """One number an image (N, 1, 1, 1): uniform for a share of the images, 0 for the rest."""
+        drawn = torch.rand(2, len(images), 1, 1, 1, generator=generator, device=generator.device)
+        return torch.where(drawn[1] < share, least + (most - least) * drawn[0], 0).to(images)
+
+    if settings.pen:
+        images = change_pen(images, draw(-settings.pen, settings.pen))
+    if settings.cover:
+        images = cover_strip(images, draw(0, settings.cover, 0.2), draw(0, 1), draw(0, 1) < 0.5)
+    if settings.fading:
+        images = images * (1 - draw(0, settings.fading, 0.5))
+    if settings.ruled_lines:
+        for kind in RULINGS:
+            dark = draw(0.3, 1, settings.ruled_lines)
+            images = draw_ruled_line(images, kind, dark, draw(0.4, 1.4), draw(0, 1), draw(-1, 1))
+    if settings.paper:
+        cells = int(torch.randint(2, 9, (1,), generator=generator, device=generator.device))
+        shades = torch.rand(len(images), 1, cells, cells, generator=generator, device=generator.device)
+        images = torch.lerp(images, spread_shades(shades.to(images), images), draw(0, settings.paper, 0.4))
+    if settings.coarseness:
+        chance, share = torch.rand(2, generator=generator, device=generator.device).tolist()
+        if chance < 1 / 3:
+            images = coarsen(images, settings.coarseness * share)
+    if settings.blur:
+        images = torch.lerp(images, blur(images, settings.blur), draw(0, 1, 0.5))
+    if settings.noise:
+        noise = torch.randn(images.shape, generator=generator, device=generator.device).to(images)
+        images = (images + draw(0, settings.noise, 0.5) * noise).clamp(0, 1)
+    return images
+
+
+def change_pen(images: Tensor, wider: Tensor) -> Tensor:
+    """Strokes wider by so many pixels (N, 1, 1, 1), from -2 to 2: towards each pixel's neighbourhood.
+
+    Thinning takes ink away from strokes that have little; what is left is brought to the old darkness.
+    """
+    sign = wider.sign()
+    most = F.max_pool2d(sign * images, 3, 1, 1) * sign  # the least where strokes get thinner
+    changed = torch.lerp(images, most, wider.abs() / 2)
+    before, after = (ink.amax(dim=(2, 3), keepdim=True) for ink in (images, changed))
+    return changed * (before / after.clamp(min=1e-3)).clamp(max=4)
+
+
+def cover_strip(images: Tensor, width: Tensor, place: Tensor, upright: Tensor) -> Tensor:
+    """Blank a strip of each image: its width and place in shares of the side, (N, 1, 1, 1) each."""
+    sides = images.shape[2:]
+    down, across = ((torch.arange(side, device=images.device) + 0.5) / side for side in sides)
+    position = torch.where(upright, across.view(1, 1, 1, -1), down.view(1, 1, -1, 1))
+    return images * ((position - place).abs() >= width / 2)
+
+
+def draw_ruled_line(
+    images: Tensor, kind: str, dark: Tensor, thick: Tensor, place: Tensor, tilt: Tensor
+) -> Tensor:
+    """Draw a straight line over each image: its darkness, half its width in pixels, its place, its leaning.
+
+    `kind` is a side of the image, whose outer third the line runs along, or "across": through the middle in
+    any direction. All else is (N, 1, 1, 1); `place` 0 to 1, `tilt` -1 to 1.
+    """
+    height, width = images.shape[2:]
+    y = (torch.arange(height, device=images.device) - (height - 1) / 2).view(1, 1, -1, 1)
+    x = (torch.arange(width, device=images.device) - (width - 1) / 2).view(1, 1, 1, -1)
+    angle, side = LEANING * tilt, width
+    match kind:
+        case "across":
+            angle, offset = torch.pi / 2 * tilt, (place - 0.5) * 0.7 * side
+        case "left" | "right":
+            offset = (0.5 - place * 0.3) * side * (1 if kind == "right" else -1)
+        case _:
+            angle, side = angle + torch.pi / 2, height
+            offset = (0.5 - place * 0.3) * side * (1 if kind == "bottom" else -1)
+    distance = (x * angle.cos() + y * angle.sin() - offset).abs()
+    return torch.maximum(images, dark * (thick + 0.5 - distance).clamp(0, 1))
+
+
+def spread_shades(shades: Tensor, images: Tensor) -> Tensor:
+    """A few shades (N, 1, cells, cells), 0 to 1, spread smoothly over paper of the images' size."""
+    smooth = F.interpolate(shades, images.shape[2:], mode="bicubic", align_corners=True)
+    return smooth.clamp(0, 1)
+
+
+def coarsen(images: Tensor, share: float) -> Tensor:
+    """Reduce by a share of the side and enlarge again, as a coarse scan does."""
+    size = [max(1, round(side * (1 - share))) for side in images.shape[2:]]
+    small = F.interpolate(images, size, mode="area")
+    return F.interpolate(small, images.shape[2:], mode="bilinear", align_corners=False)
+
+
+def blur(images: Tensor, deviation: float) -> Tensor:
+    """Gaussian blur; outside is black."""
+    down, across = (gaussian(side, deviation).to(images) for side in images.shape[2:])
+    return down @ images @ across
+
+
+@lru_cache(maxsize=16)
+def gaussian(side: int, deviation: float) -> Tensor:
+    """How much of each pixel of a side comes to each other one: float (side, side), symmetric."""
+    places = torch.arange(side, dtype=torch.float64)
+    weights = torch.exp(-0.5 * ((places[:, None] - places) / deviation) ** 2)
+    every = torch.exp(-0.5 * (torch.arange(-100, 101) / deviation) ** 2).sum()
+    return (weights / every).float()

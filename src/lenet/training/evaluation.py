@@ -1,0 +1,200 @@
+"""How well a network does on labelled images: accuracy, per class, confusion, hardest examples."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from statistics import mean
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lenet.data.imageset import ImageSet
+from lenet.errors import DataError
+from lenet.images.corruptions import CORRUPTIONS
+from lenet.models.checkpoint import Checkpoint
+from lenet.models.network import LeNet
+from lenet.uncertainty.calibration import (
+    Reliability,
+    bin_confidence,
+    compute_calibration_error,
+    fit_temperature,
+)
+from lenet.uncertainty.rejection import compute_risk, summarise_risk
+
+BATCH = 1000  # fits the caches better than the whole set at once
+
+
+@dataclass(frozen=True)
+class ClassMetrics:
+    """One class: how many images are of it, and how well they are found."""
+
+    name: str
+    count: int
+    precision: float
+    recall: float
+    f1: float
+
+
+@dataclass(frozen=True)
+class HardExample:
+    """An image that the network got most wrong, or was least sure of."""
+
+    index: int
+    label: str
+    predicted: str
+    probability: float
+    """What the network gave its own answer."""
+    loss: float
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Figures of one network on one data set."""
+
+    count: int
+    accuracy: float
+    loss: float
+    """Mean cross-entropy in nats."""
+    calibration_error: float
+    """Mean distance between confidence and accuracy, over 15 bins of equally many images."""
+    per_class: tuple[ClassMetrics, ...]
+    confusion: tuple[tuple[int, ...], ...]
+    """Row: the true class; column: the predicted one."""
+    hardest: tuple[HardExample, ...]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def compute_logits(model: LeNet, images: Tensor) -> Tensor:
+    """Logits (N, classes), on the CPU, for any number of images (N, 1, H, W); the model keeps its mode."""
+    device = next(model.parameters()).device
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode():
+            logits = [model(batch.to(device)) for batch in images.split(BATCH)]
+            return torch.cat(logits).cpu()
+    finally:
+        model.train(was_training)
+
+
+def evaluate(network: LeNet | Checkpoint, data: ImageSet, hardest: int = 50) -> Evaluation:
+    """Measure a network, or a loaded checkpoint, on `data`; keep the `hardest` examples by loss.
+
+    Raises DataError when the network does not know the data's classes.
+    """
+    if isinstance(network, Checkpoint):
+        data, network = match_classes(network, data), network.model
+    if network.config.classes != len(data.classes):
+        raise DataError(
+            f"{data.name} has {len(data.classes)} classes, the network was made for {network.config.classes}"
+        )
+    logits = compute_logits(network, data.images)
+    labels = data.labels.cpu()
+    losses = functional.cross_entropy(network.with_reject_logit(logits), labels, reduction="none")
+    everything = network.as_probabilities(logits)
+    probabilities, predicted = everything.max(dim=1)
+    classes = len(data.classes)
+    confusion = (labels * classes + predicted).bincount(minlength=classes**2).view(classes, classes)
+    order = losses.argsort(descending=True, stable=True)[:hardest].tolist()
+    return Evaluation(
+        count=len(data),
+        accuracy=(predicted == labels).double().mean().item(),
+        loss=losses.double().mean().item(),
+        calibration_error=compute_calibration_error(bin_confidence(everything, labels)),
+        per_class=_measure_classes(confusion, data.classes),
+        confusion=tuple(tuple(row) for row in confusion.tolist()),
+        hardest=tuple(
+            HardExample(
+                index=index,
+                label=data.classes[int(labels[index])],
+                predicted=data.classes[int(predicted[index])],
+                probability=probabilities[index].item(),
+                loss=losses[index].item(),
+            )
+            for index in order
+        ),
+    )
+
+
+def match_classes(checkpoint: Checkpoint, data: ImageSet) -> ImageSet:
+    """`data` with the checkpoint's classes and their numbers; classes are the same by name.
+
+    Raises DataError when the data have a class that the checkpoint does not know.
+    """
+    numbers = {name: number for number, name in enumerate(checkpoint.classes)}
+    strange = [name for name in data.classes if name not in numbers]
+    if strange:
+        known = ", ".join(checkpoint.classes[:3])
+        raise DataError(
+            f"{data.name} has a class {strange[0]!r}; the checkpoint knows {len(numbers)} others "
+            f"({known} …), so evaluate it on data of those"
+        )
+    order = torch.tensor([numbers[name] for name in data.classes])
+    return replace(data, labels=order[data.labels], classes=checkpoint.classes)
+
+
+def _measure_classes(confusion: Tensor, names: tuple[str, ...]) -> tuple[ClassMetrics, ...]:
+    """Precision, recall and F1 of each class; 0 where nothing was of it or nothing was called it."""
+    right = confusion.diagonal().double()
+    true, called = confusion.sum(dim=1), confusion.sum(dim=0)
+    precision, recall = right / called.clamp(min=1), right / true.clamp(min=1)
+    f1 = 2 * right / (true + called).clamp(min=1)
+    columns = zip(names, true.tolist(), precision.tolist(), recall.tolist(), f1.tolist(), strict=True)
+    return tuple(ClassMetrics(*row) for row in columns)
+
+
+def calibrate(checkpoint: Checkpoint, validation: ImageSet) -> Checkpoint:
+    """The same network with calibrated probabilities; its card holds `temperature` and `rejection`.
+
+    The temperature is divided out of the last layer's weights and biases, so what uses the network need not
+    know of it; no answer changes. `checkpoint` is changed in place. `validation` are images that it was not
+    trained on.
+    """
+    model = checkpoint.model
+    logits = compute_logits(model, validation.images)
+    temperature = fit_temperature(model.with_reject_logit(logits), validation.labels)
+    last = [layer for layer in model.children() if isinstance(layer, nn.Linear)][-1]
+    with torch.no_grad():
+        for parameter in last.parameters():
+            parameter.div_(temperature)
+    probabilities = model.as_probabilities(compute_logits(model, validation.images))
+    rejection = summarise_risk(probabilities, validation.labels)
+    return Checkpoint(model, checkpoint.card | {"temperature": temperature, "rejection": rejection})
+
+
+@dataclass(frozen=True)
+class Robustness:
+    """Accuracy on images that were spoilt, each kind by itself."""
+
+    accuracies: Mapping[str, float]
+    """By the name of the corruption; the control, too."""
+
+    @property
+    def mean(self) -> float:
+        """Over the fifteen corruptions, without the control."""
+        return mean(self.accuracies[name] for name in CORRUPTIONS)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"corruptions": dict(self.accuracies), "corruptions_mean": self.mean}
+
+
+def measure_reliability(checkpoint: Checkpoint, data: ImageSet) -> Reliability:
+    """Measure what rejection costs and how well probabilities fit. Raises DataError on unknown classes."""
+    data, model = match_classes(checkpoint, data), checkpoint.model
+    probabilities, labels = model.as_probabilities(compute_logits(model, data.images)), data.labels.cpu()
+    return Reliability(compute_risk(probabilities, labels), bin_confidence(probabilities, labels))
+
+
+def measure_robustness(checkpoint: Checkpoint, corrupted: Mapping[str, ImageSet]) -> Robustness:
+    """Measure the accuracy on each of the sets of `load_corrupted`. Raises DataError on unknown classes."""
+    accuracies = {}
+    for name, data in corrupted.items():
+        matched = match_classes(checkpoint, data)
+        predicted = compute_logits(checkpoint.model, matched.images).argmax(dim=1)
+        accuracies[name] = (predicted == matched.labels.cpu()).double().mean().item()
+    return Robustness(accuracies)

@@ -1,0 +1,79 @@
+"""What training makes small. Labels are always class numbers; one-hot targets are made here."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from lenet.training.recipe import Loss, Recipe
+
+
+def weigh_classes(recipe: Recipe, labels: Tensor) -> Tensor | None:
+    """The weight of each class, (classes,), or None where all weigh the same; a background weighs 1.
+
+    'balanced' gives N / (classes × count), so that every class adds the same to the loss; a class that has
+    no examples weighs 0.
+    """
+    if recipe.class_weights == "none":
+        return None
+    if recipe.class_weights == "balanced":
+        counts = labels.bincount(minlength=recipe.model.classes).float()
+        weights = torch.where(counts > 0, len(labels) / (len(counts) * counts), 0)
+    else:
+        weights = torch.tensor(recipe.class_weights, dtype=torch.float32, device=labels.device)
+    return functional.pad(weights, (0, 1), value=1.0) if recipe.model.reject_class else weights
+
+
+def measure_loss(
+    logits: Tensor, labels: Tensor, loss: Loss, smoothing: float = 0.0, weights: Tensor | None = None
+) -> Tensor:
+    """The mean loss of a batch, weighted by class where `weights` are given.
+
+    Args:
+        logits: (N, C).
+        labels: (N,), class numbers.
+        loss: 'cross-entropy', or 'mean-squared-error' between the logits and one-hot targets, the mean
+            over classes; the tutorials' exercise that fails on plain class numbers.
+        smoothing: share of each target spread evenly over the classes (Szegedy et al. 2016, section 7).
+        weights: (C,).
+    """
+    if loss == "cross-entropy":
+        return functional.cross_entropy(logits, labels, weights, label_smoothing=smoothing)
+    classes = logits.shape[1]
+    targets = functional.one_hot(labels, classes).float() * (1 - smoothing) + smoothing / classes  # (N, C)
+    errors = (logits - targets).square().mean(dim=1)  # (N,)
+    if weights is None:
+        return errors.mean()
+    return (errors * weights[labels]).sum() / weights[labels].sum()
+
+
+# As torch's OneCycleLR: start at peak / 25, end at start / 10,000.
+START_DIVISOR = 25
+END_DIVISOR = 25 * 10_000
+
+
+def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
+    """The rate for `step`, counted from 0 over the whole run.
+
+    constant: lr · step: lr × step_factor for every step_epochs finished · cosine: lr to 0 (Loshchilov and
+    Hutter 2017, no restarts) · one-cycle: up, then down to almost 0 (Smith 2018, cosine form).
+    """
+    last = max(recipe.epochs * steps_per_epoch - 1, 1)
+    match recipe.schedule:
+        case "constant":
+            return recipe.lr
+        case "step":
+            return recipe.lr * recipe.step_factor ** (step // steps_per_epoch // recipe.step_epochs)
+        case "cosine":
+            return _slope(recipe.lr, 0.0, step / (last + 1))
+        case "one-cycle":
+            top = recipe.warm_up * (last + 1) - 1  # the step at which the peak is reached
+            if step <= top:
+                return _slope(recipe.lr / START_DIVISOR, recipe.lr, step / top if top else 1.0)
+            return _slope(recipe.lr, recipe.lr / END_DIVISOR, (step - max(top, 0)) / (last - max(top, 0)))
+
+
+def _slope(start: float, end: float, share: float) -> float:
+    """Half a cosine wave from `start` to `end`."""
+    return end + (start - end) * (1 + math.cos(math.pi * min(max(share, 0.0), 1.0))) / 2

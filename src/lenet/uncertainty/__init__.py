@@ -1,0 +1,1 @@
+"""How far an answer can be relied on: temperature, thresholds, risk and coverage, from logits and labels."""

@@ -1,0 +1,183 @@
+"""When to say "I don't know": what a threshold on the confidence costs, and which one keeps a promise.
+
+A reading is accepted when its confidence, the probability of its class, is at least a threshold. The higher
+the threshold, the more is rejected and the fewer of the accepted are wrong: the risk-coverage curve (El-Yaniv
+and Wiener 2010, "On the foundations of noise-free selective classification").
+
+A promise needs more than the share of errors that a few thousand held-out images happened to show: among
+5,000, one error in a thousand is 5 images, and the threshold that shows 5 lets through more than it promised
+almost every second time. So a threshold has to show that, were the true share above the promised one, so few
+errors would be seen in at most one case of twenty: the exact upper bound of Clopper and Pearson 1934, which
+for rare errors, unlike the normal approximation and Wilson's, never comes out too low (Geifman and El-Yaniv
+2017, "Selective classification for deep neural networks", bound the risk in the same way).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lenet.errors import CheckpointError
+
+CERTAINTY = 0.95
+"""How sure the bound on the share of errors is, from above only."""
+MOST_POINTS = 60
+
+
+@dataclass(frozen=True, eq=False)
+class RiskCurve:
+    """What each threshold does to labelled images, from the mildest to the strictest."""
+
+    thresholds: Tensor
+    """float64 (M,), ascending: every confidence that occurred. What reaches it is accepted."""
+    accepted: Tensor
+    """int64 (M,), descending from the number of images."""
+    wrong: Tensor
+    """int64 (M,): how many of the accepted are wrong."""
+
+    @property
+    def count(self) -> int:
+        """The number of images."""
+        return int(self.accepted[0])
+
+    @property
+    def rejected(self) -> Tensor:
+        """float64 (M,): the share of the images below each threshold."""
+        return 1 - self.accepted.double() / self.count
+
+    @property
+    def errors(self) -> Tensor:
+        """float64 (M,): the share of the accepted that are wrong, the risk."""
+        return self.wrong.double() / self.accepted
+
+    @property
+    def area(self) -> float:
+        """The mean error over all shares accepted, AURC: 0 is perfect, lower is better."""
+        alone = self.accepted.diff(append=torch.zeros(1, dtype=torch.int64)).neg()
+        return float((self.errors * alone).sum() / self.count)
+
+    def reject_rate(self, max_error: float) -> float:
+        """The smallest share that has to be rejected for at most this error among the rest, 1 if none is."""
+        kept = self.rejected[self.errors <= max_error]
+        return float(kept[0]) if len(kept) else 1.0
+
+
+def compute_risk(probabilities: Tensor, labels: Tensor) -> RiskCurve:
+    """The risk-coverage curve of probabilities (N, classes) for labels (N,), N at least 1.
+
+    Rows may add up to less than 1, as those of a network with a background do.
+    """
+    confidence, predicted = probabilities.double().max(dim=1)
+    thresholds, group = confidence.unique(return_inverse=True)  # ascending
+    sizes = group.bincount(minlength=len(thresholds))
+    wrong = group[predicted != labels].bincount(minlength=len(thresholds))
+    # Sums from the strictest threshold down.
+    accepted, wrong = (counts.flip(0).cumsum(0).flip(0) for counts in (sizes, wrong))
+    return RiskCurve(thresholds, accepted, wrong)
+
+
+def summarise_risk(probabilities: Tensor, labels: Tensor) -> dict[str, Any]:
+    """What a checkpoint's card keeps of the curve, so that a promise needs no data when pictures are read.
+
+    Args:
+        probabilities: (N, classes) of images that were held out of training, N at least 1.
+        labels: int64 (N,).
+
+    Returns:
+        Plain values: "validation_count", and under "curve" at most 60 rows of [threshold, share rejected,
+        share of errors among the accepted], from accepting all to rejecting half; close together where few
+        are rejected, because there the errors are.
+    """
+    curve = compute_risk(probabilities, labels)
+    numbers = np.geomspace(1, max(curve.count / 2, 1), MOST_POINTS - 1).round().astype(int)
+    wanted = torch.from_numpy(curve.count - numbers)  # accepted
+    places = torch.searchsorted(-curve.accepted, -wanted).clamp(max=len(curve.thresholds) - 1).unique()
+    rows = torch.stack([curve.thresholds, curve.rejected, curve.errors], dim=1)
+    everything = [0.0, *rows[0, 1:].tolist()]
+    return {
+        "validation_count": curve.count,
+        "curve": [everything, *rows[places[places > 0]].tolist()],
+    }
+
+
+def find_threshold(rejection: object, max_error: float) -> float:
+    """The mildest threshold that keeps a promise: at most `max_error` of the accepted are wrong.
+
+    Args:
+        rejection: what `summarise_risk` made, from a card; None where a card has none.
+        max_error: the share promised, above 0 and below 1.
+
+    Returns:
+        The lowest threshold whose upper bound on the share of errors, 95 % certain, is at most `max_error`;
+        0 accepts everything. Some of the curve's points are tried, so in principle luck has more than one
+        chance; but they share their images, and drawn 1,000 times from 10,000 digits, the promise was broken
+        in 4 % of the cases at most.
+
+    Raises CheckpointError when the card has no curve, a damaged one, or no threshold keeps the promise.
+    """
+    if not 0 < max_error < 1:
+        raise CheckpointError(
+            f"an error of {max_error} cannot be promised; it must lie between 0 % and 100 %"
+        )
+    if rejection is None:
+        raise CheckpointError(
+            "this checkpoint promises no error: its card has no rejection curve; the recipe reader makes one"
+        )
+    count, curve = _check_curve(rejection)
+    accepted = np.rint((1 - curve[:, 1]) * count)
+    wrong = np.rint(curve[:, 2] * accepted)
+    bounds = upper_bound(wrong, accepted)
+    kept = curve[bounds <= max_error, 0]
+    if not len(kept):
+        raise CheckpointError(
+            f"an error of {max_error:.3%} cannot be promised: {count:,} held-out images show no less than "
+            f"{bounds.min():.3%}; ask for that or more"
+        )
+    return float(kept.min())
+
+
+def upper_bound(wrong: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Upper bound of Clopper and Pearson, 95 % certain, on a share of which `wrong` in `count` were seen."""
+    seen = np.clip(wrong, 0, count - 1)
+    from scipy.special import betaincinv  # takes a fifth of a second, which most trainings need not wait
+
+    return np.where(wrong >= count, 1.0, betaincinv(seen + 1, count - seen, CERTAINTY))
+
+
+def _check_curve(rejection: object) -> tuple[int, np.ndarray]:
+    """The number of images and the rows (M, 3) of a card that may come from a stranger."""
+    try:
+        count = rejection["validation_count"]  # type: ignore[index]
+        curve = np.array(rejection["curve"], dtype=np.float64)  # type: ignore[index]
+    except (KeyError, TypeError, ValueError):
+        count, curve = 0, np.empty(0)
+    is_whole = isinstance(count, int) and not isinstance(count, bool) and count > 0
+    if not is_whole or curve.ndim != 2 or curve.shape[1] != 3 or not ((curve >= 0) & (curve <= 1)).all():
+        raise CheckpointError(
+            "the rejection curve on the card is damaged; train or copy the checkpoint again"
+        )
+    return count, curve
+
+
+def explain_rejection(digits: Sequence[Sequence[float]], confidence: float, threshold: float = 0.0) -> str:
+    """Why a reading is rejected, in a few words; empty when it is accepted.
+
+    Args:
+        digits: the probabilities of every class, for each digit found. What is missing to 1 is the
+            probability that it is no digit; the networks that learnt what that is leave something missing.
+        confidence: the reading's, 0..1.
+        threshold: the least confidence that is accepted, as `find_threshold` gives it.
+    """
+    for probabilities in digits:
+        missing = 1 - sum(probabilities)
+        if missing > 0.5:
+            return f"rather no digit than a digit: {missing:.2f}"
+    if confidence >= threshold:
+        return ""
+    decimals = 2
+    while f"{confidence:.{decimals}f}" == f"{threshold:.{decimals}f}":
+        decimals += 1
+    return f"not sure enough: {confidence:.{decimals}f} < {threshold:.{decimals}f}"

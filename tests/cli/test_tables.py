@@ -1,0 +1,61 @@
+"""Tables for people."""
+
+from dataclasses import replace
+
+import torch
+
+from lenet.cli.tables import align, show_evaluation, show_network, show_run, show_runs
+from lenet.data.imageset import ImageSet
+from lenet.models.config import LeNetConfig
+from lenet.models.network import LeNet, initialise
+from lenet.training.evaluation import evaluate
+from lenet.training.runs import RunSummary
+
+RUN = RunSummary(
+    run="runs/a", checkpoint="runs/a/last.safetensors", epochs=3, train_loss=0.5, train_accuracy=0.9,
+    validation_accuracy=None, test_accuracy=0.875, seconds=1.5, examples_per_second=12_345.6,
+    recipe="quick", data="digits", seed=0, is_finished=True,
+)  # fmt: skip
+
+
+def test_columns_are_aligned():
+    text = align([["name", "count"], ["a", 1], ["long name", 1_000], ["x", None]], right=(1,))
+    assert text.splitlines() == ["name       count", "a              1", "long name   1000", "x"]
+
+
+def test_a_run_is_shown():
+    assert show_run(RUN).splitlines() == [
+        "runs/a: 3 epochs in 1.5 s of training, 12,346 examples/s",
+        "train loss 0.5000, train accuracy 90.00%",
+        "test accuracy 87.50% (runs/a/last.safetensors)",
+    ]
+    fresh = replace(RUN, epochs=0, train_loss=None, train_accuracy=None, test_accuracy=None, checkpoint=None)
+    assert len(show_run(fresh).splitlines()) == 1
+
+
+def test_runs_are_shown():
+    unfinished = replace(RUN, run="runs/b", test_accuracy=None, is_finished=False, validation_accuracy=0.5)
+    lines = show_runs([RUN, unfinished]).splitlines()
+    assert len({len(line.rstrip()) for line in lines[:1]}) == 1
+    assert lines[1].endswith("finished")
+    assert lines[2].endswith("go on with --resume")
+    assert "50.00%" in lines[2]
+
+
+def test_a_network_is_shown_with_its_total():
+    lines = show_network(LeNetConfig(dropout=0.5)).splitlines()
+    assert lines[0].split() == ["layer", "kind", "output", "parameters", "multiply-adds"]
+    assert lines[-1].split() == ["total", "61,706", "416,520"]
+    assert sum("Dropout" in line for line in lines) == 2
+
+
+def test_an_evaluation_is_shown(bars: ImageSet, small: LeNetConfig):
+    model = LeNet(small)
+    initialise(model, "default", torch.Generator().manual_seed(0))
+    evaluation = evaluate(model, bars)
+    text = show_evaluation(evaluation)
+    head = f"90 images: accuracy {evaluation.accuracy:.2%}, loss {evaluation.loss:.4f}, calibration error "
+    assert text.startswith(f"{head}{evaluation.calibration_error:.2%}\n")
+    rows = {line.split()[0]: line.split() for line in text.split("\n\n")[1].splitlines()}
+    assert rows["column"][1] == "30"
+    assert len(text.split("hardest\n")[1].splitlines()) == 11

@@ -1,0 +1,127 @@
+"""Studies are carried out, kept and compared."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from lenet.data.datasets import load, thin_out
+from lenet.data.imageset import ImageSet
+from lenet.errors import RecipeError
+from lenet.experiments.comparison import compare, list_jobs, prepare, run_study
+from lenet.experiments.distorted import CONDITIONS, colour, make_grey, measure_distorted
+from lenet.experiments.pool import Job, find_job_run, run_job
+from lenet.experiments.studies import STUDIES, Study, find_study
+from lenet.models.checkpoint import load_checkpoint
+from lenet.models.config import LeNetConfig
+from lenet.training.recipe import Recipe
+from lenet.training.recipes import RECIPES
+from lenet.training.run_folder import RunFolder
+
+
+@pytest.fixture
+def study(small: LeNetConfig, bars_folder: Path) -> Study:
+    recipe = Recipe("bars", small, str(bars_folder), 2, 20, "adam", 0.01)
+    return Study("rates", "Which rate?", recipe, {"0.01": {}, "0.001": {"lr": 0.001}})
+
+
+@pytest.mark.parametrize("name", STUDIES)
+def test_every_study_is_one_that_can_be(name: str):
+    study = find_study(name)
+    recipes = [study.plan(variant) for variant in study.variants]
+    assert len({recipe.name for recipe in recipes}) == len(recipes) >= 2
+    plain = [replace(recipe, name="any") for recipe in recipes]
+    assert all(plain.count(recipe) == 1 for recipe in plain), "variants differ"
+    for recipe in recipes:
+        assert recipe.model.layers()
+    assert study.question.endswith("?")
+
+
+def test_a_study_that_is_none():
+    with pytest.raises(RecipeError, match="did you mean 'pooling'"):
+        find_study("poling")
+
+
+def test_runs_are_ordinary_and_kept(study: Study, tmp_path: Path):
+    jobs = [job for group in list_jobs(study, 2).values() for job in group]
+    outcomes = [run_job(job, tmp_path) for job in jobs]
+    assert len({outcome.run for outcome in outcomes}) == 4
+    written = {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.safetensors")}
+    assert [run_job(job, tmp_path) for job in jobs] == outcomes
+    assert {file: file.stat().st_mtime_ns for file in tmp_path.rglob("*.safetensors")} == written
+    comparison = compare(study, 2, outcomes)
+    assert comparison.variants[0].accuracies["test"] == tuple(o.test_accuracy for o in outcomes[:2])
+
+
+def test_a_run_that_was_killed_goes_on(study: Study, tmp_path: Path):
+    job = Job(study.plan("0.01"), 0)
+    alone = run_job(job, tmp_path / "alone")
+    from lenet.training.runs import begin_run, run_training
+
+    torch.set_num_threads(1)
+    run = begin_run(job.recipe, seed=0, device="cpu", runs_dir=tmp_path / "killed")
+    next(run_training(run))
+    outcome = run_job(job, tmp_path / "killed")
+    assert outcome.run == str(run.path)
+    assert outcome.test_accuracy == alone.test_accuracy
+    assert RunFolder(Path(alone.run)).last.read_bytes() == run.last.read_bytes()
+
+
+def test_the_same_training_is_done_once_whatever_it_is_called(study: Study, tmp_path: Path):
+    first = run_job(Job(study.plan("0.01"), 0), tmp_path)
+    other = Job(replace(study.plan("0.01"), name="other", source="elsewhere"), 0)
+    assert run_job(other, tmp_path).run == first.run
+    assert find_job_run(replace(other, seed=1), tmp_path) is None
+    assert find_job_run(Job(study.plan("0.001"), 0), tmp_path) is None
+
+
+def test_a_training_that_diverges_is_an_outcome(study: Study, tmp_path: Path):
+    wild = replace(study.recipe, optimizer="sgd", lr=900.0, loss="mean-squared-error")
+    bad = replace(study, recipe=wild, variants={"a": {}, "b": {"activation": "elu"}})
+    outcomes = [run_job(job, tmp_path) for group in list_jobs(bad, 2).values() for job in group]
+    assert [outcome.test_accuracy for outcome in outcomes] == [None] * 4
+    conclusion = compare(bad, 2, outcomes).conclusion
+    assert "“a” learnt nothing in 2 of 2 runs: the loss is not finite in epoch" in conclusion
+
+
+@pytest.mark.slow
+def test_workers_do_the_same(study: Study, tmp_path: Path):
+    outcomes = list(run_study(study, 2, tmp_path / "pool", workers=2))
+    here = [run_job(o.job, tmp_path / "here") for o in outcomes]
+    assert [o.test_accuracy for o in outcomes] == [o.test_accuracy for o in here]
+
+
+def test_rare_classes_are_thinned_out(tmp_path: Path):
+    labels = torch.arange(10).repeat(100)
+    left = labels[thin_out(labels, range(5, 10), 0.03)]
+    assert left.bincount().tolist() == [100] * 5 + [3] * 5
+    assert labels[thin_out(labels, range(5, 10), 0.0001)].bincount().tolist() == [100] * 5 + [1] * 5
+    study = replace(STUDIES["class-weights"], recipe=RECIPES["quick"])
+    prepared = prepare(study, tmp_path)
+    counts = load(prepared.recipe.data, "train").labels.bincount()
+    assert counts[:5].min() > 100
+    assert counts[5:].max() < 3
+    assert len(load(prepared.recipe.data, "test")) == 360
+    assert prepare(study, tmp_path) == prepared
+
+
+def test_coloured_digits_have_contrast_and_come_back(digits_test: ImageSet):
+    images = digits_test.images[:20, 0].numpy()
+    pictures = [colour(image, number) for number, image in enumerate(images)]
+    assert pictures[0].shape == (112, 112, 3)
+    assert (colour(images[0], 0) == pictures[0]).all()
+    grey = make_grey(pictures)[:, 0].float()
+    for image, picture in zip(images, grey, strict=True):
+        assert float(picture.max() - picture.min()) > 40
+        assert (
+            abs(torch.corrcoef(torch.stack([torch.tensor(image).flatten(), picture.flatten()]))[0, 1]) > 0.9
+        )
+
+
+@pytest.mark.slow
+def test_disturbances_are_measured(digits_test: ImageSet):
+    figures = measure_distorted(load_checkpoint("mnist"), digits_test.subset(torch.arange(40)))
+    assert tuple(figures) == CONDITIONS
+    assert figures["as they are"] > figures["coloured, made grey"]
+    assert figures["coloured, read as pictures"] > figures["coloured, made grey"]

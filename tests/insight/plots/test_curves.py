@@ -1,0 +1,57 @@
+"""Curves: every value that there is, in the colour that the legend says."""
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lenet.insight import progress
+from lenet.insight.plots.canvas import render_figure
+from lenet.insight.plots.curves import COLOURS, list_values, plot_curves, plot_runs
+from lenet.insight.progress import keep_curves
+from lenet.training.loop import Epoch
+from lenet.training.recipe import Recipe
+from lenet.training.runs import begin_run, run_training
+
+EPOCH = Epoch(1, 3, 0.1, 1.0, 0.5, None, None, 0.75, 0.25, True, 1.0, 1000.0)
+HISTORY = [replace(EPOCH, epoch=number, train_loss=1 / number) for number in (1, 2, 3)]
+
+
+def test_a_curve_is_there_for_what_was_measured():
+    loss, accuracy = plot_curves(HISTORY, "title").axes
+    assert [line.get_color() for line in loss.lines] == [COLOURS["train"], COLOURS["test"]]
+    assert np.allclose(loss.lines[0].get_xydata(), [[1, 1], [2, 1 / 2], [3, 1 / 3]])
+    assert [text.get_text() for text in accuracy.get_legend().get_texts()] == ["train 50.00%", "test 25.00%"]
+    assert list_values(HISTORY, "validation", "loss") == []
+
+
+@pytest.mark.parametrize("count", [1, 2, 10, 11, 40])
+def test_every_run_has_a_colour_of_its_own(count: int):
+    histories = {f"run {number}": HISTORY for number in range(count)}
+    figure = plot_runs(histories, "title")
+    lines = [line for line in figure.axes[0].lines if line.get_linestyle() == "-"]
+    assert len({tuple(line.get_color()) for line in lines}) == count
+    halves, names = (legend.get_texts() for legend in figure.legends)
+    assert [text.get_text() for text in halves] == ["train", "test"]
+    assert [text.get_text() for text in names] == list(histories)
+    assert render_figure(figure).startswith(b"\x89PNG")
+
+
+def test_no_runs_are_drawn_as_nothing():
+    assert render_figure(plot_curves([], "quick-$^{$-0"))
+    assert render_figure(plot_runs({}, "none"))
+
+
+def test_curves_are_drawn_while_it_trains(
+    recipe: Recipe, bars_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_DRAWINGS", -math.inf)
+    folder = begin_run(replace(recipe, data=str(bars_folder), epochs=2), device="cpu", runs_dir=tmp_path)
+    pictures = []
+    for record in keep_curves(run_training(folder), folder):
+        if isinstance(record, Epoch):
+            pictures.append((folder.path / "curves.png").read_bytes())
+    assert pictures[0] != pictures[1]
+    assert (folder.path / "curves.png").read_bytes() == pictures[1]

@@ -1,0 +1,101 @@
+"""Readings that are rather a guess come back as one."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lenet.errors import CheckpointError
+from lenet.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from lenet.models.network import LeNet
+from lenet.reading.reader import Reader
+from lenet.uncertainty.rejection import explain_rejection
+
+PICTURES = sorted((Path(__file__).parents[2] / "examples" / "pictures").glob("*.png"))
+CURVE = {"validation_count": 5000, "curve": [[0.0, 0.0, 0.004], [0.988, 0.1, 0.0]]}
+
+
+@pytest.fixture(scope="module")
+def checkpoint() -> Checkpoint:
+    """The shipped weights, with a curve of which the example pictures reach both sides."""
+    shipped = load_checkpoint("mnist")
+    return replace(shipped, card={**shipped.card, "rejection": CURVE})
+
+
+def test_what_is_sure_enough_is_accepted():
+    assert explain_rejection([[0.9, 0.1]], 0.9, 0.9) == ""
+    assert explain_rejection([[0.9, 0.1]], 0.9) == ""
+    assert explain_rejection([[0.9, 0.05]], 0.9, 0.97) == "not sure enough: 0.90 < 0.97"
+    assert explain_rejection([[1.0, 0.0], [0.2, 0.1]], 0.2) == "rather no digit than a digit: 0.70"
+    assert explain_rejection([[0.3, 0.3]], 0.3) == ""  # which digit is open, that it is one is not
+
+
+@given(st.floats(0, 1), st.floats(0, 1))
+def test_the_two_numbers_of_a_reason_differ(confidence: float, threshold: float):
+    reason = explain_rejection([[confidence, 1 - confidence]], confidence, threshold)
+    assert bool(reason) == (confidence < threshold)
+    if reason:
+        less, more = reason.removeprefix("not sure enough: ").split(" < ")
+        assert less != more
+        assert float(less) <= float(more)
+
+
+def test_a_promise_rejects_and_still_reads(checkpoint: Checkpoint):
+    free, held = Reader(checkpoint).read_many(PICTURES), Reader(checkpoint, 0.001).read_many(PICTURES)
+    assert not any(reading.rejected for reading in free)
+    assert {reading.rejected for reading in held} == {True, False}
+    for one, other in zip(free, held, strict=True):
+        assert (one.text, one.confidence, one.digits) == (other.text, other.confidence, other.digits)
+        assert other.rejected == (other.confidence < 0.988) == other.reason.startswith("not sure enough")
+
+
+def test_what_is_rather_no_digit_is_rejected_without_a_promise(checkpoint: Checkpoint):
+    model = LeNet(replace(checkpoint.model.config, reject_class=True))
+    model.load_state_dict(checkpoint.model.state_dict())
+    with torch.no_grad():
+        model.output.bias -= 18  # nothing is a digit to this network
+    (reading,) = Reader(replace(checkpoint, model=model)).read_many(PICTURES[:1])
+    assert reading.rejected
+    assert reading.reason == "rather no digit than a digit: 1.00"
+    assert reading.text
+
+
+def test_a_promise_that_cannot_be_kept_is_refused_at_once(checkpoint: Checkpoint):
+    with pytest.raises(CheckpointError, match="5,000 held-out images"):
+        Reader(checkpoint, 0.0001)
+    with pytest.raises(CheckpointError, match="no rejection curve"):
+        Reader("mnist", 0.01)
+
+
+@pytest.mark.parametrize("error", ["0.1%", "0.001", ".1%"])
+def test_the_command_line_rejects(
+    lenet: Callable[..., Any], checkpoint: Checkpoint, workplace: Path, error: str
+):
+    save_checkpoint(workplace / "a.safetensors", checkpoint.model, checkpoint.card)
+    arguments = ["predict", *PICTURES, "--checkpoint", "a.safetensors", "--max-error", error]
+    done = lenet(*arguments)
+    assert done.code == 0
+    lines = done.out.splitlines()
+    assert len(lines) == len(PICTURES)
+    assert 0 < sum("; rejected: not sure enough: 0." in line for line in lines) < len(lines)
+    assert '"rejected": true, "reason": "not sure enough' in lenet(*arguments, "--json").out
+
+
+@pytest.mark.parametrize("error", ["5", "0", "-0.5%", "100%", "nan", "much", "%", ""])
+def test_what_is_no_share_is_refused(lenet: Callable[..., Any], error: str):
+    done = lenet("predict", PICTURES[0], f"--max-error={error}")
+    assert done.code == 2
+    assert done.err.count("\n") == 1
+    assert "write it as 0.5% or 0.005" in done.err
+    assert not done.out
+
+
+def test_blank_paper_is_rejected_as_before(checkpoint: Checkpoint):
+    reading = Reader(checkpoint, 0.001).read(np.full((50, 50), 255, dtype=np.uint8))
+    assert (reading.text, reading.rejected, reading.reason) == ("", True, "no ink was found")
