@@ -1,6 +1,7 @@
 """The loop learns, repeats itself bit for bit, and does to the weights what its words say."""
 
 import copy
+import math
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import islice
@@ -18,7 +19,8 @@ from lenet.models.network import LeNet
 from lenet.synthesis.augmentation import augment
 from lenet.synthesis.glyphs import draw_glyphs
 from lenet.synthesis.negatives import draw_scribbles
-from lenet.training.loop import Epoch, Step, make_model, start, train, train_steps
+from lenet.training.batches import gather_images, make_batch, open_streams
+from lenet.training.loop import Epoch, Step, make_model, start, step, train, train_steps
 from lenet.training.optimisation import learning_rate, measure_loss
 from lenet.training.randomness import random_stream, sample_order
 from lenet.training.recipe import Initialisation, Loss, Optimizer, Recipe, Schedule
@@ -324,3 +326,21 @@ def test_the_package_offers_it_by_name(digits: ImageSet):
     recipe = replace(lenet.RECIPES["quick"], epochs=1)
     model = lenet.LeNet(recipe.model)
     assert len(list(lenet.train(model, digits, recipe, device="cpu"))) == 1
+
+
+def test_the_loop_is_its_batches_and_steps(bars: ImageSet, recipe: Recipe):
+    """An epoch written out by hand from `make_batch` and `step` ends with the loop's bits."""
+    recipe = replace(recipe.override({"degrees": 10.0}), epochs=1)
+    looped = make_model(recipe, 5)
+    list(train(looped, bars, recipe, seed=5, device="cpu"))
+    state = start(make_model(recipe, 5), recipe)
+    material = gather_images(bars, recipe, 5)
+    streams = open_streams(len(bars), recipe, 5, 1, torch.device("cpu"))
+    for number, indices in enumerate(streams.order.split(recipe.batch_size)):
+        images, labels = make_batch(material, indices, recipe, streams)
+        rate = learning_rate(recipe, number, math.ceil(len(bars) / recipe.batch_size))
+        loss, logits = step(state, images, labels, recipe, rate, None)
+        assert not loss.requires_grad
+        assert logits.shape == (len(labels), 3)
+    for name, value in looped.state_dict().items():
+        assert torch.equal(value, state.model.state_dict()[name]), name

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from lenet.models.config import POOL, LeNetConfig
 from lenet.models.network import LeNet
+from lenet.models.preprocessing import fit_pixels
 from lenet.training.evaluation import BATCH
 
 PATCHES = 9
@@ -136,7 +137,7 @@ def crop_input(model: LeNet, image: Tensor, field: ReceptiveField, row: int, col
     """What the place (row, column) sees of an image (1, H, W): (size, size) in 0..1, NaN for padding."""
     config = model.config
     with torch.inference_mode():
-        pixels = model.fit_pixels(image[None].cpu())[0, 0]
+        pixels = fit_pixels(image[None].cpu(), config.input_size, config.fit)[0, 0]
     top, left = (field.stride * place + field.start for place in (row, column))
     crop = torch.full((field.size, field.size), float("nan"))
     side = config.input_size

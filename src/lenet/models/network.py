@@ -6,11 +6,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lenet.errors import ModelError
 from lenet.kernels.blocks import run_blocks
 from lenet.kernels.dense import run_dense
 from lenet.models.config import POOL, Initialisation, LeNetConfig
-from lenet.models.preprocessing import normalise_contrast
+from lenet.models.preprocessing import prepare_images
 
 
 class LeNet(nn.Module):
@@ -42,43 +41,9 @@ class LeNet(nn.Module):
             self.add_module(layer.name, module)
             shape = layer.output_shape
 
-    def fit_pixels(self, images: Tensor) -> Tensor:
-        """Pixels 0..1, padded or resized to the size that the first convolution wants.
-
-        Args:
-            images: (N, 1, H, W), bytes 0..255 or floats 0..1, light ink on black.
-
-        Returns:
-            Floats (N, 1, input_size, input_size). Raises ModelError on other shapes and on whole numbers
-            other than bytes, whose range nobody knows.
-        """
-        if images.ndim != 4 or images.shape[1] != 1:
-            raise ModelError(f"images have the shape {tuple(images.shape)}; (N, 1, H, W) is needed")
-        if images.dtype != torch.uint8 and not images.is_floating_point():
-            raise ModelError(f"images are {images.dtype}; bytes 0..255 or floats 0..1 are needed")
-        pixels = images.float() / 255 if images.dtype == torch.uint8 else images
-        height, width = pixels.shape[2:]
-        side = self.config.input_size
-        if (height, width) == (side, side):
-            return pixels
-        if self.config.fit == "pad" and height <= side and width <= side:
-            top, left = (side - height) // 2, (side - width) // 2
-            return functional.pad(pixels, (left, side - width - left, top, side - height - top))
-        return functional.interpolate(
-            pixels, (side, side), mode="bilinear", align_corners=False, antialias=True
-        )
-
     def prepare(self, images: Tensor) -> Tensor:
-        """Images as the first convolution sees them: fitted, with their contrast normalised, standardised.
-
-        Takes and raises what `fit_pixels` does; returns floats of the weights' type, of its shape.
-        """
-        pixels = self.fit_pixels(images)
-        if self.config.contrast_sigma:
-            pixels = normalise_contrast(pixels, self.config.contrast_sigma)
-        if (self.config.pixel_mean, self.config.pixel_std) != (0, 1):  # else two passes for nothing
-            pixels = (pixels - self.config.pixel_mean) / self.config.pixel_std
-        return pixels.to(next(self.parameters()).dtype)  # (N, 1, side, side)
+        """Images as the first convolution sees them, in the weights' type; see `prepare_images`."""
+        return prepare_images(images, self.config).to(next(self.parameters()).dtype)  # (N, 1, side, side)
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, classes) for images (N, 1, H, W); see `prepare` for what images may be."""

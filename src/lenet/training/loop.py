@@ -1,7 +1,7 @@
 """The training loop, in plain sight.
 
-Order, distortions, dropout and first weights are pure functions of (seed, epoch, step): nothing random has
-to be stored, and a run that goes on after a kill ends with the same bits as one that was never killed.
+Order, distortions, dropout and initial weights are pure functions of (seed, epoch, step): nothing random has
+to be stored, and a run that is killed and resumed ends with the same bits as one that was never killed.
 """
 
 from __future__ import annotations
@@ -14,18 +14,22 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 from torch.nn.utils import clip_grad_norm_
 
 from lenet.data.imageset import ImageSet
 from lenet.errors import DataError, DivergedError, RecipeError
 from lenet.models.network import LeNet, initialise
 from lenet.processes import find_device
-from lenet.synthesis.augmentation import augment
-from lenet.training.batches import gather_images
+from lenet.training.batches import gather_images, make_batch, open_streams
 from lenet.training.evaluation import compute_logits
-from lenet.training.optimisation import learning_rate, measure_loss, weigh_classes
-from lenet.training.randomness import check_seed, random_stream, sample_order, seeded_dropout
+from lenet.training.optimisation import (
+    learning_rate,
+    make_optimizer,
+    measure_loss,
+    move_average,
+    weigh_classes,
+)
+from lenet.training.randomness import check_seed, random_stream, seeded_dropout
 from lenet.training.recipe import Recipe
 
 SECONDS_BETWEEN_STEPS = 0.1  # how often `train_steps` reports within an epoch
@@ -80,8 +84,8 @@ class TrainingState:
 
 
 def make_model(recipe: Recipe, seed: int) -> LeNet:
-    """The recipe's network with the first weights that belong to `seed`."""
-    with torch.random.fork_rng([]):  # torch draws first weights of its own, which are not used
+    """The recipe's network with the initial weights that belong to `seed`."""
+    with torch.random.fork_rng([]):  # torch draws initial weights of its own, which are not used
         model = LeNet(recipe.model)
     initialise(model, recipe.initialisation, random_stream(seed, "weights"))
     return model
@@ -90,17 +94,7 @@ def make_model(recipe: Recipe, seed: int) -> LeNet:
 def start(model: LeNet, recipe: Recipe) -> TrainingState:
     """The state before the first step."""
     averaged = copy.deepcopy(model).requires_grad_(False) if recipe.ema_decay else model
-    parameters, lr, decay = model.parameters(), recipe.lr, recipe.weight_decay
-    match recipe.optimizer:
-        case "sgd":
-            optimizer: torch.optim.Optimizer = torch.optim.SGD(
-                parameters, lr, recipe.momentum, weight_decay=decay, fused=True
-            )
-        case "adam":
-            optimizer = torch.optim.Adam(parameters, lr, weight_decay=decay, fused=True)
-        case "adamw":
-            optimizer = torch.optim.AdamW(parameters, lr, weight_decay=decay, fused=True)
-    return TrainingState(model, averaged, optimizer)
+    return TrainingState(model, averaged, make_optimizer(model, recipe))
 
 
 def train(
@@ -119,7 +113,7 @@ def train(
         model: holds the learnt weights after each epoch; with `ema_decay`, their average.
         data: what to learn from; all of it, so split off `validation` before.
         recipe: every number of the training.
-        seed: decides order and distortions. The first weights are the model's own; `make_model` draws them.
+        seed: decides order and distortions. The initial weights are the model's own; `make_model` draws them.
         device: auto, cpu, cuda, cuda:1, mps.
         validation: measured each epoch; decides `is_best` and the recipe's patience.
         test: measured each epoch for the curves; decides nothing.
@@ -149,50 +143,35 @@ def train_steps(
     device = next(state.model.parameters()).device
     recipe = replace(recipe, model=state.model.config)  # the network that is there, whatever was planned
     check_parts(data, recipe)
-    images, labels, bank = (part.to(device) for part in gather_images(data, recipe, seed))
-    weights = weigh_classes(recipe, labels)
-    steps = math.ceil(len(labels) / recipe.batch_size)
+    material = gather_images(data, recipe, seed).to(device)
+    weights = weigh_classes(recipe, material.labels)
+    steps = math.ceil(len(material.labels) / recipe.batch_size)
     for epoch in range(state.epoch + 1, recipe.epochs + 1):
         if _has_lost_patience(state, recipe):
             return
-        order = sample_order(len(labels), recipe.shuffle, seed, epoch).to(device)
-        distort = random_stream(seed, "distortions", epoch, device=device)
-        choose = random_stream(seed, "negatives", epoch, device=device)
+        streams = open_streams(len(material.labels), recipe, seed, epoch, device)
         exact = torch.float32 if device.type == "mps" else torch.float64  # Apple GPUs have no doubles
         totals = torch.zeros(2, dtype=exact, device=device)  # loss, right answers
         examples, last_report = 0, 0.0
         began = time.perf_counter()
         state.model.train()
-        for step, indices in enumerate(order.split(recipe.batch_size), 1):
-            batch, targets = images[indices], labels[indices]
-            if extra := round(recipe.negatives * len(indices)):
-                chosen = torch.randint(len(bank), (extra,), generator=choose, device=device)
-                batch = torch.cat([batch, bank[chosen]])
-                targets = functional.pad(targets, (0, extra), value=recipe.model.classes)
-            if not recipe.distortions.is_none:
-                batch = augment(batch.float() / 255, recipe.distortions, distort)
-            rate = learning_rate(recipe, (epoch - 1) * steps + step - 1, steps)
-            for group in state.optimizer.param_groups:
-                group["lr"] = rate
-            with seeded_dropout(recipe.model.dropout, seed, epoch, step, device):
-                logits = state.model.with_reject_logit(state.model(batch))
-            loss = measure_loss(logits, targets, recipe.loss, recipe.label_smoothing, weights)
-            state.optimizer.zero_grad()
-            loss.backward()
-            if recipe.clip_norm:
-                clip_grad_norm_(state.model.parameters(), recipe.clip_norm)
-            state.optimizer.step()
+        for number, indices in enumerate(streams.order.split(recipe.batch_size), 1):
+            images, labels = make_batch(material, indices, recipe, streams)
+            done = (epoch - 1) * steps + number - 1
+            rate = learning_rate(recipe, done, steps)
+            with seeded_dropout(recipe.model.dropout, seed, epoch, number, device):
+                loss, logits = step(state, images, labels, recipe, rate, weights)
             if recipe.ema_decay:
-                _average(state, recipe.ema_decay, (epoch - 1) * steps + step)
+                move_average(state.averaged, state.model, recipe.ema_decay, done + 1)
 
-            examples += len(targets)
-            totals[0] += loss.detach() * len(targets)
-            totals[1] += (logits.detach().argmax(dim=1) == targets).sum()
+            examples += len(labels)
+            totals[0] += loss * len(labels)
+            totals[1] += (logits.argmax(dim=1) == labels).sum()
             seconds = time.perf_counter() - began
-            if seconds - last_report > SECONDS_BETWEEN_STEPS and step < steps:
+            if seconds - last_report > SECONDS_BETWEEN_STEPS and number < steps:
                 last_report = seconds
-                mean_loss, accuracy = _means(totals, examples, epoch, step)
-                yield Step(epoch, recipe.epochs, step, steps, mean_loss, accuracy, examples / seconds)
+                mean_loss, accuracy = _means(totals, examples, epoch, number)
+                yield Step(epoch, recipe.epochs, number, steps, mean_loss, accuracy, examples / seconds)
         mean_loss, accuracy = _means(totals, examples, epoch, steps)
         seconds = time.perf_counter() - began
         if not all(parameter.isfinite().all() for parameter in state.model.parameters()):
@@ -218,17 +197,33 @@ def train_steps(
         )
 
 
+def step(
+    state: TrainingState, images: Tensor, labels: Tensor, recipe: Recipe, rate: float, weights: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """One step of the optimiser on a batch; changes `state`. Returns the loss and the logits, detached.
+
+    Args:
+        state: the network, in training mode, and its optimiser.
+        images, labels: what `make_batch` returns.
+        recipe: loss, label smoothing and gradient clipping.
+        rate: the learning rate of this step.
+        weights: the weight of each class in the loss, (classes,).
+    """
+    logits = state.model.with_reject_logit(state.model(images))
+    loss = measure_loss(logits, labels, recipe.loss, recipe.label_smoothing, weights)
+    state.optimizer.zero_grad()
+    loss.backward()
+    if recipe.clip_norm:
+        clip_grad_norm_(state.model.parameters(), recipe.clip_norm)
+    for group in state.optimizer.param_groups:
+        group["lr"] = rate
+    state.optimizer.step()
+    return loss.detach(), logits.detach()
+
+
 def _has_lost_patience(state: TrainingState, recipe: Recipe) -> bool:
     """True when the recipe's patience is used up: too many epochs since the best one."""
     return bool(recipe.patience and state.best_epoch and state.epoch - state.best_epoch >= recipe.patience)
-
-
-def _average(state: TrainingState, decay: float, step: int) -> None:
-    """Move the averaged weights towards the model's. Early steps average less, or the start would linger."""
-    decay = min(decay, (1 + step) / (10 + step))
-    with torch.no_grad():
-        for average, parameter in zip(state.averaged.parameters(), state.model.parameters(), strict=True):
-            average.lerp_(parameter, 1 - decay)
 
 
 def _means(totals: Tensor, examples: int, epoch: int, step: int) -> tuple[float, float]:

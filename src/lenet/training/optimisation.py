@@ -1,9 +1,12 @@
-"""What training makes small. Labels are always class numbers; one-hot targets are made here."""
+"""What an optimiser needs: the loss, the learning rate of each step, and averages of the weights.
+
+The learning rate is a pure function of the step, so that a resumed run needs no scheduler's state.
+"""
 
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
 from lenet.training.recipe import Loss, Recipe
@@ -72,6 +75,29 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
             if step <= top:
                 return _slope(recipe.lr / START_DIVISOR, recipe.lr, step / top if top else 1.0)
             return _slope(recipe.lr, recipe.lr / END_DIVISOR, (step - max(top, 0)) / (last - max(top, 0)))
+
+
+def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
+    """PyTorch's optimiser that the recipe names, in its fused form."""
+    parameters, lr, decay = model.parameters(), recipe.lr, recipe.weight_decay
+    match recipe.optimizer:
+        case "sgd":
+            return torch.optim.SGD(parameters, lr, recipe.momentum, weight_decay=decay, fused=True)
+        case "adam":
+            return torch.optim.Adam(parameters, lr, weight_decay=decay, fused=True)
+        case "adamw":
+            return torch.optim.AdamW(parameters, lr, weight_decay=decay, fused=True)
+
+
+def move_average(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:
+    """Move averaged weights towards the model's after `step`, counted from 1.
+
+    Early steps average less, or the initial weights would linger.
+    """
+    decay = min(decay, (1 + step) / (10 + step))
+    with torch.no_grad():
+        for averaged, parameter in zip(average.parameters(), model.parameters(), strict=True):
+            averaged.lerp_(parameter, 1 - decay)
 
 
 def _slope(start: float, end: float, share: float) -> float:
