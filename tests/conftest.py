@@ -103,6 +103,12 @@ def mnist_test() -> ImageSet:
     return load_or_skip("mnist", "test")
 
 
+@pytest.fixture(scope="session")
+def fashion() -> tuple[ImageSet, ImageSet]:
+    """Fashion-MNIST: training and test images."""
+    return load_or_skip("fashion-mnist", "train"), load_or_skip("fashion-mnist", "test")
+
+
 @dataclass(frozen=True)
 class Outcome:
     """What a command did."""

@@ -144,6 +144,7 @@ def test_a_layer_without_room_is_named(values: dict[str, Any], layer: str):
         {"pooling": "sum"},
         {"pooling": {}},
         {"fit": "crop"},
+        {"initialisation": "zeros"},
         {"dropout": 1.0},
         {"dropout": -0.1},
         {"dropout": float("nan")},

@@ -1,5 +1,6 @@
 """The network computes what its table says, and what others who wrote it down compute."""
 
+import copy
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 from lenet.errors import ModelError
 from lenet.models.config import ACTIVATION_KINDS, MODELS, LeNetConfig, find_model
@@ -308,3 +310,107 @@ def test_what_is_no_class_pushes_every_logit_down():
     nn.functional.cross_entropy(model.with_reject_logit(logits), labels, reduction="sum").backward()
     expected = model.as_probabilities(logits).detach() - nn.functional.one_hot(labels, 11)[:, :10]
     torch.testing.assert_close(logits.grad, expected)
+
+
+# ---- what others do with a module's children ------------------------------------------------------------------
+
+
+@pytest.fixture
+def images() -> torch.Tensor:
+    generator = torch.Generator().manual_seed(8)
+    return torch.randint(0, 256, (20, 1, 28, 28), generator=generator, dtype=torch.uint8)
+
+
+def one_by_one(model: LeNet, images: torch.Tensor) -> torch.Tensor:
+    return list(model.trace(images).values())[-1]
+
+
+def test_hooks_on_every_layer_fire_and_see_what_leaves_it(images: torch.Tensor) -> None:
+    model, seen = make(LeNetConfig()), {}
+    expected = model.trace(images)
+    for name, layer in model.named_children():
+        layer.register_forward_hook(lambda _, __, output, name=name: seen.update({name: output}))
+    logits = model(images)
+    assert list(seen) == [name for name, _ in model.named_children()]
+    torch.testing.assert_close(seen["conv1"], expected["conv1"])
+    torch.testing.assert_close(logits, seen["output"])
+
+
+def test_a_hook_may_change_what_leaves_a_layer(images: torch.Tensor) -> None:
+    model = make(LeNetConfig())
+    plain = model(images)
+    handle = model.get_submodule("conv2").register_forward_hook(
+        lambda _, __, output: torch.zeros_like(output)
+    )
+    assert not torch.allclose(model(images), plain)
+    handle.remove()
+    assert torch.equal(model(images), plain)
+
+
+def test_grad_cam_by_hooks(images: torch.Tensor) -> None:
+    model, found = make(LeNetConfig()), {}
+    layer = model.get_submodule("conv2")
+    layer.register_forward_hook(lambda _, __, output: found.update(maps=output))
+    layer.register_full_backward_hook(lambda _, __, gradient: found.update(slopes=gradient[0]))
+    model(images)[:, 3].sum().backward()
+    assert found["maps"].shape == found["slopes"].shape == (20, 16, 10, 10)
+    assert found["slopes"].abs().max() > 0
+
+
+def test_a_pruned_network_computes_without_its_weights(images: torch.Tensor) -> None:
+    model = make(LeNetConfig())
+    plain = model(images)
+    prune.l1_unstructured(model.get_submodule("conv2"), "weight", amount=0.8)
+    pruned = model(images)
+    assert not torch.allclose(pruned, plain)
+    torch.testing.assert_close(pruned, one_by_one(model, images))
+    prune.remove(model.get_submodule("conv2"), "weight")
+    torch.testing.assert_close(model(images), pruned, atol=1e-5, rtol=1e-5)
+
+
+def test_a_replaced_head_is_the_head(images: torch.Tensor) -> None:
+    model = make(LeNetConfig())
+    model.output = torch.nn.Sequential(torch.nn.Dropout(0.0), torch.nn.Linear(84, 5))
+    assert model(images).shape == (20, 5)
+    torch.testing.assert_close(model(images), one_by_one(model, images))
+    again = copy.deepcopy(model)
+    assert torch.equal(again(images), model(images))
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore:torch.quantize_per_tensor:UserWarning")
+def test_a_quantized_network_has_all_its_layers(images: torch.Tensor) -> None:
+    model = make(LeNetConfig())
+    if "fbgemm" not in torch.backends.quantized.supported_engines:
+        pytest.skip("no quantized operators in this torch")
+    smaller = torch.ao.quantization.quantize_dynamic(model, {torch.nn.Linear})
+    logits = smaller(images)
+    assert logits.shape == (20, 10)
+    assert (logits - model(images)).abs().max() < 0.1
+
+
+def test_profilers_of_all_modules_see_the_layers(images: torch.Tensor) -> None:
+    model, names = make(LeNetConfig()), []
+    handle = torch.nn.modules.module.register_module_forward_hook(lambda part, *_: names.append(type(part)))
+    try:
+        model(images)
+    finally:
+        handle.remove()
+    assert names.count(torch.nn.Conv2d) == 2
+
+
+@pytest.mark.parametrize("scheme", ["default", "xavier", "kaiming"])
+def test_a_network_begins_with_the_weights_that_its_configuration_names(scheme: Any) -> None:
+    torch.manual_seed(0)
+    model = LeNet(LeNetConfig(initialisation=scheme))
+    weight = model.get_submodule("dense1").weight  # (120, 400)
+    bound = {"default": 400**-0.5, "xavier": (6 / 520) ** 0.5, "kaiming": (6 / 400) ** 0.5}[scheme]
+    assert 0.98 * bound < weight.detach().abs().max() <= bound  # type: ignore[union-attr, operator]
+
+
+@pytest.mark.parametrize("standardised", [-0.42, 2.8, 255.0, float("nan")])
+def test_pixels_that_are_no_pixels_are_told(standardised: float) -> None:
+    model = make(LeNetConfig())
+    pixels = torch.rand(8, 1, 28, 28)
+    pixels[3, 0, 5, 5] = standardised
+    with pytest.raises(ModelError, match=r"give bytes 0..255 or floats 0..1, which the network standardises"):
+        model(pixels)

@@ -9,21 +9,21 @@ from typing import Any, get_args
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import lenet
 from lenet.data.imageset import ImageSet
-from lenet.errors import DataError, DeviceError, DivergedError, RecipeError
-from lenet.models.config import ACTIVATION_KINDS, POOLING_KINDS, LeNetConfig
+from lenet.errors import DataError, DeviceError, DivergedError, ModelError, RecipeError
+from lenet.models.config import ACTIVATION_KINDS, POOLING_KINDS, Initialisation, LeNetConfig
 from lenet.models.network import LeNet
 from lenet.synthesis.augmentation import augment
 from lenet.synthesis.glyphs import draw_glyphs
 from lenet.synthesis.negatives import draw_scribbles
 from lenet.training.batches import gather_images, make_batch, open_streams
-from lenet.training.loop import Epoch, Step, make_model, start, step, train, train_steps
+from lenet.training.loop import Epoch, Step, hold_out, make_model, start, step, train, train_steps
 from lenet.training.optimisation import learning_rate, measure_loss
 from lenet.training.randomness import random_stream, sample_order
-from lenet.training.recipe import Initialisation, Loss, Optimizer, Recipe, Schedule
+from lenet.training.recipe import Loss, Optimizer, Recipe, Schedule
 from lenet.training.recipes import RECIPES
 
 
@@ -248,7 +248,7 @@ def test_steps_are_reported_within_an_epoch(digits: ImageSet):
 
 @pytest.mark.parametrize(("name", "lr"), [("d2l", 1000.0), ("d2l-relu", 900.0), ("lenet5-tanh", 1000.0)])
 def test_a_training_that_diverges_says_so(name: str, lr: float, digits: ImageSet):
-    recipe = replace(RECIPES[name], optimizer="sgd", lr=lr, epochs=20, batch_size=256).override(
+    recipe = replace(RECIPES[name], optimizer="sgd", lr=lr, epochs=20, batch_size=256, validation=0).override(
         {"activation": "relu"}
     )
     with pytest.raises(DivergedError, match=r"not finite in epoch \d+, by step \d+.*lower --lr"):
@@ -344,3 +344,84 @@ def test_the_loop_is_its_batches_and_steps(bars: ImageSet, recipe: Recipe):
         assert logits.shape == (len(labels), 3)
     for name, value in looped.state_dict().items():
         assert torch.equal(value, state.model.state_dict()[name]), name
+
+
+# ---- networks that are not ours ---------------------------------------------------------------------------------
+
+
+def sequential() -> nn.Sequential:
+    """A network as the tutorials write it down."""
+    return nn.Sequential(
+        nn.Conv2d(1, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.BatchNorm2d(4), nn.Flatten(),
+        nn.Linear(4 * 6 * 6, 16), nn.Dropout(0.1), nn.ReLU(), nn.Linear(16, 3),
+    )  # fmt: skip
+
+
+def test_any_module_from_pixels_to_logits_learns(bars: ImageSet, more_bars: ImageSet, recipe: Recipe):
+    torch.manual_seed(0)
+    net = sequential()
+    epochs = list(lenet.train(net, bars, replace(recipe, epochs=12), test=more_bars, device="cpu"))
+    assert epochs[-1].test_accuracy is not None
+    assert epochs[-1].test_accuracy > 0.9
+    assert lenet.evaluate(net, more_bars).accuracy == epochs[-1].test_accuracy
+    other = lenet.evaluate(net, more_bars, pixels=replace(recipe.model, pixel_mean=5.0))
+    assert other.accuracy < epochs[-1].test_accuracy  # the pixels are prepared as it says
+
+
+def test_any_module_repeats_itself_and_its_average_is_one_of_a_whole_network(bars: ImageSet, recipe: Recipe):
+    recipe, states = replace(recipe, ema_decay=0.9), []
+    for _ in range(2):
+        torch.manual_seed(3)
+        net = sequential()
+        list(train(net, bars, recipe, seed=4, device="cpu"))
+        states.append(net.state_dict())
+    assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())
+    assert states[0]["3.running_mean"].abs().max() > 0  # of the batch normalisation
+
+
+def test_the_same_layers_learn_the_same_under_either_name(bars: ImageSet, recipe: Recipe):
+    ours = make_model(recipe, 2)
+    theirs = nn.Sequential(*copy.deepcopy(list(ours.children())))
+    train_both = [list(train(net, bars, recipe, seed=1, device="cpu")) for net in (ours, theirs)]
+    assert train_both[0][-1].train_loss == pytest.approx(train_both[1][-1].train_loss, rel=1e-4)
+
+
+def test_a_module_that_gives_no_logits_is_told(bars: ImageSet, recipe: Recipe):
+    with pytest.raises(
+        ModelError, match=r"Sequential returns \(20, 144\) for 20 images of 3 classes; logits"
+    ):
+        list(train(nn.Sequential(nn.Flatten(), nn.Linear(144, 144)), bars, recipe, device="cpu"))
+    with pytest.raises(ModelError, match=r"Identity returns"):
+        lenet.evaluate(nn.Identity(), bars)
+    with pytest.raises(ModelError, match="Identity has no weights that could be trained"):
+        next(train(nn.Identity(), bars, recipe, device="cpu"))
+
+
+def test_images_are_held_out_as_the_recipe_says(bars: ImageSet, recipe: Recipe):
+    recipe = replace(recipe, validation=30)
+    first, given = make_model(recipe, 0), make_model(recipe, 0)
+    epochs = list(train(first, bars, recipe, device="cpu"))
+    assert all(epoch.validation_accuracy is not None for epoch in epochs)
+    learning, held_out = hold_out(bars, recipe, 0)
+    assert held_out is not None
+    assert (len(learning), len(held_out)) == (60, 30)
+    again = list(train(given, learning, recipe, device="cpu", validation=held_out))
+    assert strip_times(again) == strip_times(epochs)
+
+
+def test_an_image_set_is_a_data_set_of_torch(bars: ImageSet):
+    loader = torch.utils.data.DataLoader(bars, batch_size=32)
+    images, labels = next(iter(loader))
+    assert torch.equal(images, bars.images[:32] / 255)
+    assert torch.equal(labels, bars.labels[:32])
+    assert len(loader) == 3
+
+
+@pytest.mark.slow
+def test_the_obvious_network_begins_as_the_recipe_says(fashion: tuple[ImageSet, ImageSet]):
+    """With PyTorch's own initial weights the textbook's sigmoid network stands still for six epochs."""
+    (data, test), recipe = fashion, RECIPES["d2l"]
+    torch.manual_seed(1)
+    model = lenet.LeNet(recipe.model)
+    list(lenet.train(model, data, recipe, device="cpu"))
+    assert lenet.evaluate(model, test).accuracy >= 0.75

@@ -47,7 +47,7 @@ def test_the_tutorials_keep_their_printed_values():
     assert rows["lab3"] == ("relu", "avg", "mnist", "adam", 1e-4, 1000, False, 10)
     assert rows["lenet5-tanh"] == ("tanh", "avg", "mnist", "adam", 1e-3, 64, True, 30)
     assert rows["classic-sigmoid"] == ("sigmoid", "avg", "mnist", "sgd", 0.9, 256, True, 10)
-    assert RECIPES["d2l"].initialisation == RECIPES["d2l-relu"].initialisation == "xavier"
+    assert RECIPES["d2l"].model.initialisation == RECIPES["d2l-relu"].model.initialisation == "xavier"
     assert (RECIPES["lab3"].model.pixel_mean, RECIPES["lab3"].model.pixel_std) == (0.13, 0.30)
     assert RECIPES["lab3"].keep_every_epoch
     tanh = RECIPES["lenet5-tanh"].model
@@ -113,7 +113,7 @@ def test_every_value_can_be_changed_and_none_twice():
         {"epochs": 0}, {"epochs": 1.5}, {"epochs": "3"}, {"epochs": True}, {"epochs": 10**9},
         {"batch_size": 0}, {"batch_size": -1}, {"lr": 0}, {"lr": -0.1}, {"lr": float("nan")},
         {"lr": float("inf")}, {"lr": "fast"}, {"lr": None}, {"momentum": 1.0}, {"weight_decay": -1},
-        {"optimizer": "rmsprop"}, {"optimizer": None}, {"schedule": "linear"}, {"initialisation": "zeros"},
+        {"optimizer": "rmsprop"}, {"optimizer": None}, {"schedule": "linear"},
         {"loss": "mse"}, {"label_smoothing": 1.0}, {"ema_decay": 1}, {"clip_norm": -1},
         {"warm_up": 1.1}, {"validation": -1}, {"patience": 3}, {"patience": -1, "validation": 10},
         {"class_weights": "heavy"}, {"class_weights": (-1.0,) * 10},

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
+from torch.utils.data import Dataset
 
 from lenet.errors import DataError
 
@@ -11,8 +12,8 @@ SPLIT_SEED = 0
 
 
 @dataclass(frozen=True, eq=False)
-class ImageSet:
-    """Labelled images, kept in memory as bytes.
+class ImageSet(Dataset[tuple[Tensor, int]]):
+    """Labelled images, kept in memory as bytes; a PyTorch data set, so that a DataLoader takes it.
 
     Raises DataError when the parts do not fit together.
     """
@@ -48,6 +49,10 @@ class ImageSet:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        """The image at `index` as floats (1, H, W) from 0 to 1, and its label."""
+        return self.images[index] / 255, int(self.labels[index])
 
     def subset(self, indices: Tensor) -> "ImageSet":
         """The images at `indices` (int64), in that order, as a set of their own."""

@@ -161,7 +161,7 @@ def find_saturated(model: LeNet, outputs: dict[str, Tensor]) -> dict[str, float]
     return saturated
 
 
-def measure_updates(state: TrainingState, sample: ImageSet, recipe: Recipe) -> dict[str, float]:
+def measure_updates(state: TrainingState[LeNet], sample: ImageSet, recipe: Recipe) -> dict[str, float]:
     """Take one step of the recipe's optimiser on a batch of the sample, and see how far the weights go."""
     layers = {
         name: layer

@@ -71,6 +71,10 @@ class LeNetConfig:
         bool,
         "Learn a reject class for images of no class: a further logit, fixed at 0, without weights.",
     ] = False
+    initialisation: Annotated[
+        Initialisation,
+        "Initial weights. default: PyTorch's layers; xavier: Glorot uniform; kaiming: He uniform.",
+    ] = "default"
 
     def __post_init__(self) -> None:
         for name in ("channels", "hidden"):
@@ -93,6 +97,7 @@ class LeNetConfig:
         _check_choice("activation", self.activation, get_args(Activation))
         _check_choice("pooling", self.pooling, get_args(Pooling))
         _check_choice("fit", self.fit, get_args(Fit))
+        _check_choice("initialisation", self.initialisation, get_args(Initialisation))
         if not isinstance(self.reject_class, bool):
             raise ModelError(f"reject_class is {self.reject_class!r}; it must be true or false")
         _check_number("dropout", self.dropout, 0, 0.99)
@@ -241,11 +246,17 @@ def find_model(name: str) -> LeNetConfig:
 
 
 def name_model(config: LeNetConfig) -> str:
-    """The name of a configuration, whatever its classes, pixels and background; 'custom' if it has none."""
+    """The name of a configuration, whatever its classes and pixels; 'custom' if it has none."""
 
     def shape(config: LeNetConfig) -> LeNetConfig:
         return replace(
-            config, classes=10, pixel_mean=0.0, pixel_std=1.0, contrast_sigma=0.0, reject_class=False
+            config,
+            classes=10,
+            pixel_mean=0.0,
+            pixel_std=1.0,
+            contrast_sigma=0.0,
+            reject_class=False,
+            initialisation="default",
         )
 
     return next((name for name, model in MODELS.items() if shape(model) == shape(config)), "custom")

@@ -5,18 +5,23 @@ from itertools import dropwhile
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.modules import module as torch_module
 
+from lenet.errors import ModelError
 from lenet.kernels.blocks import run_blocks
 from lenet.kernels.dense import run_dense
 from lenet.models.config import POOL, Initialisation, LeNetConfig
 from lenet.models.preprocessing import prepare_images
+
+LOWEST_PIXEL, HIGHEST_PIXEL = -0.3, 1.3  # standardised MNIST goes from -0.42 to 2.82
 
 
 class LeNet(nn.Module):
     """LeNet-5 and its relatives, as `config` describes; layers are children in the order of the summary.
 
     The network takes pixels as they come (bytes 0..255, or floats 0..1) and scales, pads or resizes them
-    itself, so that training, reading and every export see the same numbers.
+    itself, so that training, reading and every export see the same numbers. Its initial weights are those
+    that the configuration names, drawn from torch's random state.
     """
 
     def __init__(self, config: LeNetConfig) -> None:
@@ -40,30 +45,67 @@ class LeNet(nn.Module):
                     module = getattr(nn, layer.kind)()
             self.add_module(layer.name, module)
             shape = layer.output_shape
+        self._built = list(self.children())
+        self._range_is_known = False
+        if config.initialisation != "default":  # which the layers have already
+            initialise(self, config.initialisation)
 
     def prepare(self, images: Tensor) -> Tensor:
-        """Images as the first convolution sees them, in the weights' type; see `prepare_images`."""
+        """Images as the first convolution sees them, in the weights' type; see `prepare_images`.
+
+        Raises ModelError where the first floats that it is given are not pixels from 0 to 1.
+        """
+        if not self._range_is_known and images.is_floating_point():
+            check_range(images)
+            self._range_is_known = True
         return prepare_images(images, self.config).to(next(self.parameters()).dtype)  # (N, 1, side, side)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits (N, classes) for images (N, 1, H, W); see `prepare` for what images may be."""
-        convolutions = [layer for layer in self.children() if isinstance(layer, nn.Conv2d)]
+        """Logits (N, classes) for images (N, 1, H, W); see `prepare` for what images may be.
+
+        The layers are computed by the fused kernel; one by one where somebody watches or has changed them
+        (hooks, pruning, a new head), and where the network is exported.
+        """
+        pixels = self.prepare(images)
+        layers = list(self.children())
+        if not self._is_fused(layers):
+            for layer in layers:
+                pixels = layer(pixels)
+            return pixels
         features = run_blocks(
-            self.prepare(images),
-            [(layer.weight, layer.bias) for layer in convolutions if layer.bias is not None],
+            pixels,
+            [
+                (layer.weight, layer.bias)
+                for layer in layers
+                if isinstance(layer, nn.Conv2d) and layer.bias is not None
+            ],
             padding=self.config.padding,
             activation=self.config.activation,
             pooling=self.config.pooling,
         )  # (N, channels[-1], side, side), as the children up to `flatten` would make it
         if self.config.dropout:
-            for layer in dropwhile(lambda layer: not isinstance(layer, nn.Flatten), self.children()):
+            for layer in dropwhile(lambda layer: not isinstance(layer, nn.Flatten), layers):
                 features = layer(features)
             return features
-        dense = [layer for layer in self.children() if isinstance(layer, nn.Linear)]
         return run_dense(
             features.flatten(1),
-            [(layer.weight, layer.bias) for layer in dense],
+            [(layer.weight, layer.bias) for layer in layers if isinstance(layer, nn.Linear)],
             activation=self.config.activation,
+        )
+
+    def _is_fused(self, layers: list[nn.Module]) -> bool:
+        """Whether the layers are those that were built, and nobody watches them."""
+        return (
+            layers == self._built
+            and not torch.compiler.is_exporting()
+            and not any(
+                layer._forward_hooks
+                or layer._forward_pre_hooks
+                or layer._backward_hooks
+                or layer._backward_pre_hooks
+                for layer in layers
+            )
+            and not _has_global_hooks()
         )
 
     def trace(self, images: Tensor) -> dict[str, Tensor]:
@@ -79,7 +121,7 @@ class LeNet(nn.Module):
     def probabilities(self, images: Tensor) -> Tensor:
         """The probability of each class: (N, classes).
 
-        Each row adds up to 1; with `background`, to less, and what is missing is the probability that the
+        Each row adds up to 1; with `reject_class`, to less, and what is missing is the probability that the
         image belongs to no class.
         """
         return self.as_probabilities(self(images))
@@ -89,12 +131,36 @@ class LeNet(nn.Module):
         return self.with_reject_logit(logits).softmax(dim=1)[:, : self.config.classes]
 
     def with_reject_logit(self, logits: Tensor) -> Tensor:
-        """All that the softmax runs over: `logits` (N, classes), with `background` and a last one of 0."""
+        """All that the softmax runs over: `logits` (N, classes), with `reject_class` and a last one of 0."""
         return functional.pad(logits, (0, 1)) if self.config.reject_class else logits
 
 
-def initialise(model: LeNet, scheme: Initialisation, generator: torch.Generator) -> None:
-    """Draw fresh weights from `generator` alone; torch's own random state is neither read nor changed.
+def check_range(pixels: Tensor) -> None:
+    """Raise ModelError unless floats are pixels from 0 to 1, give or take what resampling adds."""
+    if torch.compiler.is_compiling() or type(pixels) is not Tensor or not pixels.numel():
+        return
+    if torch._C._functorch.maybe_current_level() is not None:  # under vmap, values cannot be looked at
+        return
+    low, high = (float(value) for value in pixels.detach().aminmax())
+    if not low >= LOWEST_PIXEL or not high <= HIGHEST_PIXEL:
+        raise ModelError(
+            f"pixels from {low:.3g} to {high:.3g}; give bytes 0..255 or floats 0..1, which the network "
+            "standardises itself (pixel_mean, pixel_std)"
+        )
+
+
+def _has_global_hooks() -> bool:
+    """Whether somebody watches all modules, as profilers and summaries do."""
+    return bool(
+        torch_module._global_forward_hooks
+        or torch_module._global_forward_pre_hooks
+        or torch_module._global_backward_hooks
+        or torch_module._global_backward_pre_hooks
+    )
+
+
+def initialise(model: LeNet, scheme: Initialisation, generator: torch.Generator | None = None) -> None:
+    """Draw initial weights from `generator` alone, by default torch's own.
 
     'default' is what torch layers do, uniform within ±1/√fan-in; 'xavier' and 'kaiming' are the uniform
     forms of Glorot and Bengio 2010 and of He et al. 2015. Biases are always torch's default.

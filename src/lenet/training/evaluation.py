@@ -12,8 +12,9 @@ from torch.nn import functional
 from lenet.data.imageset import ImageSet
 from lenet.errors import DataError
 from lenet.images.corruptions import CORRUPTIONS
+from lenet.models.adapter import Network, as_network, plain_pixels
 from lenet.models.checkpoint import Checkpoint
-from lenet.models.network import LeNet
+from lenet.models.config import LeNetConfig
 from lenet.uncertainty.calibration import (
     Reliability,
     bin_confidence,
@@ -68,7 +69,7 @@ class Evaluation:
         return asdict(self)
 
 
-def compute_logits(model: LeNet, images: Tensor) -> Tensor:
+def compute_logits(model: Network, images: Tensor) -> Tensor:
     """Logits (N, classes), on the CPU, for any number of images (N, 1, H, W); the model keeps its mode."""
     device = next(model.parameters()).device
     was_training = model.training
@@ -81,13 +82,18 @@ def compute_logits(model: LeNet, images: Tensor) -> Tensor:
         model.train(was_training)
 
 
-def evaluate(network: LeNet | Checkpoint, data: ImageSet, hardest: int = 50) -> Evaluation:
+def evaluate(
+    network: nn.Module | Checkpoint, data: ImageSet, hardest: int = 50, *, pixels: LeNetConfig | None = None
+) -> Evaluation:
     """Measure a network, or a loaded checkpoint, on `data`; keep the `hardest` examples by loss.
 
-    Raises DataError when the network does not know the data's classes.
+    `network` may be any module from pixels (N, 1, H, W) to logits (N, classes). One that is no LeNet gets
+    pixels prepared as `pixels` says, such as a recipe's `model`; by default floats 0..1 of the images' size.
+    Raises DataError when the network does not know the data's classes, ModelError when it gives no logits.
     """
     if isinstance(network, Checkpoint):
         data, network = match_classes(network, data), network.model
+    network = as_network(network, pixels or plain_pixels(data.images), len(data.classes))
     if network.config.classes != len(data.classes):
         raise DataError(
             f"{data.name} has {len(data.classes)} classes, the network was made for {network.config.classes}"

@@ -11,13 +11,15 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from lenet.data.imageset import ImageSet
-from lenet.errors import DataError, DivergedError, RecipeError
+from lenet.data.imageset import ImageSet, split_stratified
+from lenet.errors import DataError, DivergedError, ModelError, RecipeError
+from lenet.models.adapter import Network, as_network, draws_at_random
 from lenet.models.network import LeNet, initialise
 from lenet.processes import find_device
 from lenet.training.batches import gather_images, make_batch, open_streams
@@ -32,6 +34,7 @@ from lenet.training.optimisation import (
 from lenet.training.randomness import check_seed, random_stream, seeded_dropout
 from lenet.training.recipe import Recipe
 
+AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 SECONDS_BETWEEN_STEPS = 0.1  # how often `train_steps` reports within an epoch
 
 
@@ -70,11 +73,11 @@ class Epoch:
 
 
 @dataclass
-class TrainingState:
+class TrainingState(Generic[AnyNetwork]):
     """All that training changes. `averaged` is `model` itself where the recipe averages nothing."""
 
-    model: LeNet
-    averaged: LeNet
+    model: AnyNetwork
+    averaged: AnyNetwork
     optimizer: torch.optim.Optimizer
     epoch: int = 0
     """Finished epochs."""
@@ -87,18 +90,21 @@ def make_model(recipe: Recipe, seed: int) -> LeNet:
     """The recipe's network with the initial weights that belong to `seed`."""
     with torch.random.fork_rng([]):  # torch draws initial weights of its own, which are not used
         model = LeNet(recipe.model)
-    initialise(model, recipe.initialisation, random_stream(seed, "weights"))
+    initialise(model, recipe.model.initialisation, random_stream(seed, "weights"))
     return model
 
 
-def start(model: LeNet, recipe: Recipe) -> TrainingState:
+def start(model: AnyNetwork, recipe: Recipe) -> TrainingState[AnyNetwork]:
     """The state before the first step."""
-    averaged = copy.deepcopy(model).requires_grad_(False) if recipe.ema_decay else model
+    averaged = model
+    if recipe.ema_decay:
+        averaged = copy.deepcopy(model)
+        averaged.requires_grad_(False)
     return TrainingState(model, averaged, make_optimizer(model, recipe))
 
 
 def train(
-    model: LeNet,
+    model: nn.Module,
     data: ImageSet,
     recipe: Recipe,
     *,
@@ -110,27 +116,35 @@ def train(
     """Train `model` in place and yield each epoch as it ends; `break` stops early, nothing else is needed.
 
     Args:
-        model: holds the learnt weights after each epoch; with `ema_decay`, their average.
-        data: what to learn from; all of it, so split off `validation` before.
+        model: a LeNet, or any module from pixels (N, 1, H, W) to logits (N, classes), which gets pixels
+            prepared as `recipe.model` says. Holds the learnt weights after each epoch; with `ema_decay`,
+            their average.
+        data: what to learn from.
         recipe: every number of the training.
         seed: decides order and distortions. The initial weights are the model's own; `make_model` draws them.
         device: auto, cpu, cuda, cuda:1, mps.
-        validation: measured each epoch; decides `is_best` and the recipe's patience.
+        validation: measured each epoch; decides `is_best` and the recipe's patience. By default as many
+            images as the recipe's `validation` are held out of `data`, every class in proportion.
         test: measured each epoch for the curves; decides nothing.
 
     Raises DivergedError when the loss is no longer finite, RecipeError and DataError when the parts do not
     fit together, DeviceError when the device is not there.
     """
-    learner = copy.deepcopy(model) if recipe.ema_decay else model
-    state = start(learner.to(find_device(device)), recipe)
-    state.averaged = model.to(find_device(device))
+    network = as_network(model, recipe.model, len(data.classes)).to(find_device(device))
+    if not any(parameter.requires_grad for parameter in network.parameters()):
+        raise ModelError(f"{type(model).__name__} has no weights that could be trained")
+    learner = copy.deepcopy(network) if recipe.ema_decay else network
+    state = start(learner, recipe)
+    state.averaged = network
+    if validation is None:
+        data, validation = hold_out(data, recipe, seed)
     for record in train_steps(state, data, recipe, seed=seed, validation=validation, test=test):
         if isinstance(record, Epoch):
             yield record
 
 
 def train_steps(
-    state: TrainingState,
+    state: TrainingState[AnyNetwork],
     data: ImageSet,
     recipe: Recipe,
     *,
@@ -145,6 +159,7 @@ def train_steps(
     check_parts(data, recipe)
     material = gather_images(data, recipe, seed).to(device)
     weights = weigh_classes(recipe, material.labels)
+    is_random = draws_at_random(state.model)
     steps = math.ceil(len(material.labels) / recipe.batch_size)
     for epoch in range(state.epoch + 1, recipe.epochs + 1):
         if _has_lost_patience(state, recipe):
@@ -159,7 +174,7 @@ def train_steps(
             images, labels = make_batch(material, indices, recipe, streams)
             done = (epoch - 1) * steps + number - 1
             rate = learning_rate(recipe, done, steps)
-            with seeded_dropout(recipe.model.dropout, seed, epoch, number, device):
+            with seeded_dropout(is_random, seed, epoch, number, device):
                 loss, logits = step(state, images, labels, recipe, rate, weights)
             if recipe.ema_decay:
                 move_average(state.averaged, state.model, recipe.ema_decay, done + 1)
@@ -198,7 +213,12 @@ def train_steps(
 
 
 def step(
-    state: TrainingState, images: Tensor, labels: Tensor, recipe: Recipe, rate: float, weights: Tensor | None
+    state: TrainingState[AnyNetwork],
+    images: Tensor,
+    labels: Tensor,
+    recipe: Recipe,
+    rate: float,
+    weights: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
     """One step of the optimiser on a batch; changes `state`. Returns the loss and the logits, detached.
 
@@ -221,7 +241,7 @@ def step(
     return loss.detach(), logits.detach()
 
 
-def _has_lost_patience(state: TrainingState, recipe: Recipe) -> bool:
+def _has_lost_patience(state: TrainingState[AnyNetwork], recipe: Recipe) -> bool:
     """True when the recipe's patience is used up: too many epochs since the best one."""
     return bool(recipe.patience and state.best_epoch and state.epoch - state.best_epoch >= recipe.patience)
 
@@ -241,7 +261,7 @@ def _diverged(epoch: int, step: int) -> DivergedError:
     )
 
 
-def _measure(model: LeNet, data: ImageSet | None, recipe: Recipe) -> tuple[float | None, float | None]:
+def _measure(model: Network, data: ImageSet | None, recipe: Recipe) -> tuple[float | None, float | None]:
     """Loss (the recipe's, without smoothing and weights) and accuracy on held-out images."""
     if data is None:
         return None, None
@@ -250,7 +270,7 @@ def _measure(model: LeNet, data: ImageSet | None, recipe: Recipe) -> tuple[float
     return measure_loss(model.with_reject_logit(logits), labels, recipe.loss).item(), accuracy
 
 
-def _note_best(state: TrainingState, loss: float | None, accuracy: float | None) -> bool:
+def _note_best(state: TrainingState[AnyNetwork], loss: float | None, accuracy: float | None) -> bool:
     """Remember this epoch if it is the best so far by validation; with none, the last epoch is the best."""
     if loss is not None and accuracy is not None:
         if (accuracy, -loss) <= (state.best_accuracy, -state.best_loss):
@@ -258,6 +278,14 @@ def _note_best(state: TrainingState, loss: float | None, accuracy: float | None)
         state.best_accuracy, state.best_loss = accuracy, loss
     state.best_epoch = state.epoch
     return True
+
+
+def hold_out(data: ImageSet, recipe: Recipe, seed: int) -> tuple[ImageSet, ImageSet | None]:
+    """What to learn from, and the images held out for validation, if the recipe asks for any."""
+    if not recipe.validation:
+        return data, None
+    rest, held_out = split_stratified(data.labels, recipe.validation, seed)
+    return data.subset(rest), data.subset(held_out)
 
 
 def check_parts(data: ImageSet, recipe: Recipe) -> None:

@@ -98,6 +98,8 @@ def move_average(average: nn.Module, model: nn.Module, decay: float, step: int) 
     with torch.no_grad():
         for averaged, parameter in zip(average.parameters(), model.parameters(), strict=True):
             averaged.lerp_(parameter, 1 - decay)
+        for kept, buffer in zip(average.buffers(), model.buffers(), strict=True):
+            kept.copy_(buffer)  # the running means of a batch normalisation are averages already
 
 
 def _slope(start: float, end: float, share: float) -> float:

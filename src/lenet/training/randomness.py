@@ -33,9 +33,9 @@ def sample_order(count: int, shuffle: bool, seed: int, epoch: int) -> Tensor:
 
 
 @contextmanager
-def seeded_dropout(share: float, seed: int, epoch: int, step: int, device: torch.device) -> Iterator[None]:
-    """Dropout draws from torch's global state: lend it a state of this step, and give the old one back."""
-    if not share:
+def seeded_dropout(is_random: bool, seed: int, epoch: int, step: int, device: torch.device) -> Iterator[None]:
+    """Dropout draws from torch's global state: set it to a state of this step, and restore it afterwards."""
+    if not is_random:
         yield
         return
     with torch.random.fork_rng([device] if device.type == "cuda" else []):

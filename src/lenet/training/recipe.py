@@ -11,7 +11,7 @@ from difflib import get_close_matches
 from typing import Annotated, Any, Literal, get_args
 
 from lenet.errors import ModelError, RecipeError
-from lenet.models.config import Initialisation, LeNetConfig
+from lenet.models.config import LeNetConfig
 from lenet.synthesis.distortions import Distortions
 
 Optimizer = Literal["sgd", "adam", "adamw"]
@@ -40,9 +40,6 @@ class Recipe:
     warm_up: Annotated[float, "Share of the steps in which one-cycle rises from lr/25 to lr."] = 0.3
     step_epochs: Annotated[int, "With the schedule 'step': epochs between two drops."] = 10
     step_factor: Annotated[float, "With the schedule 'step': what each drop multiplies the rate by."] = 0.1
-    initialisation: Annotated[
-        Initialisation, "default: torch's layers; xavier: Glorot uniform; kaiming: He uniform."
-    ] = "default"
     loss: Annotated[Loss, "mean-squared-error compares the outputs with one-hot targets."] = "cross-entropy"
     label_smoothing: Annotated[float, "Share of each target spread over all classes."] = 0.0
     class_weights: Annotated[
@@ -147,8 +144,11 @@ class Recipe:
         """The recipe that `to_dict` wrote. Raises RecipeError on anything else."""
         try:
             own = {OLD_NAMES.get(name, name): value for name, value in values.items()}
+            model = dict(own["model"])
+            if "initialisation" in own:  # in older run folders
+                model["initialisation"] = own.pop("initialisation")
             parts = {
-                "model": LeNetConfig.from_dict(own["model"]),
+                "model": LeNetConfig.from_dict(model),
                 "distortions": Distortions.from_dict(own["distortions"]),
             }
             return cls(**own | parts)
@@ -192,7 +192,6 @@ RANGES: dict[str, tuple[float, float]] = {  # whole numbers where the limits are
 CHOICES: dict[str, tuple[str, ...]] = {
     "optimizer": get_args(Optimizer),
     "schedule": get_args(Schedule),
-    "initialisation": get_args(Initialisation),
     "loss": get_args(Loss),
 }
 OLD_NAMES = {  # of settings, as older run folders and checkpoints spell them

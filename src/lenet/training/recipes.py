@@ -33,7 +33,8 @@ def find_recipe(name: str, data: str | None = None) -> Recipe:
 def describe_recipe(recipe: Recipe) -> dict[str, Any]:
     """The recipe as `lenet recipes --json` lists it: the network by name, the rest as it is."""
     values = {**recipe.to_dict(), "model": name_model(recipe.model), "network": recipe.model.to_dict()}
-    # Programs may know settings by the names that they had.
+    # Programs may know settings by the names, and at the places, that they had.
+    values["initialisation"] = recipe.model.initialisation
     for old_names, part in (
         (recipe_module.OLD_NAMES, values),
         (config_module.OLD_NAMES, values["network"]),
@@ -62,13 +63,12 @@ D2L = Recipe(
         "examples_per_second": 141_385.7,
         "other_author": "loss .467, train .824, test .786, 27,559.6 examples/s",
     },
-    model=MODELS["lenet5-sigmoid"],
+    model=replace(MODELS["lenet5-sigmoid"], initialisation="xavier"),
     data="fashion-mnist",
     epochs=10,
     batch_size=256,
     optimizer="sgd",
     lr=0.9,
-    initialisation="xavier",
 )  # fmt: skip
 
 D2L_RELU = replace(
@@ -76,7 +76,7 @@ D2L_RELU = replace(
     name="d2l-relu",
     source="the improved network that d2l's exercises ask for: ReLU, max pooling, Adam",
     published={},
-    model=MODELS["lenet5-relu"],
+    model=replace(MODELS["lenet5-relu"], initialisation="xavier"),
     optimizer="adam",
     lr=0.009,
 )
@@ -115,7 +115,7 @@ CLASSIC_SIGMOID = replace(
     name="classic-sigmoid",
     source="the textbook description of 1998: 32×32 input, sigmoid, average pooling; trained as d2l",
     published={},
-    model=MODELS["lenet5-textbook"],
+    model=replace(MODELS["lenet5-textbook"], initialisation="xavier"),
     data="mnist",
 )
 

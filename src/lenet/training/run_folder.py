@@ -32,6 +32,7 @@ from lenet.data.imageset import ImageSet
 from lenet.errors import CheckpointError, RecipeError, RunError
 from lenet.files import write_text
 from lenet.models.checkpoint import check_fit, read_tensors, save_checkpoint, write_tensors
+from lenet.models.network import LeNet
 from lenet.training.loop import Epoch, TrainingState
 from lenet.training.randomness import check_seed
 from lenet.training.recipe import Recipe
@@ -114,7 +115,7 @@ class RunFolder:
         """What `write_environment` wrote. Raises RunError when this is no run folder."""
         return self._read_json("environment.json")
 
-    def write_epoch(self, state: TrainingState, epoch: Epoch, plan: Plan, data: ImageSet) -> None:
+    def write_epoch(self, state: TrainingState[LeNet], epoch: Epoch, plan: Plan, data: ImageSet) -> None:
         """Write all that belongs to a finished epoch; the state last, so a kill in between repeats it."""
         figures = asdict(epoch)
         for measured in ("seconds", "examples_per_second", "epochs", "epoch"):
@@ -151,7 +152,7 @@ class RunFolder:
             raise RunError(f"{file}: damaged ({error}); delete it to go on without its curves") from None
         return history[:epochs]
 
-    def write_state(self, state: TrainingState) -> None:
+    def write_state(self, state: TrainingState[LeNet]) -> None:
         """Write state.safetensors."""
         card = {
             "format": STATE_FORMAT,
@@ -163,7 +164,7 @@ class RunFolder:
         }
         write_tensors(self.path / "state.safetensors", _collect(state), card)
 
-    def read_state(self, state: TrainingState) -> None:
+    def read_state(self, state: TrainingState[LeNet]) -> None:
         """Bring `state`, freshly started, to where the run was; nothing to do before its first epoch's end.
 
         Raises CheckpointError when the file is damaged or belongs to another network.
@@ -263,7 +264,7 @@ def _parse_epoch(line: str) -> Epoch:
     return epoch
 
 
-def _collect(state: TrainingState) -> dict[str, Tensor]:
+def _collect(state: TrainingState[LeNet]) -> dict[str, Tensor]:
     """Everything in a training state that is a tensor, by name."""
     tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
     # Cloned where it is the model itself: safetensors stores no tensor twice.

@@ -13,13 +13,13 @@ from typing import Any
 import torch
 
 from lenet.data.datasets import load
-from lenet.data.imageset import ImageSet, split_stratified
+from lenet.data.imageset import ImageSet
 from lenet.data.sources import SOURCES
 from lenet.errors import DivergedError, LeNetError, RunError
 from lenet.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, save_checkpoint
 from lenet.processes import find_device
 from lenet.training.evaluation import calibrate, evaluate
-from lenet.training.loop import Epoch, Step, check_parts, make_model, start, train_steps
+from lenet.training.loop import Epoch, Step, check_parts, hold_out, make_model, start, train_steps
 from lenet.training.randomness import check_seed
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import list_changes
@@ -65,7 +65,7 @@ def begin_run(
     load(recipe.data, "test")  # so that a mistake in them shows now
     recipe = replace(recipe, model=replace(recipe.model, classes=len(data.classes)))
     check_parts(data, recipe)
-    _hold_out(data, recipe, seed)
+    hold_out(data, recipe, seed)
     plan = Plan(recipe, seed, str(find_device(device)), torch.get_num_threads(), fingerprint(data))
     runs_dir.mkdir(parents=True, exist_ok=True)
     # Written aside and renamed: a run folder without its plan is never seen.
@@ -132,7 +132,7 @@ def run_training(folder: RunFolder) -> Iterator[Step | Epoch]:
         if fingerprint(data) != plan.data_sha256:
             raise RunError(f"{folder.path}: {recipe.data} is not what the run began with; begin a new one")
         test = load(recipe.data, "test")
-        learning, validation = _hold_out(data, recipe, plan.seed)
+        learning, validation = hold_out(data, recipe, plan.seed)
         if torch.get_num_threads() != plan.threads:
             torch.set_num_threads(plan.threads)  # sums round differently with another number
         state = start(make_model(recipe, plan.seed).to(find_device(plan.device)), recipe)
@@ -233,14 +233,6 @@ def fingerprint(data: ImageSet) -> str:
     digest.update(data.images.numpy().tobytes())
     digest.update(data.labels.numpy().tobytes())
     return digest.hexdigest()
-
-
-def _hold_out(data: ImageSet, recipe: Recipe, seed: int) -> tuple[ImageSet, ImageSet | None]:
-    """What to learn from, and the images held out for validation, if any."""
-    if not recipe.validation:
-        return data, None
-    rest, held_out = split_stratified(data.labels, recipe.validation, seed)
-    return data.subset(rest), data.subset(held_out)
 
 
 def _claim(aside: Path, wanted: Path) -> Path:
