@@ -71,7 +71,7 @@ class Evaluation:
 
 def compute_logits(model: Network, images: Tensor) -> Tensor:
     """Logits (N, classes), on the CPU, for any number of images (N, 1, H, W); the model keeps its mode."""
-    device = next(model.parameters()).device
+    device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     was_training = model.training
     model.eval()
     try:
