@@ -1,1 +1,1 @@
-"""The fused convolution blocks: one C++ file, the operator in front of it, and PyTorch as the reference."""
+"""Convolutions and dense layers in a fused C++ kernel, the adapter to torch, and PyTorch as the reference."""

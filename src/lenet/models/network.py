@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lenet.errors import ModelError
-from lenet.kernels.blocks import run_blocks
+from lenet.kernels.convolution import run_convolutions
 from lenet.kernels.dense import run_dense
 from lenet.models.config import POOL, Initialisation, LeNetConfig
 from lenet.models.contrast import normalise_contrast
@@ -83,7 +83,7 @@ class LeNet(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, classes) for images (N, 1, H, W); see `prepare` for what images may be."""
         convolutions = [layer for layer in self.children() if isinstance(layer, nn.Conv2d)]
-        features = run_blocks(
+        features = run_convolutions(
             self.prepare(images),
             [(layer.weight, layer.bias) for layer in convolutions if layer.bias is not None],
             padding=self.config.padding,
