@@ -31,7 +31,7 @@ from lenet.kernels.library import (
 from lenet.kernels.operators import Backend, Operator, Plan, Settings, Sizes, find_activation, halve
 
 MINIMUM_BATCH = 6
-"""The kernel always computes 8 or 16 images at once; for fewer than this, PyTorch's operators are faster."""
+"""Without gradients; the kernel always computes 8 or 16 images at once, so for fewer PyTorch is faster."""
 MAXIMUM_KERNEL = 11  # for larger ones, other algorithms are faster
 
 
@@ -106,15 +106,13 @@ def reference(
 
 
 @lru_cache(maxsize=512)
-def supports(sizes: Sizes, settings: Settings, keep: bool) -> Plan | None:
+def supports(sizes: Sizes, settings: Settings) -> Plan | None:
     """The plan; None where the shapes do not fit together, the kernel cannot do it, or PyTorch is faster."""
     library = load_library()[0]
     images, (weights, biases), (padding, activation, pooling) = sizes[0], halve(sizes[1:]), settings
     if library is None or activation not in ACTIVATIONS or pooling not in POOLINGS:
         return None
     if len(images) != 4 or padding < 0 or min(images) < 1 or not 0 < len(weights) == len(biases):
-        return None
-    if images[0] < MINIMUM_BATCH and not keep:
         return None
     channels, height, width = images[1], images[2] + 2 * padding, images[3] + 2 * padding
     numbers = [*images, padding, ACTIVATIONS.index(activation), POOLINGS.index(pooling), len(weights)]
@@ -178,4 +176,5 @@ def _backward(
 
 
 _cpu = Backend("cpu", supports, _forward, _backward)
-_convolutions = Operator("convolutions", "int padding, str activation, str pooling", reference, [_cpu])
+_settings = "int padding, str activation, str pooling"
+_convolutions = Operator("convolutions", _settings, reference, [_cpu], (MINIMUM_BATCH, 1))

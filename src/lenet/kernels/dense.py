@@ -54,7 +54,7 @@ def reference(
 
 
 @lru_cache(maxsize=512)
-def supports(sizes: Sizes, settings: Settings, keep: bool) -> Plan | None:
+def supports(sizes: Sizes, settings: Settings) -> Plan | None:
     """The plan; None where the shapes do not fit together, the kernel cannot do it, or PyTorch is faster."""
     (library, name), (activation,) = load_library(), settings
     if library is None or name == "baseline":  # with short vectors the library that PyTorch uses is faster
@@ -62,7 +62,7 @@ def supports(sizes: Sizes, settings: Settings, keep: bool) -> Plan | None:
     features, (weights, biases) = sizes[0], halve(sizes[1:])
     if activation not in ACTIVATIONS or len(features) != 2:
         return None
-    if not MINIMUM_BATCH <= features[0] <= MAXIMUM_BATCH:
+    if not 1 <= features[0] <= MAXIMUM_BATCH:
         return None
     if not 0 < len(weights) == len(biases) <= MAXIMUM_LAYERS:
         return None
@@ -117,4 +117,4 @@ def _backward(
 
 
 _cpu = Backend("cpu", supports, _forward, _backward)
-_dense = Operator("dense", "str activation", reference, [_cpu])
+_dense = Operator("dense", "str activation", reference, [_cpu], (MINIMUM_BATCH, MINIMUM_BATCH))

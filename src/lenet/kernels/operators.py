@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, is_grad_enabled
+from torch._C import _get_tracing_state as get_tracing_state
+from torch._C._functorch import is_legacy_batchedtensor
 from torch.autograd import forward_ad
+from torch.compiler import is_exporting
 from torch.nn import Parameter, functional
 
 Shape = tuple[int, ...]
@@ -42,8 +45,8 @@ class Backend:
 
     device: str
     """As torch names it: cpu, cuda, …"""
-    supports: Callable[[Sizes, Settings, bool], Plan | None]
-    """(sizes, settings, keep): None where it cannot compute that, or PyTorch is faster."""
+    supports: Callable[[Sizes, Settings], Plan | None]
+    """None where it cannot compute that, or PyTorch is faster."""
     forward: Callable[[Plan, Tensor, list[Tensor], bool], list[Tensor]]
     """(plan, inputs, parameters, keep): the result, and with `keep` what backward needs."""
     backward: Callable[[Plan, Tensor, Tensor, list[Tensor], list[Tensor], list[Tensor]], None]
@@ -55,10 +58,18 @@ class Operator:
     """An operator as torch knows it (lenet::NAME_forward, lenet::NAME_backward) and as Python calls it."""
 
     def __init__(
-        self, name: str, settings: str, reference: Callable[..., Tensor], backends: Sequence[Backend]
+        self,
+        name: str,
+        settings: str,
+        reference: Callable[..., Tensor],
+        backends: Sequence[Backend],
+        minimum_batches: tuple[int, int],
     ) -> None:
-        """Declare it. `settings` is in torch's schema language; `reference` takes what a call takes."""
-        self.name, self.reference = name, reference
+        """Declare it. `settings` is in torch's schema language; `reference` takes what a call takes.
+
+        For fewer inputs than `minimum_batches`, without and with gradients, PyTorch is faster.
+        """
+        self.name, self.reference, self.minimum_batches = name, reference, minimum_batches
         self.backends = {backend.device: backend for backend in backends}
         forward, backward = f"{name}_forward", f"{name}_backward"
         tensors = "Tensor inputs, Tensor[] parameters"
@@ -81,15 +92,23 @@ class Operator:
     def __call__(self, inputs: Tensor, weights: list[Tensor], biases: list[Tensor], *settings: Any) -> Tensor:
         """The result, differentiable in inputs, weights and biases."""
         # Asked before any size is looked at: an exported graph must not depend on the size of a batch.
-        result = None if _is_recorded() else self._fuse(inputs, [*weights, *biases], settings)
-        return self.reference(inputs, weights, biases, *settings) if result is None else result
+        if not is_exporting() and get_tracing_state() is None:
+            keep = is_grad_enabled() and any(t.requires_grad for t in (inputs, *weights, *biases))
+            # Then the batch: one image is so little work that each further question would be felt.
+            if len(inputs) >= self.minimum_batches[keep]:
+                result = self._fuse(inputs, [*weights, *biases], settings, keep)
+                if result is not None:
+                    return result
+        return self.reference(inputs, weights, biases, *settings)
 
-    def _fuse(self, inputs: Tensor, parameters: list[Tensor], settings: Settings) -> Tensor | None:
-        tensors, device = (inputs, *parameters), inputs.device.type
-        keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in tensors)
-        if device not in self.backends or not _suit(device, tensors):
+    def _fuse(
+        self, inputs: Tensor, parameters: list[Tensor], settings: Settings, keep: bool
+    ) -> Tensor | None:
+        tensors = (inputs, *parameters)
+        device = inputs.device.type
+        if device not in self.backends or not _suit(device, tensors) or _is_transformed():
             return None
-        if not _is_supported(self.name, device, _sizes(inputs, parameters), settings, keep):
+        if not _is_supported(self.name, device, _sizes(inputs, parameters), settings):
             return None
         result: Tensor
         if _is_seen(tensors):
@@ -103,14 +122,14 @@ class Operator:
 
     def run_forward(self, inputs: Tensor, parameters: list[Tensor], *rest: Any) -> list[Tensor]:
         """By the backend of the inputs' device; rest: settings, keep. Raises ValueError where it cannot."""
-        plan = self._plan(inputs, parameters, *rest)
+        plan = self._plan(inputs, parameters, rest[:-1])
         return self.backends[inputs.device.type].forward(plan, inputs, parameters, rest[-1])
 
     def run_backward(
         self, gradient: Tensor, inputs: Tensor, parameters: list[Tensor], kept: list[Tensor], *rest: Any
     ) -> list[Tensor]:
         """Gradients of inputs (empty unless wanted) and parameters; rest: settings, wanted."""
-        plan = self._plan(inputs, parameters, *rest[:-1], True)
+        plan = self._plan(inputs, parameters, rest[:-1])
         if gradient.shape != plan.result or tuple([tensor.shape for tensor in kept]) != plan.kept:
             raise ValueError("the gradient, or what was kept, belongs to another call")
         if not _suit(inputs.device.type, (gradient, *kept)):
@@ -119,16 +138,16 @@ class Operator:
         self.backends[inputs.device.type].backward(plan, gradient, inputs, parameters, kept, gradients)
         return gradients
 
-    def _plan(self, inputs: Tensor, parameters: list[Tensor], *rest: Any) -> Plan:
+    def _plan(self, inputs: Tensor, parameters: list[Tensor], settings: Settings) -> Plan:
         device, plan = inputs.device.type, None
         if device in self.backends and _suit(device, (inputs, *parameters)):
-            plan = self.backends[device].supports(_sizes(inputs, parameters), rest[:-1], rest[-1])
+            plan = self.backends[device].supports(_sizes(inputs, parameters), settings)
         if plan is None:
             raise ValueError(f"no kernel computes {self.name} of these shapes, types and settings")
         return plan
 
     def _fake_forward(self, inputs: Tensor, parameters: list[Tensor], *rest: Any) -> list[Tensor]:
-        plan = self._plan(inputs, parameters, *rest)
+        plan = self._plan(inputs, parameters, rest[:-1])
         return [inputs.new_empty(shape) for shape in (plan.result, *(plan.kept if rest[-1] else ()))]
 
     def _fake_backward(
@@ -150,8 +169,8 @@ class Operator:
         """Gradients of inputs and parameters, by `run` or by the reference."""
         inputs, *rest = ctx.saved_tensors
         parameters, kept = rest[: ctx.count], rest[ctx.count :]
-        again = torch.is_grad_enabled()
-        if not again and not _is_recorded():
+        again = is_grad_enabled()
+        if not again and not _is_transformed() and not is_legacy_batchedtensor(gradient):
             found = run(gradient, inputs, parameters, kept, *ctx.settings, wanted)
             return (found[0] if wanted else None, *found[1:])
         # The gradient is to be differentiated again, or holds many in one (vmap): PyTorch knows how.
@@ -180,14 +199,9 @@ class _Eager(torch.autograd.Function):
         return None, None, *operator.differentiate(ctx, gradient, run, ctx.needs_input_grad[2])
 
 
-def _is_recorded() -> bool:
-    """True where only PyTorch's operators give right answers: export, tracing, torch.func, dual numbers."""
-    return (
-        torch.compiler.is_exporting()
-        or torch.jit.is_tracing()  # type: ignore[attr-defined, no-untyped-call]
-        or torch._C._are_functorch_transforms_active()
-        or forward_ad._current_level >= 0
-    )
+def _is_transformed() -> bool:
+    """True where only PyTorch's operators give right answers: within torch.func, and for dual numbers."""
+    return torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0
 
 
 def _is_seen(tensors: Sequence[Tensor]) -> bool:
@@ -211,8 +225,8 @@ def _sizes(inputs: Tensor, parameters: Sequence[Tensor]) -> Sizes:
     return tuple([tuple([int(side) for side in tensor.shape]) for tensor in (inputs, *parameters)])
 
 
-def _is_supported(name: str, device: str, sizes: Sizes, settings: Settings, keep: bool) -> bool:
-    return _operators[name].backends[device].supports(sizes, settings, keep) is not None
+def _is_supported(name: str, device: str, sizes: Sizes, settings: Settings) -> bool:
+    return _operators[name].backends[device].supports(sizes, settings) is not None
 
 
 # Plain numbers in, so torch.compile need not look inside. This is what torch.compiler.assume_constant_result
