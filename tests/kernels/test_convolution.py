@@ -185,7 +185,9 @@ images, layers = torch.rand(64, 1, 28, 28), [(torch.rand(6, 1, 5, 5), torch.rand
 expected = run_convolutions(images, layers)
 child = os.fork()
 if not child:
-    os._exit(0 if torch.equal(run_convolutions(images, layers), expected) else 1)
+    features, tasks = run_convolutions(images, layers), "/proc/self/task"
+    threads = len(os.listdir(tasks)) if os.path.exists(tasks) else 2  # a child begins with one
+    os._exit(0 if threads == 2 and torch.equal(features, expected) else 1)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 assert torch.equal(run_convolutions(images, layers), expected)
 """
