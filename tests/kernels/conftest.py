@@ -1,4 +1,4 @@
-"""What tests of the kernel share: several threads, and compiled graphs that can be looked into."""
+"""What the tests of the kernel share: several threads."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
