@@ -1,1 +1,1 @@
-"""Convolutions and dense layers in a fused C++ kernel, the adapter to torch, and PyTorch as the reference."""
+"""The network's arithmetic in C++, and PyTorch's operators where it cannot run."""

@@ -30,10 +30,8 @@ class Plan:
     """What a backend computes for some sizes and settings."""
 
     result: Shape
-    kept: Sizes
-    """Of the tensors that backward needs from forward."""
-    details: Any
-    """What the backend alone reads."""
+    kept: Sizes  # of the tensors that backward needs from forward
+    details: Any  # what the backend alone reads
 
 
 @dataclass(frozen=True)
@@ -43,8 +41,7 @@ class Backend:
     `parameters` are all weights, then all biases.
     """
 
-    device: str
-    """As torch names it: cpu, cuda, …"""
+    device: str  # as torch names it: cpu, cuda, …
     supports: Callable[[Sizes, Settings], Plan | None]
     """None where it cannot compute that, or PyTorch is faster."""
     forward: Callable[[Plan, Tensor, list[Tensor], bool], list[Tensor]]
@@ -104,8 +101,7 @@ class Operator:
     def _fuse(
         self, inputs: Tensor, parameters: list[Tensor], settings: Settings, keep: bool
     ) -> Tensor | None:
-        tensors = (inputs, *parameters)
-        device = inputs.device.type
+        tensors, device = (inputs, *parameters), inputs.device.type
         if device not in self.backends or not _suit(device, tensors) or _is_transformed():
             return None
         if not _is_supported(self.name, device, _sizes(inputs, parameters), settings):
