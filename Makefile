@@ -1,7 +1,7 @@
 # Every target sets up what it needs in .venv, on a machine that has Python 3.11 or newer and nothing else.
 PYTHON ?= python3
 BIN := .venv/bin
-BUILT_FROM := pyproject.toml constraints.txt setup.py src/lenet/kernels/blocks.cpp
+BUILT_FROM := pyproject.toml constraints.txt setup.py $(wildcard src/lenet/kernels/*.cpp src/lenet/kernels/*.h src/lenet/kernels/*.inc)
 
 .PHONY: demo test lint format docs clean
 

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from lenet.bench.speed import describe_machine
 from lenet.files import write_text
-from lenet.kernels.blocks import explain_backend, run_blocks
+from lenet.kernels.convolution import explain_backend, run_convolutions
 from lenet.kernels.dense import run_dense
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
@@ -60,7 +60,7 @@ def fuse(model: LeNet) -> Callable[[Tensor], Tensor]:
     dense = [(layer.weight, layer.bias) for layer in layers if isinstance(layer, nn.Linear)]
 
     def forward(images: Tensor) -> Tensor:
-        features = run_blocks(
+        features = run_convolutions(
             model.prepare(images),
             blocks,
             padding=config.padding,
@@ -119,7 +119,9 @@ def measure_arithmetic(config: LeNetConfig, images: Tensor, rounds: int) -> dict
     matrix = torch.rand(1024, 1024)
 
     def convolve() -> None:
-        features = run_blocks(images, blocks, padding=2, activation=config.activation, pooling=config.pooling)
+        features = run_convolutions(
+            images, blocks, padding=2, activation=config.activation, pooling=config.pooling
+        )
         torch.autograd.grad(features, [tensor for block in blocks for tensor in block], gradient)
 
     times = measure({"sgemm": lambda: matrix @ matrix, "blocks": convolve}, rounds, 5)

@@ -1,52 +1,172 @@
 // Random shapes through every instruction set, every buffer exactly as long as it must be; for the sanitizers.
-#include "../../src/lenet/kernels/blocks.cpp"
+// Convolutions and dense layers, forward and backward; then two callers that contend for the team.
+#include "../../src/lenet/kernels/kernel.cpp"
 
 #include <cstdio>
+#include <cstring>
 #include <random>
 #include <vector>
 
-static std::vector<float> make(std::mt19937& random, long size) {
-    std::vector<float> values(size);
+using Floats = std::vector<float>;
+
+static Floats make(std::mt19937& random, long size) {
+    Floats values(size);
     for (float& value : values) value = std::normal_distribution<float>()(random);
     return values;
 }
 
+struct Tensors {  // several tensors, and where they are, as the kernel takes them
+    std::vector<Floats> values;
+    std::vector<float*> pointers;
+    void add(Floats floats) {
+        values.push_back(std::move(floats));
+        pointers.push_back(values.back().data());
+    }
+};
+
+struct Aligned {  // floats at a multiple of 64 bytes
+    explicit Aligned(long size) {
+        if (posix_memalign(&memory, 64, size * sizeof(float))) std::abort();
+    }
+    ~Aligned() { std::free(memory); }
+    Aligned(const Aligned&) = delete;
+    float* data() { return (float*)memory; }
+    void* memory = nullptr;
+};
+
+struct Convolutions {
+    std::vector<int64_t> numbers;
+    ConvolutionShape shape;
+    Floats images, gradient;
+    Tensors weights, biases;
+
+    Convolutions(std::vector<int64_t> given, std::mt19937& random) : numbers(std::move(given)) {
+        if (!read_convolutions(numbers.data(), shape)) std::abort();
+        images = make(random, shape.images * shape.channels * shape.height * shape.width);
+        gradient = make(random, shape.images * shape.last().out_size());
+        for (int i = 0; i < shape.count; i++) {
+            weights.add(make(random, shape.layers[i].outputs * shape.layers[i].fan_in()));
+            biases.add(make(random, shape.layers[i].outputs));
+        }
+    }
+    // Everything that is computed, one after the other; empty where the kernel failed.
+    std::vector<Floats> run(int threads, bool images_too) const {
+        Floats features(gradient.size()), same(gradient.size()), image_gradient(images_too ? images.size() : 0);
+        Tensors weight_gradients, bias_gradients;
+        for (const Floats& floats : weights.values) weight_gradients.add(Floats(floats.size()));
+        for (const Floats& floats : biases.values) bias_gradients.add(Floats(floats.size()));
+        Aligned saved(lenet_convolution_saved_size(numbers.data()));
+        int code = lenet_convolution_forward(numbers.data(), images.data(), weights.pointers.data(),
+                                             biases.pointers.data(), features.data(), nullptr, threads);
+        code |= lenet_convolution_forward(numbers.data(), images.data(), weights.pointers.data(),
+                                          biases.pointers.data(), same.data(), saved.data(), threads);
+        code |= lenet_convolution_backward(numbers.data(), gradient.data(), images.data(), saved.data(),
+                                           weights.pointers.data(), images_too ? image_gradient.data() : nullptr,
+                                           weight_gradients.pointers.data(), bias_gradients.pointers.data(), threads);
+        if (code) return {};
+        std::vector<Floats> all{features, same, image_gradient};
+        for (const Tensors* tensors : {&weight_gradients, &bias_gradients})
+            all.insert(all.end(), tensors->values.begin(), tensors->values.end());
+        return all;
+    }
+};
+
+struct Dense {
+    std::vector<int64_t> numbers;  // images, activation, number of layers, widths
+    Floats input, gradient;
+    Tensors weights, biases;
+
+    Dense(std::vector<int64_t> given, std::mt19937& random) : numbers(std::move(given)) {
+        input = make(random, numbers[0] * numbers[3]), gradient = make(random, numbers[0] * numbers.back());
+        for (int i = 0; i < numbers[2]; i++) {
+            weights.add(make(random, numbers[3 + i] * numbers[4 + i]));
+            biases.add(make(random, numbers[4 + i]));
+        }
+    }
+    std::vector<Floats> run(int threads, bool input_too) const {
+        Floats input_gradient(input_too ? input.size() : 0);
+        Tensors outputs, weight_gradients, bias_gradients;
+        for (int i = 0; i < numbers[2]; i++) {
+            outputs.add(Floats(numbers[0] * numbers[4 + i]));
+            weight_gradients.add(Floats(weights.values[i].size()));
+            bias_gradients.add(Floats(biases.values[i].size()));
+        }
+        int code = lenet_dense_forward(numbers.data(), input.data(), weights.pointers.data(), biases.pointers.data(),
+                                       outputs.pointers.data(), threads);
+        std::vector<float*> hidden(outputs.pointers.begin(), outputs.pointers.end() - 1);  // all but the last
+        code |= lenet_dense_backward(numbers.data(), gradient.data(), input.data(), hidden.data(),
+                                     weights.pointers.data(), input_too ? input_gradient.data() : nullptr,
+                                     weight_gradients.pointers.data(), bias_gradients.pointers.data(), threads);
+        if (code) return {};
+        std::vector<Floats> all{input_gradient};
+        for (const Tensors* tensors : {&outputs, &weight_gradients, &bias_gradients})
+            all.insert(all.end(), tensors->values.begin(), tensors->values.end());
+        return all;
+    }
+};
+
+static bool same_bits(const std::vector<Floats>& one, const std::vector<Floats>& other) {
+    if (one.empty() || one.size() != other.size()) return false;
+    for (size_t i = 0; i < one.size(); i++) {
+        if (one[i].size() != other[i].size()) return false;
+        if (!one[i].empty() && std::memcmp(one[i].data(), other[i].data(), one[i].size() * sizeof(float))) return false;
+    }
+    return true;
+}
+
+static int fail(const char* what) { return std::fprintf(stderr, "%s\n", what), 1; }
+
 int main(int count, char** words) {
     std::mt19937 random(1);
     auto pick = [&](int from, int to) { return int(from + random() % (to - from + 1)); };
+    const int rounds = count > 1 ? std::atoi(words[1]) : 100;
     int refused = 0, done = 0;
-    for (int round = 0; round < (count > 1 ? std::atoi(words[1]) : 100); round++) {
+    for (int round = 0; round < rounds; round++) {
         lenet_choose(round % 3);
-        int64_t numbers[8 + 2 * 3] = {pick(1, 40), pick(1, 3), pick(1, 20), pick(1, 20), pick(0, 3), pick(0, 3), pick(0, 2), pick(1, 3)};
-        for (int i = 0; i < numbers[7]; i++) numbers[8 + 2 * i] = pick(1, 9), numbers[9 + 2 * i] = pick(1, pick(1, 11));
-        Shape shape;
-        if (!read_shape(numbers, shape)) {
+        std::vector<int64_t> numbers{pick(1, 40), pick(1, 3), pick(1, 20), pick(1, 20), pick(0, 3), pick(0, 3), pick(0, 2), pick(1, 3)};
+        for (int i = 0; i < numbers[7]; i++) {
+            numbers.push_back(pick(1, 9));
+            numbers.push_back(pick(1, pick(1, 11)));
+        }
+        ConvolutionShape shape;
+        if (!read_convolutions(numbers.data(), shape)) {
             refused++;
-            if (lenet_saved_size(numbers) != -1 || lenet_forward(numbers, nullptr, nullptr, nullptr, nullptr, nullptr, 1) != 1) return 1;
+            if (lenet_convolution_saved_size(numbers.data()) != -1) return fail("an impossible shape has a size");
+            if (lenet_convolution_forward(numbers.data(), nullptr, nullptr, nullptr, nullptr, nullptr, 1) != 1)
+                return fail("an impossible shape is computed");
             continue;
         }
         done++;
-        auto images = make(random, shape.images * shape.channels * shape.height * shape.width), image_gradient = images;
-        auto gradient = make(random, shape.images * shape.last().out_size()), features = gradient;
-        void* saved = nullptr;
-        if (posix_memalign(&saved, 64, lenet_saved_size(numbers) * sizeof(float))) return 1;
-        std::vector<std::vector<float>> values, gradients;
-        std::vector<float*> weights, biases, weight_gradients, bias_gradients;
-        for (int i = 0; i < shape.count; i++)
-            for (long size : {shape.blocks[i].outputs * shape.blocks[i].fan_in(), long(shape.blocks[i].outputs)})
-                values.push_back(make(random, size)), gradients.push_back(values.back());
-        for (int i = 0; i < shape.count; i++) {
-            weights.push_back(values[2 * i].data()), biases.push_back(values[2 * i + 1].data());
-            weight_gradients.push_back(gradients[2 * i].data()), bias_gradients.push_back(gradients[2 * i + 1].data());
-        }
-        int threads = pick(1, 3), code = 0;
-        code |= lenet_forward(numbers, images.data(), weights.data(), biases.data(), features.data(), nullptr, threads);
-        code |= lenet_forward(numbers, images.data(), weights.data(), biases.data(), features.data(), (float*)saved, threads);
-        code |= lenet_backward(numbers, gradient.data(), images.data(), (float*)saved, weights.data(),
-                               round % 2 ? image_gradient.data() : nullptr, weight_gradients.data(), bias_gradients.data(), threads);
-        std::free(saved);
-        if (code) return std::fprintf(stderr, "code %d\n", code), 1;
+        const Convolutions call(numbers, random);
+        if (!same_bits(call.run(1, round % 2), call.run(pick(2, 4), round % 2))) return fail("convolutions differ");
     }
+    for (int round = 0; round < rounds; round++) {
+        lenet_choose(round % 3);
+        std::vector<int64_t> numbers{pick(1, 70), pick(0, 3), pick(1, 4), pick(1, 70)};
+        for (int i = 0; i < numbers[2]; i++) numbers.push_back(pick(1, 70));
+        const Dense call(numbers, random);
+        if (!same_bits(call.run(1, round % 2), call.run(pick(2, 4), round % 2))) return fail("dense layers differ");
+        numbers[2] = 0;
+        if (lenet_dense_forward(numbers.data(), nullptr, nullptr, nullptr, nullptr, 1) != 1)
+            return fail("no layers are computed");
+    }
+    lenet_choose(-1);
+    // Each of two callers has the team at times, and works alone at times; both must have the bits of one thread.
+    const Convolutions convolutions({70, 1, 12, 12, 1, RELU, MAX, 2, 4, 3, 5, 3}, random);
+    const Dense dense({70, TANH, 3, 40, 33, 17, 10}, random);
+    const auto features = convolutions.run(1, true), logits = dense.run(1, true);
+    std::atomic<int> wrong{0};
+    auto contend = [&](int first) {
+        for (int round = 0; round < rounds; round++) {
+            if ((round + first) % 2)
+                wrong += !same_bits(convolutions.run(3, true), features);
+            else
+                wrong += !same_bits(dense.run(3, true), logits);
+        }
+    };
+    std::thread one(contend, 0), other(contend, 1);
+    one.join(), other.join();
+    if (wrong) return fail("two callers at once compute something else");
     std::printf("%d shapes computed, %d refused\n", done, refused);
     return done ? 0 : 1;
 }

@@ -1,5 +1,6 @@
 """The fused dense layers against PyTorch's own operators."""
 
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lenet.kernels.blocks import explain_backend
+from lenet.kernels.convolution import explain_backend
 from lenet.kernels.dense import reference, run_dense
 
 built = pytest.mark.skipif(
@@ -55,17 +56,22 @@ def test_value_and_gradients_agree_with_pytorch(batch, widths, activation, seed)
 
 
 @built
-def test_the_same_bits_whatever_the_threads():
-    case, before = (*make_case(), "relu"), torch.get_num_threads()
-    try:
-        results = []
-        for threads in (1, 2, 3):
-            torch.set_num_threads(threads)
-            results.append(differentiate(fused, *case))
-    finally:
-        torch.set_num_threads(before)
-    for result in results[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(result, results[0], strict=True))
+def test_the_same_bits_whatever_the_threads_and_again(kernel_threads):
+    case = (*make_case(), "relu")
+    expected = differentiate(fused, *case)
+    for threads in (2, 3, 5) * 5:
+        with kernel_threads(threads):
+            result = differentiate(fused, *case)
+        assert all(torch.equal(a, b) for a, b in zip(result, expected, strict=True))
+
+
+@built
+def test_python_threads_that_want_the_kernels_threads_at_once(kernel_threads):
+    case = (*make_case(), "tanh")
+    expected = differentiate(fused, *case)
+    with kernel_threads(3), ThreadPoolExecutor(4) as pool:
+        for result in pool.map(lambda _: differentiate(fused, *case), range(40)):
+            assert all(torch.equal(a, b) for a, b in zip(result, expected, strict=True))
 
 
 @built
@@ -73,7 +79,7 @@ def test_torch_finds_the_operators_well_made():
     features, weights, biases = make_case(17, (9, 7, 5))
     torch.library.opcheck(
         torch.ops.lenet.dense_forward.default,
-        (features, [weight.requires_grad_() for weight in weights], biases, "tanh"),
+        (features, [*[weight.requires_grad_() for weight in weights], *biases], "tanh", True),
     )
 
 
@@ -110,8 +116,8 @@ def test_other_activations_are_left_to_pytorch(activation):
     [((20, 4), (3, 5), (3,)), ((20, 4), (3, 4), (2,)), ((20, 4, 4), (3, 5), (3,)), ((20, 4), (3,), (3,))],
 )
 def test_shapes_that_do_not_fit_are_refused(features, weight, bias):
-    case = torch.zeros(features), [torch.zeros(weight)], [torch.zeros(bias)], "relu"
+    inputs, weights, biases = torch.zeros(features), [torch.zeros(weight)], [torch.zeros(bias)]
     with pytest.raises((RuntimeError, ValueError)):
-        fused(*case)
-    with pytest.raises((RuntimeError, ValueError)):
-        torch.ops.lenet.dense_forward.default(*case)
+        fused(inputs, weights, biases, "relu")
+    with pytest.raises(ValueError, match="no kernel computes dense of these shapes"):
+        torch.ops.lenet.dense_forward.default(inputs, [*weights, *biases], "relu", True)

@@ -1,4 +1,4 @@
-"""The C++ file under the address and undefined-behaviour sanitizers, on shapes of every kind.
+"""The C++ files under the address and undefined-behaviour sanitizers, on shapes of every kind.
 
 The same program runs by hand, for longer or with other sanitizers:
 

@@ -312,7 +312,7 @@ def test_what_is_no_class_pushes_every_logit_down():
     torch.testing.assert_close(logits.grad, expected)
 
 
-# ---- what others do with a module's children ------------------------------------------------------------------
+# ---- what others do with a module's children ---
 
 
 @pytest.fixture

@@ -346,7 +346,7 @@ def test_the_loop_is_its_batches_and_steps(bars: ImageSet, recipe: Recipe):
         assert torch.equal(value, state.model.state_dict()[name]), name
 
 
-# ---- networks that are not ours ---------------------------------------------------------------------------------
+# ---- networks that are not ours ---
 
 
 def sequential() -> nn.Sequential:

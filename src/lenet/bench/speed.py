@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import lenet
-from lenet.kernels.blocks import explain_backend
+from lenet.kernels.convolution import explain_backend
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
 

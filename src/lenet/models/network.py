@@ -1,5 +1,6 @@
 """The network itself. N is the batch, C channels, H and W rows and columns in the shape comments."""
 
+from collections.abc import Callable, Mapping
 from itertools import dropwhile
 
 import torch
@@ -8,7 +9,7 @@ from torch.nn import functional
 from torch.nn.modules import module as torch_module
 
 from lenet.errors import ModelError
-from lenet.kernels.blocks import run_blocks
+from lenet.kernels.convolution import run_convolutions
 from lenet.kernels.dense import run_dense
 from lenet.models.config import POOL, Initialisation, LeNetConfig
 from lenet.models.preprocessing import prepare_images
@@ -46,6 +47,7 @@ class LeNet(nn.Module):
             self.add_module(layer.name, module)
             shape = layer.output_shape
         self._built = list(self.children())
+        self._hooks = [hooks for layer in self._built for hooks in _hooks_of(layer)]
         self._range_is_known = False
         if config.initialisation != "default":  # which the layers have already
             initialise(self, config.initialisation)
@@ -67,12 +69,12 @@ class LeNet(nn.Module):
         (hooks, pruning, a new head), and where the network is exported.
         """
         pixels = self.prepare(images)
-        layers = list(self.children())
+        layers = list(self._modules.values())  # children() takes as long as a layer
         if not self._is_fused(layers):
-            for layer in layers:
+            for layer in self.children():
                 pixels = layer(pixels)
             return pixels
-        features = run_blocks(
+        features = run_convolutions(
             pixels,
             [
                 (layer.weight, layer.bias)
@@ -84,7 +86,7 @@ class LeNet(nn.Module):
             pooling=self.config.pooling,
         )  # (N, channels[-1], side, side), as the children up to `flatten` would make it
         if self.config.dropout:
-            for layer in dropwhile(lambda layer: not isinstance(layer, nn.Flatten), layers):
+            for layer in dropwhile(lambda layer: not isinstance(layer, nn.Flatten), self.children()):
                 features = layer(features)
             return features
         return run_dense(
@@ -93,18 +95,12 @@ class LeNet(nn.Module):
             activation=self.config.activation,
         )
 
-    def _is_fused(self, layers: list[nn.Module]) -> bool:
+    def _is_fused(self, layers: list[nn.Module | None]) -> bool:
         """Whether the layers are those that were built, and nobody watches them."""
         return (
             layers == self._built
+            and not any(self._hooks)
             and not torch.compiler.is_exporting()
-            and not any(
-                layer._forward_hooks
-                or layer._forward_pre_hooks
-                or layer._backward_hooks
-                or layer._backward_pre_hooks
-                for layer in layers
-            )
             and not _has_global_hooks()
         )
 
@@ -147,6 +143,16 @@ def check_range(pixels: Tensor) -> None:
             f"pixels from {low:.3g} to {high:.3g}; give bytes 0..255 or floats 0..1, which the network "
             "standardises itself (pixel_mean, pixel_std)"
         )
+
+
+def _hooks_of(layer: nn.Module) -> list[Mapping[int, Callable[..., object]]]:
+    """The hooks of a layer, which PyTorch adds to and removes from in place."""
+    return [
+        layer._forward_hooks,
+        layer._forward_pre_hooks,
+        layer._backward_hooks,
+        layer._backward_pre_hooks,
+    ]
 
 
 def _has_global_hooks() -> bool:

@@ -1,16 +1,17 @@
-"""The fused blocks against PyTorch's own operators, by every route by which they are reached."""
+"""The fused convolutions against PyTorch's own operators, by every route by which they are reached."""
 
-import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lenet.kernels.blocks import explain_backend, reference, run_blocks
-from lenet.kernels.library import INSTRUCTION_SETS, load_library, make_plan
+from lenet.kernels.convolution import explain_backend, reference, run_convolutions, supports
+from lenet.kernels.library import INSTRUCTION_SETS, load_library
 
 built = pytest.mark.skipif(explain_backend().name == "torch", reason=explain_backend().reason)
 ACTIVATIONS = ("relu", "tanh", "sigmoid", "identity")
@@ -18,7 +19,7 @@ POOLINGS = ("max", "avg", "none")
 
 
 def make_case(images=(33, 1, 28, 28), channels=(6, 16), kernels=(5, 5), seed=0, steps=0):
-    """Images and blocks; with `steps`, of few different values, so that many pixels are equally large."""
+    """Images and parameters; with `steps`, of few different values, so that many pixels are equally large."""
     generator = torch.Generator().manual_seed(seed)
     pixels = torch.randn(images, generator=generator)
     weights, biases, inputs = [], [], images[1]
@@ -44,7 +45,7 @@ def differentiate(function, pixels, weights, biases, *plan):
 
 
 def fused(pixels, weights, biases, padding, activation, pooling):
-    return run_blocks(
+    return run_convolutions(
         pixels,
         list(zip(weights, biases, strict=True)),
         padding=padding,
@@ -65,7 +66,7 @@ def assert_same(ours, theirs, tolerance=2e-5):
 
 @st.composite
 def plans(draw):
-    """Any networks that exist: one to three blocks, kernels 1 to 11, sides that leave something over."""
+    """Any networks that exist: one to three layers, kernels 1 to 11, sides that leave something over."""
     padding = draw(st.integers(0, 3))
     height, width = draw(st.integers(1, 22)), draw(st.integers(1, 22))
     pooling = draw(st.sampled_from(POOLINGS))
@@ -101,14 +102,14 @@ def test_every_instruction_set_agrees(choice, activation, pooling):
     number = INSTRUCTION_SETS.index(choice)
     if library.lenet_choose(number) != number:
         pytest.skip(f"this machine has no {choice}")
-    make_plan.cache_clear()  # what is saved depends on the width of the vectors
+    supports.cache_clear()  # what is saved depends on the width of the vectors
     try:
         for size in (3, 5, 7):
             plan = (*make_case((17, 2, 20, 23), (6, 5), (size, 3)), 2, activation, pooling)
             assert_same(differentiate(fused, *plan), differentiate(reference, *plan))
     finally:
         library.lenet_choose(-1)
-        make_plan.cache_clear()
+        supports.cache_clear()
 
 
 @built
@@ -140,46 +141,66 @@ def test_what_is_not_a_number_stays_so(activation, pooling):
 
 
 @built
-def test_the_same_bits_whatever_the_threads_and_again():
-    plan = (*make_case((100, 1, 28, 28)), 2, "relu", "max")
-    before = torch.get_num_threads()
-    try:
-        results = []
-        for threads in (1, 2, 3, 2):
-            torch.set_num_threads(threads)
-            results.append(differentiate(fused, *plan))
-    finally:
-        torch.set_num_threads(before)
-    for result in results[1:]:
-        assert all(torch.equal(a, b) for a, b in zip(result, results[0], strict=True))
+@pytest.mark.parametrize("pooling", POOLINGS)
+def test_the_same_bits_whatever_the_threads_and_again(kernel_threads, pooling):
+    plan = (*make_case((100, 1, 28, 28)), 2, "relu", pooling)
+    expected = differentiate(fused, *plan)
+    for threads in (2, 3, 5) * 5:
+        with kernel_threads(threads):
+            result = differentiate(fused, *plan)
+        assert all(torch.equal(a, b) for a, b in zip(result, expected, strict=True))
+
+
+@built
+def test_the_kernel_has_threads_of_its_own():
+    """Of the process as the system sees it: with three threads, two helpers come to the calling one."""
+    code = """
+import torch
+from pathlib import Path
+from lenet.kernels.convolution import run_convolutions
+def count(): return len(list(Path("/proc/self/task").iterdir()))
+images, layers = torch.rand(100, 1, 28, 28), [(torch.rand(6, 1, 5, 5), torch.rand(6))]
+torch.set_num_threads(1)
+run_convolutions(images, layers)
+torch.set_num_threads(3)
+alone = count()
+run_convolutions(images, layers)
+print(count() - alone)
+"""
+    if not Path("/proc/self/task").exists():
+        pytest.skip("this system does not list threads")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code], check=True, timeout=100, capture_output=True, text=True
+    )
+    assert done.stdout.strip() == "2"
 
 
 @built
 def test_a_forked_child_computes_too():
     code = """
 import os, torch
-from lenet.kernels.blocks import run_blocks
+from lenet.kernels.convolution import run_convolutions
 torch.set_num_threads(2)
-images, blocks = torch.rand(64, 1, 28, 28), [(torch.rand(6, 1, 5, 5), torch.rand(6))]
-expected = run_blocks(images, blocks)
+images, layers = torch.rand(64, 1, 28, 28), [(torch.rand(6, 1, 5, 5), torch.rand(6))]
+expected = run_convolutions(images, layers)
 child = os.fork()
 if not child:
-    os._exit(0 if torch.equal(run_blocks(images, blocks), expected) else 1)
+    features, tasks = run_convolutions(images, layers), "/proc/self/task"
+    threads = len(os.listdir(tasks)) if os.path.exists(tasks) else 2  # a child begins with one
+    os._exit(0 if threads == 2 and torch.equal(features, expected) else 1)
 assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-assert torch.equal(run_blocks(images, blocks), expected)
+assert torch.equal(run_convolutions(images, layers), expected)
 """
     subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=100)
 
 
 @built
-def test_two_python_threads_at_once():
-    from concurrent.futures import ThreadPoolExecutor
-
-    pixels, weights, biases = make_case((64, 1, 28, 28))
-    expected = fused(pixels, weights, biases, 2, "relu", "max")
-    with ThreadPoolExecutor(4) as pool:
-        for result in pool.map(lambda _: fused(pixels, weights, biases, 2, "relu", "max"), range(20)):
-            assert torch.equal(result, expected)
+def test_python_threads_that_want_the_kernels_threads_at_once(kernel_threads):
+    plan = (*make_case((64, 1, 28, 28)), 2, "relu", "max")
+    expected = differentiate(fused, *plan)
+    with kernel_threads(3), ThreadPoolExecutor(4) as pool:
+        for result in pool.map(lambda _: differentiate(fused, *plan), range(40)):
+            assert all(torch.equal(a, b) for a, b in zip(result, expected, strict=True))
 
 
 @built
@@ -200,12 +221,10 @@ def test_what_was_kept_belongs_to_one_call_alone():
 @pytest.mark.parametrize("pooling", POOLINGS)
 def test_torch_finds_the_operators_well_made(pooling):
     pixels, weights, biases = make_case((7, 1, 9, 9), (3, 4), (3, 2))
-    arguments = (pixels, weights, biases, 1, "tanh", pooling, True)
-    torch.library.opcheck(torch.ops.lenet.blocks_forward.default, arguments)
-    leaves = [t.requires_grad_() for t in weights]
-    torch.library.opcheck(
-        torch.ops.lenet.blocks_forward.default, (pixels, leaves, biases, 1, "tanh", pooling, True)
-    )
+    operator = torch.ops.lenet.convolutions_forward.default
+    torch.library.opcheck(operator, (pixels, [*weights, *biases], 1, "tanh", pooling, True))
+    leaves = [weight.requires_grad_() for weight in weights]
+    torch.library.opcheck(operator, (pixels, [*leaves, *biases], 1, "tanh", pooling, True))
 
 
 @built
@@ -220,7 +239,7 @@ def test_the_reference_differentiates_twice():
     leaves = [t.double().requires_grad_() for t in (pixels, *weights, *biases)]
 
     def function(images, w1, w2, b1, b2):
-        return run_blocks(images, [(w1, b1), (w2, b2)], padding=1, activation="tanh", pooling="avg")
+        return run_convolutions(images, [(w1, b1), (w2, b2)], padding=1, activation="tanh", pooling="avg")
 
     assert torch.autograd.gradcheck(function, leaves)
     assert torch.autograd.gradgradcheck(function, leaves)
@@ -280,31 +299,31 @@ def test_layouts_do_not_matter():
 )
 def test_shapes_that_do_not_fit_are_refused(images, weight, bias, padding):
     with pytest.raises((RuntimeError, ValueError)):
-        run_blocks(torch.zeros(images), [(torch.zeros(weight), torch.zeros(bias))], padding=padding)
-    operator = torch.ops.lenet.blocks_forward.default
-    with pytest.raises((RuntimeError, ValueError)):
-        operator(
-            torch.zeros(images), [torch.zeros(weight)], [torch.zeros(bias)], padding, "relu", "max", True
-        )
+        run_convolutions(torch.zeros(images), [(torch.zeros(weight), torch.zeros(bias))], padding=padding)
+    parameters = [torch.zeros(weight), torch.zeros(bias)]
+    with pytest.raises(ValueError, match="no kernel computes convolutions of these shapes"):
+        torch.ops.lenet.convolutions_forward(torch.zeros(images), parameters, padding, "relu", "max", True)
 
 
 @built
 def test_gradients_and_memories_that_do_not_fit_are_refused():
     pixels, weights, biases = make_case((16, 1, 8, 8), (4,), (3,))
-    features, saved = torch.ops.lenet.blocks_forward(pixels, weights, biases, 0, "relu", "max", True)
+    parameters, plan = [*weights, *biases], (0, "relu", "max")
+    features, saved = torch.ops.lenet.convolutions_forward(pixels, parameters, *plan, True)
     for gradient, memory in ((features[:8], saved), (features, saved[1:]), (features.double(), saved)):
-        with pytest.raises(ValueError, match=r"gradient|saved"):
-            torch.ops.lenet.blocks_backward(gradient, pixels, memory, weights, biases, 0, "relu", "max", True)
+        with pytest.raises(ValueError, match=r"the gradient, or what was kept"):
+            torch.ops.lenet.convolutions_backward(gradient, pixels, parameters, [memory], *plan, True)
 
 
 @built
 def test_memory_that_begins_anywhere_is_read():
     pixels, weights, biases = make_case((16, 1, 8, 8), (4,), (3,))
     plan = (0, "relu", "max")
-    features, saved = torch.ops.lenet.blocks_forward(pixels, weights, biases, *plan, True)
+    parameters = [*weights, *biases]
+    features, saved = torch.ops.lenet.convolutions_forward(pixels, parameters, *plan, True)
     moved = torch.cat([torch.zeros(1), saved])[1:]
     results = [
-        torch.ops.lenet.blocks_backward(features, pixels, memory, weights, biases, *plan, True)
+        torch.ops.lenet.convolutions_backward(features, pixels, parameters, [memory], *plan, True)
         for memory in (saved, moved)
     ]
     assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
@@ -317,28 +336,10 @@ def test_no_images_make_no_features():
 
 def test_an_unknown_pooling_is_refused():
     with pytest.raises(ValueError, match="it must be one of none, max, avg"):
-        run_blocks(torch.zeros(16, 1, 8, 8), [(torch.zeros(4, 1, 3, 3), torch.zeros(4))], pooling="min")
-
-
-def test_what_is_exported_has_operators_of_pytorch_only():
-    pixels, weights, biases = make_case((16, 1, 8, 8), (4,), (3,))
-
-    class Blocks(torch.nn.Module):
-        def forward(self, images):
-            return fused(images, weights, biases, 0, "relu", "max")
-
-    program = torch.export.export(Blocks(), (pixels,))
-    assert "lenet" not in str(program.graph)
-    assert_same([program.module()(pixels)], [Blocks()(pixels)])
+        run_convolutions(torch.zeros(16, 1, 8, 8), [(torch.zeros(4, 1, 3, 3), torch.zeros(4))], pooling="min")
 
 
 def test_the_backend_says_what_it_is_and_why():
     assert explain_backend().name in ("avx512", "avx2", "baseline", "torch")
     assert explain_backend(torch.zeros(1, 1, 8, 8)).name == "torch"
     assert explain_backend(torch.zeros(99, 1, 8, 8, dtype=torch.float64)).name == "torch"
-
-
-def test_the_environment_switches_the_kernel_off():
-    code = "from lenet.kernels.blocks import explain_backend; assert explain_backend().name == 'torch'"
-    environment = {**os.environ, "LENET_KERNEL": "off"}
-    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=100, env=environment)

@@ -1,0 +1,157 @@
+// The fused CPU kernel of LeNet: instruction sets, the choice between them, and the entry points for Python.
+//
+// PyTorch's kernels are made for many channels; 1 -> 6 -> 16 do not fill them, and every operator sends all maps through
+// memory. This library computes all convolutions in one pass, and all dense layers in another.
+//
+//     shapes.h                   sizes and settings, checked                              once
+//     team.h                     threads, memory that they keep                           once
+//     arithmetic.inc             includes the files below                                 for each instruction set
+//     simd.inc                   vectors, activations, transposes                         for each instruction set
+//     convolution_forward.inc    lanes are images                                         for each instruction set
+//     convolution_backward.inc   lanes are images                                         for each instruction set
+//     dense.inc                  a packed matrix product; lanes are outputs               for each instruction set
+//
+// The entry points are plain C without Python's or torch's headers, so that one build serves every version of both.
+
+#include "shapes.h"
+#include "team.h"
+
+// Count up whenever an entry point, or what `numbers` means, changes. library.py refuses a library with another number.
+constexpr int ABI = 1;
+
+#define STRING(...) #__VA_ARGS__
+#if defined(__clang__)
+#define TARGET_BEGIN(features) _Pragma(STRING(clang attribute push(__attribute__((target(features))), apply_to = function)))
+#define TARGET_END _Pragma("clang attribute pop")
+#else
+#define TARGET_BEGIN(features) _Pragma("GCC push_options") _Pragma(STRING(GCC target(features)))
+#define TARGET_END _Pragma("GCC pop_options")
+#endif
+
+namespace {  // so that nothing of the arithmetic is visible outside
+
+// MANY_REGISTERS: there are 32 vector registers, not 16. Columns and channels that are computed at once are chosen so that
+// the accumulators fill them.
+#if defined(__x86_64__)
+TARGET_BEGIN("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma")
+namespace avx512 {
+#define LANES 16
+#define MANY_REGISTERS 1
+#include "arithmetic.inc"
+}  // namespace avx512
+TARGET_END
+TARGET_BEGIN("avx2,fma")
+namespace avx2 {
+#define LANES 8
+#define MANY_REGISTERS 0
+#include "arithmetic.inc"
+}  // namespace avx2
+TARGET_END
+#endif
+namespace baseline {  // SSE2 on x86-64, NEON on ARM
+#define LANES 4
+#if defined(__aarch64__)
+#define MANY_REGISTERS 1
+#else
+#define MANY_REGISTERS 0
+#endif
+#include "arithmetic.inc"
+}  // namespace baseline
+
+int chosen = -1;  // 0 baseline, 1 AVX2, 2 AVX-512
+
+int best() {
+#if defined(__x86_64__)
+    __builtin_cpu_init();
+    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+        __builtin_cpu_supports("avx512vl"))
+        return 2;
+    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return 1;
+#endif
+    return 0;
+}
+
+// Read the shape and call `function` with it. 0: done, 1: impossible shape, 2: out of memory, 3: unknown error.
+template <class Shape, class Function>
+int guarded(bool (*read)(const int64_t*, Shape&), const int64_t* numbers, Function function) {
+    Shape shape;
+    if (!read(numbers, shape)) return 1;
+    try {
+        function(shape);
+        return 0;
+    } catch (const std::bad_alloc&) {
+        return 2;
+    } catch (...) {
+        return 3;
+    }
+}
+
+}  // namespace
+
+#if defined(__x86_64__)
+#define DISPATCH(call) (chosen == 2 ? avx512::call : chosen == 1 ? avx2::call : baseline::call)
+#else
+#define DISPATCH(call) baseline::call
+#endif
+#define EXPORT extern "C" __attribute__((visibility("default")))
+
+EXPORT int lenet_abi() { return ABI; }
+
+// Take the instruction set `wanted` (0, 1, 2) if the machine has it, the best one if it is -1. Returns what was taken.
+EXPORT int lenet_choose(int wanted) {
+    const int maximum = best();
+    return chosen = wanted < 0 || wanted > maximum ? maximum : wanted;
+}
+
+// Floats that backward needs from forward; -1 where the shape is impossible or too large for this kernel.
+EXPORT int64_t lenet_convolution_saved_size(const int64_t* numbers) {
+    ConvolutionShape shape;
+    return read_convolutions(numbers, shape) ? DISPATCH(convolution_saved_size(shape)) : -1;
+}
+
+// saved: null, or room for what backward needs, at a multiple of 64 bytes.
+EXPORT int lenet_convolution_forward(const int64_t* numbers, const float* images, const float* const* weights,
+                                     const float* const* biases, float* features, float* saved, int threads) {
+    return guarded(read_convolutions, numbers, [&](const ConvolutionShape& shape) {
+        ConvolutionCall call{};
+        call.images = images, call.weights = weights, call.biases = biases;
+        call.features = features, call.saved = saved;
+        DISPATCH(convolution_forward(shape, call, threads));
+    });
+}
+
+// image_gradient: null where it is not needed.
+EXPORT int lenet_convolution_backward(const int64_t* numbers, const float* gradient, const float* images,
+                                      const float* saved, const float* const* weights, float* image_gradient,
+                                      float* const* weight_gradients, float* const* bias_gradients, int threads) {
+    return guarded(read_convolutions, numbers, [&](const ConvolutionShape& shape) {
+        ConvolutionCall call{};
+        call.gradient = gradient, call.images = images, call.saved = const_cast<float*>(saved), call.weights = weights;
+        call.image_gradient = image_gradient;
+        call.weight_gradients = weight_gradients, call.bias_gradients = bias_gradients;
+        DISPATCH(convolution_backward(shape, call, threads));
+    });
+}
+
+// outputs: of each layer, (images, width).
+EXPORT int lenet_dense_forward(const int64_t* numbers, const float* input, const float* const* weights,
+                               const float* const* biases, float* const* outputs, int threads) {
+    return guarded(read_dense, numbers, [&](const DenseShape& shape) {
+        DenseCall call{};
+        call.input = input, call.weights = weights, call.biases = biases, call.outputs = outputs;
+        DISPATCH(dense_forward(shape, call, threads));
+    });
+}
+
+// outputs: of each layer but the last, as forward made them. input_gradient: null where it is not needed.
+EXPORT int lenet_dense_backward(const int64_t* numbers, const float* gradient, const float* input,
+                                float* const* outputs, const float* const* weights, float* input_gradient,
+                                float* const* weight_gradients, float* const* bias_gradients, int threads) {
+    return guarded(read_dense, numbers, [&](const DenseShape& shape) {
+        DenseCall call{};
+        call.gradient = gradient, call.input = input, call.outputs = outputs, call.weights = weights;
+        call.input_gradient = input_gradient;
+        call.weight_gradients = weight_gradients, call.bias_gradients = bias_gradients;
+        DISPATCH(dense_backward(shape, call, threads));
+    });
+}
