@@ -26,7 +26,7 @@ from torch.utils.data import DataLoader, Dataset
 import lenet
 from lenet.bench.speed import describe_machine
 from lenet.data.imageset import ImageSet
-from lenet.training.loop import make_model
+from lenet.training.start import make_model
 
 PAIRS = 7
 IMAGES = 20_000

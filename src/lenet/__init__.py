@@ -27,7 +27,7 @@ _PLACES = {
     "evaluate": "lenet.training.evaluation",
     "load": "lenet.models.checkpoint:load_checkpoint",
     "load_data": "lenet.data.datasets:load",
-    "make_model": "lenet.training.loop",
+    "make_model": "lenet.training.start",
     "show_progress": "lenet.insight.progress",
     "train": "lenet.training.loop",
 }

@@ -10,7 +10,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lenet.kernels.convolution import explain_backend, reference, run_convolutions, supports
+from lenet.kernels.convolution import (
+    convolve_reference,
+    explain_backend,
+    run_convolutions,
+    supports_convolutions,
+)
 from lenet.kernels.library import INSTRUCTION_SETS, load_library
 
 built = pytest.mark.skipif(explain_backend().name == "torch", reason=explain_backend().reason)
@@ -90,7 +95,7 @@ def plans(draw):
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(plan=plans())
 def test_value_and_gradients_agree_with_pytorch(plan):
-    assert_same(differentiate(fused, *plan), differentiate(reference, *plan))
+    assert_same(differentiate(fused, *plan), differentiate(convolve_reference, *plan))
 
 
 @built
@@ -102,21 +107,21 @@ def test_every_instruction_set_agrees(choice, activation, pooling):
     number = INSTRUCTION_SETS.index(choice)
     if library.lenet_choose(number) != number:
         pytest.skip(f"this machine has no {choice}")
-    supports.cache_clear()  # what is saved depends on the width of the vectors
+    supports_convolutions.cache_clear()  # what is saved depends on the width of the vectors
     try:
         for size in (3, 5, 7):
             plan = (*make_case((17, 2, 20, 23), (6, 5), (size, 3)), 2, activation, pooling)
-            assert_same(differentiate(fused, *plan), differentiate(reference, *plan))
+            assert_same(differentiate(fused, *plan), differentiate(convolve_reference, *plan))
     finally:
         library.lenet_choose(-1)
-        supports.cache_clear()
+        supports_convolutions.cache_clear()
 
 
 @built
 @pytest.mark.parametrize("batch", [1, 15, 16, 17, 33, 256])
 def test_lenet_itself_in_every_batch(batch):
     plan = (*make_case((batch, 1, 28, 28)), 2, "relu", "max")
-    assert_same(differentiate(fused, *plan), differentiate(reference, *plan))
+    assert_same(differentiate(fused, *plan), differentiate(convolve_reference, *plan))
 
 
 @built
@@ -124,7 +129,7 @@ def test_lenet_itself_in_every_batch(batch):
 def test_of_equal_pixels_the_first_gets_the_gradient(activation):
     for seed in range(5):
         plan = (*make_case((16, 1, 12, 12), (4, 5), (3, 3), seed, steps=2), 1, activation, "max")
-        assert_same(differentiate(fused, *plan), differentiate(reference, *plan), tolerance=1e-6)
+        assert_same(differentiate(fused, *plan), differentiate(convolve_reference, *plan), tolerance=1e-6)
 
 
 @built
@@ -136,7 +141,7 @@ def test_what_is_not_a_number_stays_so(activation, pooling):
     pixels[4, 0, 2, 2] = torch.inf
     pixels[5, 0, 2, 2] = 1e30
     ours = fused(pixels, weights, biases, 1, activation, pooling)
-    theirs = reference(pixels, weights, biases, 1, activation, pooling)
+    theirs = convolve_reference(pixels, weights, biases, 1, activation, pooling)
     torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-5, equal_nan=True)
 
 
@@ -231,7 +236,7 @@ def test_torch_finds_the_operators_well_made(pooling):
 def test_compiled_models_keep_the_operator():
     plan = (*make_case((20, 1, 12, 12), (4, 5), (3, 3)), 1, "relu", "max")
     compiled = torch.compile(fused, backend="aot_eager", fullgraph=True)
-    assert_same(differentiate(compiled, *plan), differentiate(reference, *plan))
+    assert_same(differentiate(compiled, *plan), differentiate(convolve_reference, *plan))
 
 
 def test_the_reference_differentiates_twice():
@@ -257,20 +262,20 @@ def test_the_fused_kernel_hands_over_when_differentiated_twice():
         gradient.square().sum().backward()
         return [images.grad, weight.grad]
 
-    assert_same(penalty(fused), penalty(reference))
+    assert_same(penalty(fused), penalty(convolve_reference))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16])
 def test_other_types_are_left_to_pytorch(dtype):
     pixels, weights, biases = make_case((7, 1, 8, 8), (2,), (3,))
     case = [pixels.to(dtype), [weights[0].to(dtype)], [biases[0].to(dtype)], 1, "relu", "max"]
-    assert torch.equal(fused(*case), reference(*case))
+    assert torch.equal(fused(*case), convolve_reference(*case))
 
 
 @pytest.mark.parametrize("activation", ["elu", "gelu", "silu", "leaky_relu", "leaky-relu"])
 def test_other_activations_are_left_to_pytorch(activation):
     case = (*make_case((7, 1, 8, 8), (2,), (3,)), 1, activation, "max")
-    assert torch.equal(fused(*case), reference(*case))
+    assert torch.equal(fused(*case), convolve_reference(*case))
 
 
 def test_layouts_do_not_matter():

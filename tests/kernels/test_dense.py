@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lenet.kernels.convolution import explain_backend
-from lenet.kernels.dense import reference, run_dense
+from lenet.kernels.dense import dense_reference, run_dense
 
 built = pytest.mark.skipif(
     explain_backend().name in ("torch", "baseline"), reason="dense layers are left to PyTorch here"
@@ -52,7 +52,7 @@ def assert_same(ours, theirs, tolerance=1e-5):
 )
 def test_value_and_gradients_agree_with_pytorch(batch, widths, activation, seed):
     case = (*make_case(batch, widths, seed), activation)
-    assert_same(differentiate(fused, *case), differentiate(reference, *case))
+    assert_same(differentiate(fused, *case), differentiate(dense_reference, *case))
 
 
 @built
@@ -87,7 +87,7 @@ def test_torch_finds_the_operators_well_made():
 def test_compiled_models_keep_the_operator():
     case = (*make_case(20, (9, 7, 5)), "relu")
     compiled = torch.compile(fused, backend="aot_eager", fullgraph=True)
-    assert_same(differentiate(compiled, *case), differentiate(reference, *case))
+    assert_same(differentiate(compiled, *case), differentiate(dense_reference, *case))
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -102,13 +102,13 @@ def test_second_derivatives(dtype):
         gradient.square().sum().backward()
         return [inputs.grad, *[w.grad for w in weight]]
 
-    assert_same(penalty(fused), penalty(reference))
+    assert_same(penalty(fused), penalty(dense_reference))
 
 
 @pytest.mark.parametrize("activation", ["elu", "gelu", "silu", "leaky-relu"])
 def test_other_activations_are_left_to_pytorch(activation):
     case = (*make_case(17, (9, 7, 5)), activation)
-    assert torch.equal(fused(*case), reference(*case))
+    assert torch.equal(fused(*case), dense_reference(*case))
 
 
 @pytest.mark.parametrize(

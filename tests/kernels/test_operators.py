@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from lenet.kernels import convolution, dense
 from lenet.kernels.convolution import explain_backend, run_convolutions
 from lenet.kernels.dense import run_dense
-from lenet.kernels.operators import Backend, Operator, Plan, find_activation, halve
+from lenet.kernels.operators import Backend, KernelPlan, Operator, find_activation, halve
 
 built = pytest.mark.skipif(
     explain_backend().name in ("torch", "baseline"), reason="the dense layers are left to PyTorch here"
@@ -54,7 +54,7 @@ class Convolutions(Case):
 
     def reference(self, images: Tensor) -> Tensor:
         weights, biases = list(self.weights), list(self.biases)
-        return convolution.reference(images, weights, biases, 1, "tanh", "avg")
+        return convolution.convolve_reference(images, weights, biases, 1, "tanh", "avg")
 
 
 class Dense(Case):
@@ -67,7 +67,7 @@ class Dense(Case):
         return run_dense(features, list(zip(self.weights, self.biases, strict=True)), activation="sigmoid")
 
     def reference(self, features: Tensor) -> Tensor:
-        return dense.reference(features, list(self.weights), list(self.biases), "sigmoid")
+        return dense.dense_reference(features, list(self.weights), list(self.biases), "sigmoid")
 
 
 @pytest.fixture(params=[Convolutions, Dense])
@@ -284,7 +284,7 @@ def test_a_backend_is_three_functions():
         return inputs
 
     def supports(sizes, settings):
-        return Plan((sizes[0][0], sizes[1][0]), (sizes[0],), settings[0]) if len(sizes) == 3 else None
+        return KernelPlan((sizes[0][0], sizes[1][0]), (sizes[0],), settings[0]) if len(sizes) == 3 else None
 
     def forward(plan, inputs, parameters, keep):
         calls.append("forward")

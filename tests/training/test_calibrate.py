@@ -9,9 +9,10 @@ import torch
 from lenet.data.imageset import ImageSet
 from lenet.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from lenet.training.evaluation import calibrate, compute_logits
-from lenet.training.loop import make_model, train
+from lenet.training.loop import train
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import RECIPES
+from lenet.training.start import make_model
 from lenet.uncertainty.calibration import fit_temperature
 from lenet.uncertainty.rejection import summarise_risk
 

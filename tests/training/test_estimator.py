@@ -20,8 +20,9 @@ from lenet.errors import CheckpointError, LeNetError, ModelError, RecipeError
 from lenet.models.checkpoint import save_checkpoint
 from lenet.training.estimator import LeNetClassifier
 from lenet.training.evaluation import evaluate
-from lenet.training.loop import make_model, train
+from lenet.training.loop import train
 from lenet.training.recipes import RECIPES
+from lenet.training.start import make_model
 
 SMALL = RECIPES["quick"].override(
     {

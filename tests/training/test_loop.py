@@ -20,11 +20,12 @@ from lenet.synthesis.augmentation import augment
 from lenet.synthesis.glyphs import draw_glyphs
 from lenet.synthesis.negatives import draw_scribbles
 from lenet.training.batches import gather_images, make_batch, open_streams
-from lenet.training.loop import Epoch, Step, hold_out, make_model, start, step, train, train_steps
+from lenet.training.loop import Epoch, Step, step, train, train_steps
 from lenet.training.optimisation import learning_rate, measure_loss
 from lenet.training.randomness import random_stream, sample_order
 from lenet.training.recipe import Loss, Optimizer, Recipe, Schedule
 from lenet.training.recipes import RECIPES
+from lenet.training.start import hold_out_images, make_model, start
 
 
 def learn(recipe: Recipe, data: ImageSet, seed: int = 0, **more: Any) -> tuple[LeNet, list[Epoch]]:
@@ -402,7 +403,7 @@ def test_images_are_held_out_as_the_recipe_says(bars: ImageSet, recipe: Recipe):
     first, given = make_model(recipe, 0), make_model(recipe, 0)
     epochs = list(train(first, bars, recipe, device="cpu"))
     assert all(epoch.validation_accuracy is not None for epoch in epochs)
-    learning, held_out = hold_out(bars, recipe, 0)
+    learning, held_out = hold_out_images(bars, recipe, 0)
     assert held_out is not None
     assert (len(learning), len(held_out)) == (60, 30)
     again = list(train(given, learning, recipe, device="cpu", validation=held_out))

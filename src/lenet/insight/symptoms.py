@@ -13,11 +13,11 @@ from lenet.data.datasets import load
 from lenet.data.imageset import ImageSet
 from lenet.models.checkpoint import load_checkpoint
 from lenet.models.network import LeNet
-from lenet.training.loop import TrainingState, make_model, start
 from lenet.training.optimisation import measure_loss, weigh_classes
 from lenet.training.randomness import random_stream
 from lenet.training.recipe import Recipe
 from lenet.training.run_folder import Plan, RunFolder
+from lenet.training.start import TrainingState, make_model, start
 
 SAMPLE = 1000  # images; a unit that answers to none of them answers to almost none
 FLAT = 0.01  # of its steepest: where the slope of a sigmoid or tanh counts as gone

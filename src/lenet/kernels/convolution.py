@@ -28,14 +28,14 @@ from lenet.kernels.library import (
     pointer,
     pointers,
 )
-from lenet.kernels.operators import Backend, Operator, Plan, Settings, Sizes, find_activation, halve
+from lenet.kernels.operators import Backend, KernelPlan, Operator, Settings, Sizes, find_activation, halve
 
 MINIMUM_BATCH = 6
 """Without gradients; the kernel always computes 8 or 16 images at once, so for fewer PyTorch is faster."""
 MAXIMUM_KERNEL = 11  # for larger ones, other algorithms are faster
 
 
-class Choice(NamedTuple):
+class BackendChoice(NamedTuple):
     """Who computes, and why."""
 
     name: str
@@ -72,21 +72,21 @@ def run_convolutions(
     return _convolutions(images, weights, biases, padding, activation, pooling)
 
 
-def explain_backend(images: Tensor | None = None) -> Choice:
+def explain_backend(images: Tensor | None = None) -> BackendChoice:
     """Who computes `run_convolutions` on this machine, of these images if given, and why."""
     library, name = load_library()
     if library is None:
-        return Choice("torch", name)
+        return BackendChoice("torch", name)
     if images is not None and images.device.type != "cpu":
-        return Choice("torch", f"the kernel is for the CPU, the images are on {images.device}")
+        return BackendChoice("torch", f"the kernel is for the CPU, the images are on {images.device}")
     if images is not None and images.dtype != torch.float32:
-        return Choice("torch", f"the kernel computes in float32, the images are {images.dtype}")
+        return BackendChoice("torch", f"the kernel computes in float32, the images are {images.dtype}")
     if images is not None and len(images) < MINIMUM_BATCH:
-        return Choice("torch", f"fewer than {MINIMUM_BATCH} images")
-    return Choice(name, "fused kernel")
+        return BackendChoice("torch", f"fewer than {MINIMUM_BATCH} images")
+    return BackendChoice(name, "fused kernel")
 
 
-def reference(
+def convolve_reference(
     images: Tensor,
     weights: Sequence[Tensor],
     biases: Sequence[Tensor],
@@ -106,7 +106,7 @@ def reference(
 
 
 @lru_cache(maxsize=512)
-def supports(sizes: Sizes, settings: Settings) -> Plan | None:
+def supports_convolutions(sizes: Sizes, settings: Settings) -> KernelPlan | None:
     """The plan; None where the shapes do not fit together, the kernel cannot do it, or PyTorch is faster."""
     library = load_library()[0]
     images, (weights, biases), (padding, activation, pooling) = sizes[0], halve(sizes[1:]), settings
@@ -130,10 +130,10 @@ def supports(sizes: Sizes, settings: Settings) -> Plan | None:
     saved_size = library.lenet_convolution_saved_size(array)
     if saved_size < 0:
         return None
-    return Plan((images[0], channels, height, width), ((saved_size,),), array)
+    return KernelPlan((images[0], channels, height, width), ((saved_size,),), array)
 
 
-def _forward(plan: Plan, images: Tensor, parameters: list[Tensor], keep: bool) -> list[Tensor]:
+def _forward(plan: KernelPlan, images: Tensor, parameters: list[Tensor], keep: bool) -> list[Tensor]:
     images, (weights, biases) = images.contiguous(), halve(contiguous(parameters))
     features = images.new_empty(plan.result)
     kept = [lend(plan.kept[0][0])] if keep else []
@@ -150,7 +150,7 @@ def _forward(plan: Plan, images: Tensor, parameters: list[Tensor], keep: bool) -
 
 
 def _backward(
-    plan: Plan,
+    plan: KernelPlan,
     gradient: Tensor,
     images: Tensor,
     parameters: list[Tensor],
@@ -175,6 +175,6 @@ def _backward(
     )
 
 
-_cpu = Backend("cpu", supports, _forward, _backward)
+_cpu = Backend("cpu", supports_convolutions, _forward, _backward)
 _settings = "int padding, str activation, str pooling"
-_convolutions = Operator("convolutions", _settings, reference, [_cpu], (MINIMUM_BATCH, 1))
+_convolutions = Operator("convolutions", _settings, convolve_reference, [_cpu], (MINIMUM_BATCH, 1))

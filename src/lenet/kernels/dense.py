@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lenet.kernels.library import ACTIVATIONS, call, contiguous, integers, load_library, pointer, pointers
-from lenet.kernels.operators import Backend, Operator, Plan, Settings, Sizes, find_activation, halve
+from lenet.kernels.operators import Backend, KernelPlan, Operator, Settings, Sizes, find_activation, halve
 
 MINIMUM_BATCH = 16  # below it, packing the weights takes longer than multiplying by them
 MAXIMUM_BATCH = 1 << 20
@@ -41,7 +41,7 @@ def run_dense(
     return _dense(features, [weight for weight, _ in layers], [bias for _, bias in layers], activation)
 
 
-def reference(
+def dense_reference(
     features: Tensor, weights: Sequence[Tensor], biases: Sequence[Tensor], activation: str
 ) -> Tensor:
     """What the kernel computes, in PyTorch's own operators."""
@@ -54,7 +54,7 @@ def reference(
 
 
 @lru_cache(maxsize=512)
-def supports(sizes: Sizes, settings: Settings) -> Plan | None:
+def supports_dense(sizes: Sizes, settings: Settings) -> KernelPlan | None:
     """The plan; None where the shapes do not fit together, the kernel cannot do it, or PyTorch is faster."""
     (library, name), (activation,) = load_library(), settings
     if library is None or name == "baseline":  # with short vectors the library that PyTorch uses is faster
@@ -75,10 +75,10 @@ def supports(sizes: Sizes, settings: Settings) -> Plan | None:
         return None
     numbers = integers([images, ACTIVATIONS.index(activation), len(weights), *widths])
     # Backward needs the hidden outputs only: no activation follows the last layer.
-    return Plan((images, widths[-1]), tuple([(images, width) for width in widths[1:-1]]), numbers)
+    return KernelPlan((images, widths[-1]), tuple([(images, width) for width in widths[1:-1]]), numbers)
 
 
-def _forward(plan: Plan, features: Tensor, parameters: list[Tensor], keep: bool) -> list[Tensor]:
+def _forward(plan: KernelPlan, features: Tensor, parameters: list[Tensor], keep: bool) -> list[Tensor]:
     features, (weights, biases) = features.contiguous(), halve(contiguous(parameters))
     outputs = [features.new_empty(shape) for shape in (*plan.kept, plan.result)]
     call(
@@ -93,7 +93,7 @@ def _forward(plan: Plan, features: Tensor, parameters: list[Tensor], keep: bool)
 
 
 def _backward(
-    plan: Plan,
+    plan: KernelPlan,
     gradient: Tensor,
     features: Tensor,
     parameters: list[Tensor],
@@ -116,5 +116,5 @@ def _backward(
     )
 
 
-_cpu = Backend("cpu", supports, _forward, _backward)
-_dense = Operator("dense", "str activation", reference, [_cpu], (MINIMUM_BATCH, MINIMUM_BATCH))
+_cpu = Backend("cpu", supports_dense, _forward, _backward)
+_dense = Operator("dense", "str activation", dense_reference, [_cpu], (MINIMUM_BATCH, MINIMUM_BATCH))

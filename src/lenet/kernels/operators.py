@@ -26,7 +26,7 @@ Settings = tuple[Any, ...]  # numbers and strings
 
 
 @dataclass(frozen=True)
-class Plan:
+class KernelPlan:
     """What a backend computes for some sizes and settings."""
 
     result: Shape
@@ -42,11 +42,11 @@ class Backend:
     """
 
     device: str  # as torch names it: cpu, cuda, …
-    supports: Callable[[Sizes, Settings], Plan | None]
+    supports: Callable[[Sizes, Settings], KernelPlan | None]
     """None where it cannot compute that, or PyTorch is faster."""
-    forward: Callable[[Plan, Tensor, list[Tensor], bool], list[Tensor]]
+    forward: Callable[[KernelPlan, Tensor, list[Tensor], bool], list[Tensor]]
     """(plan, inputs, parameters, keep): the result, and with `keep` what backward needs."""
-    backward: Callable[[Plan, Tensor, Tensor, list[Tensor], list[Tensor], list[Tensor]], None]
+    backward: Callable[[KernelPlan, Tensor, Tensor, list[Tensor], list[Tensor], list[Tensor]], None]
     """(plan, gradient, inputs, parameters, kept, gradients): fills the gradients of the inputs and of all
     parameters. That of the inputs is empty where it is not wanted."""
 
@@ -134,7 +134,7 @@ class Operator:
         self.backends[inputs.device.type].backward(plan, gradient, inputs, parameters, kept, gradients)
         return gradients
 
-    def _plan(self, inputs: Tensor, parameters: list[Tensor], settings: Settings) -> Plan:
+    def _plan(self, inputs: Tensor, parameters: list[Tensor], settings: Settings) -> KernelPlan:
         device, plan = inputs.device.type, None
         if device in self.backends and _suit(device, (inputs, *parameters)):
             plan = self.backends[device].supports(_sizes(inputs, parameters), settings)

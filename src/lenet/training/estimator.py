@@ -23,9 +23,10 @@ from lenet.errors import CheckpointError, RecipeError
 from lenet.models.checkpoint import load_checkpoint, save_checkpoint
 from lenet.models.config import Activation, Pooling
 from lenet.training.evaluation import compute_logits
-from lenet.training.loop import Epoch, make_model, train
+from lenet.training.loop import Epoch, train
 from lenet.training.recipe import Optimizer, Recipe
 from lenet.training.recipes import find_recipe
+from lenet.training.start import make_model
 
 USUAL_SIDE = 28  # of the images that the recipes were made for; others are resized
 CARD_KEY = "estimator"

@@ -11,30 +11,27 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_norm_
 
-from lenet.data.imageset import ImageSet, split_stratified
-from lenet.errors import DataError, DivergedError, ModelError, RecipeError
+from lenet.data.imageset import ImageSet
+from lenet.errors import DivergedError, ModelError
 from lenet.models.adapter import Network, as_network, draws_at_random
-from lenet.models.network import LeNet, initialise
 from lenet.processes import find_device
 from lenet.training.batches import gather_images, make_batch, open_streams
 from lenet.training.evaluation import compute_logits
 from lenet.training.optimisation import (
     learning_rate,
-    make_optimizer,
     measure_loss,
     move_average,
     weigh_classes,
 )
-from lenet.training.randomness import check_seed, random_stream, seeded_dropout
+from lenet.training.randomness import check_seed, seeded_dropout
 from lenet.training.recipe import Recipe
+from lenet.training.start import AnyNetwork, TrainingState, check_parts, hold_out_images, start
 
-AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 SECONDS_BETWEEN_STEPS = 0.1  # how often `train_steps` reports within an epoch
 
 
@@ -72,37 +69,6 @@ class Epoch:
     examples_per_second: float
 
 
-@dataclass
-class TrainingState(Generic[AnyNetwork]):
-    """All that training changes. `averaged` is `model` itself where the recipe averages nothing."""
-
-    model: AnyNetwork
-    averaged: AnyNetwork
-    optimizer: torch.optim.Optimizer
-    epoch: int = 0
-    """Finished epochs."""
-    best_epoch: int = 0
-    best_accuracy: float = -1.0
-    best_loss: float = math.inf
-
-
-def make_model(recipe: Recipe, seed: int) -> LeNet:
-    """The recipe's network with the initial weights that belong to `seed`."""
-    with torch.random.fork_rng([]):  # torch draws initial weights of its own, which are not used
-        model = LeNet(recipe.model)
-    initialise(model, recipe.model.initialisation, random_stream(seed, "weights"))
-    return model
-
-
-def start(model: AnyNetwork, recipe: Recipe) -> TrainingState[AnyNetwork]:
-    """The state before the first step."""
-    averaged = model
-    if recipe.ema_decay:
-        averaged = copy.deepcopy(model)
-        averaged.requires_grad_(False)
-    return TrainingState(model, averaged, make_optimizer(model, recipe))
-
-
 def train(
     model: nn.Module,
     data: ImageSet,
@@ -137,7 +103,7 @@ def train(
     state = start(learner, recipe)
     state.averaged = network
     if validation is None:
-        data, validation = hold_out(data, recipe, seed)
+        data, validation = hold_out_images(data, recipe, seed)
     for record in train_steps(state, data, recipe, seed=seed, validation=validation, test=test):
         if isinstance(record, Epoch):
             yield record
@@ -278,31 +244,3 @@ def _note_best(state: TrainingState[AnyNetwork], loss: float | None, accuracy: f
         state.best_accuracy, state.best_loss = accuracy, loss
     state.best_epoch = state.epoch
     return True
-
-
-def hold_out(data: ImageSet, recipe: Recipe, seed: int) -> tuple[ImageSet, ImageSet | None]:
-    """What to learn from, and the images held out for validation, if the recipe asks for any."""
-    if not recipe.validation:
-        return data, None
-    rest, held_out = split_stratified(data.labels, recipe.validation, seed)
-    return data.subset(rest), data.subset(held_out)
-
-
-def check_parts(data: ImageSet, recipe: Recipe) -> None:
-    """Raise where data and recipe do not belong together."""
-    if len(data.classes) != recipe.model.classes:
-        raise DataError(
-            f"{data.name} has {len(data.classes)} classes, the network was made for {recipe.model.classes}"
-        )
-    weights = recipe.class_weights
-    if isinstance(weights, tuple) and len(weights) != len(data.classes):
-        raise RecipeError(
-            f"class_weights are {len(weights)} numbers, {data.name} has {len(data.classes)} classes"
-        )
-    for name in ("glyph_variants", "segmentation_artefacts"):
-        if getattr(recipe, name) and data.classes != tuple("0123456789"):
-            raise RecipeError(f"{name} are digits, and {data.name} has other classes; leave them out")
-    if recipe.distortions.flip and not data.flips:
-        raise RecipeError(
-            f"flip makes no sense on {data.name}: a mirrored image is another or none; leave it out"
-        )

@@ -33,9 +33,10 @@ from lenet.errors import CheckpointError, RecipeError, RunError
 from lenet.files import write_text
 from lenet.models.checkpoint import check_fit, read_tensors, save_checkpoint, write_tensors
 from lenet.models.network import LeNet
-from lenet.training.loop import Epoch, TrainingState
+from lenet.training.loop import Epoch
 from lenet.training.randomness import check_seed
 from lenet.training.recipe import Recipe
+from lenet.training.start import TrainingState
 
 STATE_FORMAT = "lenet-state/1"
 MOST_THREADS = 4096

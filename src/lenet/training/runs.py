@@ -19,11 +19,12 @@ from lenet.errors import DivergedError, LeNetError, RunError
 from lenet.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, save_checkpoint
 from lenet.processes import find_device
 from lenet.training.evaluation import calibrate, evaluate
-from lenet.training.loop import Epoch, Step, check_parts, hold_out, make_model, start, train_steps
+from lenet.training.loop import Epoch, Step, train_steps
 from lenet.training.randomness import check_seed
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import list_changes
 from lenet.training.run_folder import Plan, RunFolder
+from lenet.training.start import check_parts, hold_out_images, make_model, start
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def begin_run(
     load(recipe.data, "test")  # so that a mistake in them shows now
     recipe = replace(recipe, model=replace(recipe.model, classes=len(data.classes)))
     check_parts(data, recipe)
-    hold_out(data, recipe, seed)
+    hold_out_images(data, recipe, seed)
     plan = Plan(recipe, seed, str(find_device(device)), torch.get_num_threads(), fingerprint(data))
     runs_dir.mkdir(parents=True, exist_ok=True)
     # Written aside and renamed: a run folder without its plan is never seen.
@@ -132,7 +133,7 @@ def run_training(folder: RunFolder) -> Iterator[Step | Epoch]:
         if fingerprint(data) != plan.data_sha256:
             raise RunError(f"{folder.path}: {recipe.data} is not what the run began with; begin a new one")
         test = load(recipe.data, "test")
-        learning, validation = hold_out(data, recipe, plan.seed)
+        learning, validation = hold_out_images(data, recipe, plan.seed)
         if torch.get_num_threads() != plan.threads:
             torch.set_num_threads(plan.threads)  # sums round differently with another number
         state = start(make_model(recipe, plan.seed).to(find_device(plan.device)), recipe)

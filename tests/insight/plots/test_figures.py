@@ -16,8 +16,9 @@ from lenet.insight.plots.figures import draw_confusion, draw_hardest, draw_sampl
 from lenet.models.network import LeNet
 from lenet.reading.reader import Reader
 from lenet.training.evaluation import evaluate
-from lenet.training.loop import make_model, train
+from lenet.training.loop import train
 from lenet.training.recipes import RECIPES
+from lenet.training.start import make_model
 
 WRONG, RIGHT = (201, 42, 42), (43, 138, 62)
 

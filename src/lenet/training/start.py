@@ -1,0 +1,79 @@
+"""What there is before the first step: a network with its initial weights, an optimiser, images held out."""
+
+from __future__ import annotations
+
+import copy
+import math
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import torch
+
+from lenet.data.imageset import ImageSet, split_stratified
+from lenet.errors import DataError, RecipeError
+from lenet.models.adapter import Network
+from lenet.models.network import LeNet, initialise
+from lenet.training.optimisation import make_optimizer
+from lenet.training.randomness import random_stream
+from lenet.training.recipe import Recipe
+
+AnyNetwork = TypeVar("AnyNetwork", bound=Network)
+
+
+@dataclass
+class TrainingState(Generic[AnyNetwork]):
+    """All that training changes. `averaged` is `model` itself where the recipe averages nothing."""
+
+    model: AnyNetwork
+    averaged: AnyNetwork
+    optimizer: torch.optim.Optimizer
+    epoch: int = 0
+    """Finished epochs."""
+    best_epoch: int = 0
+    best_accuracy: float = -1.0
+    best_loss: float = math.inf
+
+
+def make_model(recipe: Recipe, seed: int) -> LeNet:
+    """The recipe's network with the initial weights that belong to `seed`."""
+    with torch.random.fork_rng([]):  # torch draws initial weights of its own, which are not used
+        model = LeNet(recipe.model)
+    initialise(model, recipe.model.initialisation, random_stream(seed, "weights"))
+    return model
+
+
+def start(model: AnyNetwork, recipe: Recipe) -> TrainingState[AnyNetwork]:
+    """The state before the first step."""
+    averaged = model
+    if recipe.ema_decay:
+        averaged = copy.deepcopy(model)
+        averaged.requires_grad_(False)
+    return TrainingState(model, averaged, make_optimizer(model, recipe))
+
+
+def hold_out_images(data: ImageSet, recipe: Recipe, seed: int) -> tuple[ImageSet, ImageSet | None]:
+    """What to learn from, and the images held out for validation, if the recipe asks for any."""
+    if not recipe.validation:
+        return data, None
+    rest, held_out = split_stratified(data.labels, recipe.validation, seed)
+    return data.subset(rest), data.subset(held_out)
+
+
+def check_parts(data: ImageSet, recipe: Recipe) -> None:
+    """Raise where data and recipe do not belong together."""
+    if len(data.classes) != recipe.model.classes:
+        raise DataError(
+            f"{data.name} has {len(data.classes)} classes, the network was made for {recipe.model.classes}"
+        )
+    weights = recipe.class_weights
+    if isinstance(weights, tuple) and len(weights) != len(data.classes):
+        raise RecipeError(
+            f"class_weights are {len(weights)} numbers, {data.name} has {len(data.classes)} classes"
+        )
+    for name in ("glyph_variants", "segmentation_artefacts"):
+        if getattr(recipe, name) and data.classes != tuple("0123456789"):
+            raise RecipeError(f"{name} are digits, and {data.name} has other classes; leave them out")
+    if recipe.distortions.flip and not data.flips:
+        raise RecipeError(
+            f"flip makes no sense on {data.name}: a mirrored image is another or none; leave it out"
+        )
