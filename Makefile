@@ -22,6 +22,7 @@ format: .venv/dev
 
 docs: .venv/dev
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/draw_reading.py
 	$(BIN)/properdocs build
 
 clean:
