@@ -17,7 +17,6 @@ import sys
 from pathlib import Path
 
 import torch
-from negatives import make_groups
 from torch import Tensor
 
 from lenet.bench.speed import describe_machine
@@ -29,6 +28,7 @@ from lenet.models.checkpoint import Checkpoint, load_checkpoint
 from lenet.training.evaluation import compute_logits, measure_reliability
 from lenet.uncertainty.calibration import MAX_ERRORS
 from lenet.uncertainty.rejection import compute_risk, find_threshold, summarise_risk
+from negatives import make_groups
 
 RESULTS = Path(__file__).parent / "results" / "rejection.json"
 LOST = 0.01  # of the digits

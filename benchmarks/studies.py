@@ -25,18 +25,18 @@ SEEDS = "5"
 
 HEAD = """# Studies
 
-These studies answer the exercises that the textbook chapter and the tutorials leave open. Each section contains
-the command, a table, a plot, and a conclusion that is computed from the table. The values are mean ± standard
-deviation over the seeds, in percent of the test images, after the last epoch. Test images select no epoch and no
-setting.
+These studies answer the exercises that the textbook chapter and the tutorials leave open. Each section
+contains the command, a table, a plot, and a conclusion that is computed from the table. The values are mean
+± standard deviation over the seeds, in percent of the test images, after the last epoch. Test images select
+no epoch and no setting.
 
 Two variants differ *beyond the spread* if Welch's t-test is significant at 5 %, divided by the number of
-comparisons in the study. The other variants are compared with the first one. The trainings are short, so that a
-study takes minutes; [the results page](results.md) contains longer trainings.
+comparisons in the study. The other variants are compared with the first one. The trainings are short, so
+that a study takes minutes; [the results page](results.md) contains longer trainings.
 
-A study trains in one process a core, with one thread each, and writes ordinary run folders. If it is killed, the
-same command keeps the finished runs. `lenet study` lists the studies. `--seeds`, `--epochs` and `--data` change
-them:
+A study trains in one process a core, with one thread each, and writes ordinary run folders. If it is
+killed, the same command keeps the finished runs. `lenet study` lists the studies. `--seeds`, `--epochs` and
+`--data` change them:
 
 ```sh
 lenet study pooling --data digits --epochs 2 --seeds 2
@@ -48,9 +48,9 @@ lenet study pooling --data digits --epochs 2 --seeds 2
 lenet study --over activation=relu,tanh hidden=120-84,64 --epochs 1 --seeds 2
 ```
 
-Ranges are searched with a given number of trials. Images held out of training evaluate the trials, and trials
-that perform badly are stopped early. A SQLite file stores the trials, so that the same command resumes after a
-kill. With `--storage postgresql://…`, several processes and machines share a search.
+Ranges are searched with a given number of trials. Images held out of training evaluate the trials, and
+trials that perform badly are stopped early. A SQLite file stores the trials, so that the same command
+resumes after a kill. With `--storage postgresql://…`, several processes and machines share a search.
 
 ```sh
 lenet study --over lr=0.0001:0.1:log hidden=120-84,64 --trials 4 --epochs 2
@@ -162,7 +162,7 @@ def show_layers(result: dict[str, Any]) -> str:
         zero = sum(row["distance"] == 0 for row in maps)
         sentences.append(
             f"In {layer} these are the maps {apart}."
-            + f" {zero} of its {len(maps)} maps are 0 for both classes." * (zero > 0)
+            + f" {zero} of its {len(maps)} maps do not respond to either class." * (zero > 0)
         )
     found = " ".join(sentences)
     return f"""## How do the first and the second layer respond to a pullover and a coat?
@@ -174,9 +174,9 @@ def show_layers(result: dict[str, Any]) -> str:
 ![The first two layers' maps for a {one} and a {other}, and where they differ](studies/{LAYERS}.png)
 
 The first layer responds to edges and areas, and its maps still show the outline. The second layer responds to
-larger parts. The right side shows the mean over {count:,} {one}s minus the mean over {others:,} {other}s. The
-maps that separate the two classes best have the largest distance of the means, in standard deviations. {found} No
-single map separates the classes; the dense layers combine many maps.
+larger parts. The right side shows the mean over {count:,} {one}s minus the mean over {others:,} {other}s.
+The maps that separate the two classes best have the largest distance of the means, in standard deviations.
+{found} No single map separates the classes; the dense layers combine many maps.
 """
 
 

@@ -96,7 +96,7 @@ def write_recipes() -> list[str]:
     return [
         "## Recipes",
         table(["recipe", "network", "data", "source", "printed by the source"], sources),
-        "### Settings of a recipe\n\nOn the command line, the setting `batch_size` is the flag `--batch-size`.",
+        "### Settings of a recipe\n\nThe flag of the setting `batch_size` is `--batch-size`.",
         table(["setting", "meaning", "default"], meanings),
         "### Values of every recipe\n\nA dot is the default.",
         table(["setting", *(f"`{name}`" for name in RECIPES)], values),
