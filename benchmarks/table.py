@@ -84,7 +84,7 @@ def show_machine(machine: dict[str, Any]) -> str:
 
 
 def show_machines(results: list[dict[str, Any]]) -> str:
-    """The machines of several results, each with the recipes that were measured on it."""
+    """The machines of several results, each with its recipes."""
     recipes: dict[str, list[str]] = {}
     for result in results:
         recipes.setdefault(show_machine(result["machine"]), []).append(f"`{result['recipe']['name']}`")
@@ -94,9 +94,10 @@ def show_machines(results: list[dict[str, Any]]) -> str:
 def show_accuracy(results: list[dict[str, Any]]) -> str:
     rows = [
         "| recipe | data | seeds | epochs | training loss | training accuracy | test accuracy "
-        "| printed by the source | command |"
+        "| printed by the source |"
     ]
-    rows.append("|" + "---|" * 9)
+    rows.append("|" + "---|" * 8)
+    notes = []
     for result in results:
         recipe, summary = result["recipe"], result["summary"]
         seeds, loss = len(result["seeds"]), summary["train_loss"]
@@ -109,10 +110,15 @@ def show_accuracy(results: list[dict[str, Any]]) -> str:
             show_share(summary["train_accuracy"], seeds),
             f"**{show_share(summary['test_accuracy'], seeds)}**",
             show_published(recipe["published"]),
-            f"`{result['command']}`",
         ]
         rows.append("| " + " | ".join(cells) + " |")
-    return "\n".join(rows) + "\n"
+        also = [
+            f" Also printed ({name.replace('_', ' ')}): {value}."
+            for name, value in recipe["published"].items()
+            if isinstance(value, str)
+        ]
+        notes.append(f"- `{recipe['name']}`: `{result['command']}`.{''.join(also)}")
+    return "\n".join([*rows, "", "The commands:", "", *notes]) + "\n\nThe machines:\n"
 
 
 def show_short(results: list[dict[str, Any]]) -> str:
@@ -125,7 +131,7 @@ def show_short(results: list[dict[str, Any]]) -> str:
     for result in results:
         recipe, seeds = result["recipe"], len(result["seeds"])
         accuracy = show_share(result["summary"]["test_accuracy"], seeds)
-        published = show_published(recipe["published"]).partition("; loss")[0]
+        published = show_published(recipe["published"])
         name = recipe["name"] + f" --epochs {recipe['epochs']}" * ("--epochs" in result["command"])
         rows.append(f"| `{name}` | {recipe['data']} | {accuracy} | {seeds} | {published} |")
         machine = result["machine"]
@@ -150,7 +156,6 @@ def show_published(published: dict[str, Any]) -> str:
     words = {"train_loss": "loss {:.4g}", "train_accuracy": "train {:.2%}", "test_accuracy": "test {:.2%}"}
     words |= {"validation_accuracy": "validation {:.2%}"}
     parts = [words[name].format(value) for name, value in published.items() if name in words]
-    parts += [value for value in published.values() if isinstance(value, str)]
     return "; ".join(parts) or "–"
 
 
