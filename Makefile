@@ -22,6 +22,9 @@ format: .venv/dev
 
 docs: .venv/dev
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/draw_reading.py
+	$(BIN)/python benchmarks/studies.py --page
+	$(BIN)/python benchmarks/table.py
 	$(BIN)/properdocs build
 
 clean:

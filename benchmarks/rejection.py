@@ -6,7 +6,7 @@
 For each checkpoint: what share of MNIST's test digits has to be rejected for 1, 0.5 and 0.1 % of the rest to
 be wrong; what became of the promises on its card, whose thresholds were figured on digits held out of
 training; how often such promises are broken when they are figured on 5,000 digits drawn again and again; the
-expected calibration error; and what share of the pictures in `not_digits.py` is rejected where
+expected calibration error; and what share of the pictures in `negatives.py` is rejected where
 1 % of the test digits are. Results go to benchmarks/results/rejection.json.
 """
 
@@ -17,7 +17,6 @@ import sys
 from pathlib import Path
 
 import torch
-from negatives import make_groups
 from torch import Tensor
 
 from lenet.bench.speed import describe_machine
@@ -29,6 +28,7 @@ from lenet.models.checkpoint import Checkpoint, load_checkpoint
 from lenet.training.evaluation import compute_logits, measure_reliability
 from lenet.uncertainty.calibration import MAX_ERRORS
 from lenet.uncertainty.rejection import compute_risk, find_threshold, summarise_risk
+from negatives import make_groups
 
 RESULTS = Path(__file__).parent / "results" / "rejection.json"
 LOST = 0.01  # of the digits

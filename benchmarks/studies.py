@@ -1,7 +1,7 @@
-"""Carry out the studies and write docs/studies.md from what they wrote: no figure is typed by hand.
+"""Run the studies and write docs/studies.md from their results; no number is typed by hand.
 
-python benchmarks/studies.py pooling kernel-size     (all without names; runs that are finished are kept)
-python benchmarks/studies.py --page                  (the page alone, from the results that are there)
+python benchmarks/studies.py pooling kernel-size     (without names: all; finished runs are kept)
+python benchmarks/studies.py --page                  (the page alone, from the existing results)
 """
 
 import argparse
@@ -25,36 +25,38 @@ SEEDS = "5"
 
 HEAD = """# Studies
 
-The exercises that the textbook chapter and its blogs leave open. Each answer is a command, a figure and the
-sentence that the figures bear out; the sentence is computed, too. Figures are mean ± standard deviation over
-the seeds, in percent of the test images, after the last epoch: the test images choose nothing. Two variants
-differ *beyond the spread* where Welch's t-test says so at 5 %, divided by the number of comparisons of the
-study; the first variant is the one that the others are compared with. Trainings are short, so that every
-study takes minutes: they compare, they do not compete with [the best we can](results.md).
+These studies answer the exercises that the textbook chapter and the tutorials leave open. Each section
+contains the command, a table, a plot, and a conclusion that is computed from the table. The values are mean
+± standard deviation over the seeds, in percent of the test images, after the last epoch. Test images select
+no epoch and no setting.
 
-A study trains one process a core, with one thread each, into ordinary run folders. Killed at any time, the
-same command keeps what is finished. `lenet study` lists the studies; `--seeds`, `--epochs` and `--data`
-change them:
+Two variants differ *beyond the spread* if Welch's t-test is significant at 5 %, divided by the number of
+comparisons in the study. The other variants are compared with the first one. The trainings are short, so
+that a study takes minutes; [the results page](results.md) contains longer trainings.
+
+A study trains in one process a core, with one thread each, and writes ordinary run folders. If it is
+killed, the same command keeps the finished runs. `lenet study` lists the studies. `--seeds`, `--epochs` and
+`--data` change them:
 
 ```sh
 lenet study pooling --data digits --epochs 2 --seeds 2
 ```
 
-Your own question needs no name. Lists are tried in every combination, several seeds each:
+`--over` compares other settings. Lists of values are tried in every combination, with several seeds each:
 
 ```sh
 lenet study --over activation=relu,tanh hidden=120-84,64 --epochs 1 --seeds 2
 ```
 
-and ranges are searched, with as many trials as you say. Trials are judged by images held out of training,
-given up early where they lag, and kept in a SQLite file, so that the same command goes on after a kill; with
-`--storage postgresql://…`, any number of processes and machines share them.
+Ranges are searched with a given number of trials. Images held out of training evaluate the trials, and
+trials that perform badly are stopped early. A SQLite file stores the trials, so that the same command
+resumes after a kill. With `--storage postgresql://…`, several processes and machines share a search.
 
 ```sh
 lenet study --over lr=0.0001:0.1:log hidden=120-84,64 --trials 4 --epochs 2
 ```
 
-A search needs the extra `study`: `pip install 'lenet[study]'`.
+A search needs the extra `study`. In a checkout: `pip install '.[study]'`.
 """
 
 LAYERS = "pullover-and-coat"
@@ -64,20 +66,20 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("names", nargs="*", help="studies; all of them by default")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
-    parser.add_argument("--page", action="store_true", help="carry out nothing, write the page")
+    parser.add_argument("--page", action="store_true", help="run nothing, write the page")
     given = parser.parse_args()
     if not given.page:
         for name in given.names or [*STUDIES, LAYERS]:
             if name == LAYERS:
                 compare_layers(given.runs_dir)
             else:
-                carry_out(name, given.runs_dir)
+                run_study(name, given.runs_dir)
     PAGE.write_text(write_page(), "utf-8")
     print(PAGE)
 
 
-def carry_out(name: str, runs_dir: Path) -> None:
-    """One study by the command itself; its figures and its picture are kept."""
+def run_study(name: str, runs_dir: Path) -> None:
+    """Run one study with its command, and keep its values and its plot."""
     words = ["study", name, "--seeds", SEEDS]
     command = [sys.executable, "-m", "lenet", *words, "--runs-dir", str(runs_dir), "--json", "--quiet"]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
@@ -89,7 +91,7 @@ def carry_out(name: str, runs_dir: Path) -> None:
 
 
 def compare_layers(runs_dir: Path) -> None:
-    """The first two layers on a pullover and a coat: what `lenet explain` finds, and its picture."""
+    """Compare the first two layers for a pullover and a coat, and keep the values and the plot."""
     lenet = [sys.executable, "-m", "lenet"]
     training = [*lenet, "train", "d2l-relu", "--runs-dir", str(runs_dir), "--json", "--quiet"]
     run = json.loads(subprocess.run(training, check=True, stdout=subprocess.PIPE).stdout)["run"]
@@ -103,7 +105,7 @@ def compare_layers(runs_dir: Path) -> None:
 
 
 def write_page() -> str:
-    """The page, from the results that are there, in the order of the studies."""
+    """The page, from the existing results, in the order of the studies."""
     parts, machine = [HEAD], None
     for name in STUDIES:
         file = RESULTS / f"{name}.json"
@@ -113,15 +115,19 @@ def write_page() -> str:
             machine = result["machine"]
     parts.append(show_layers(json.loads((RESULTS / f"{LAYERS}.json").read_text("utf-8"))))
     if machine is not None:
+        processor = str(machine["processor"])
+        if ", family " not in processor:  # older results have the name alone
+            processor += ", family and model not recorded"
         parts.append(
-            f"Measured on {machine['processor']}, Python {machine['python']}, torch {machine['torch']}, one "
-            "thread a training; `benchmarks/results/studies/` holds every run's figure.\n"
+            f"Processor: {processor}; commit: {machine.get('commit') or 'not recorded'}; Python "
+            f"{machine['python']}, torch {machine['torch']}; one thread a training. "
+            "`benchmarks/results/studies/` holds the value of every run.\n"
         )
     return "\n".join(parts)
 
 
 def show(result: dict[str, Any]) -> str:
-    """One study: question, command, table, figure, conclusion."""
+    """One study: question, command, table, plot, conclusion."""
     comparison = Comparison.from_dict(result)
     conditions = comparison.conditions
     rows = [["variant", *conditions], ["---"] * (1 + len(conditions))]
@@ -146,20 +152,20 @@ def show(result: dict[str, Any]) -> str:
 
 
 def show_layers(result: dict[str, Any]) -> str:
-    """The comparison of two classes: command, figure, and what tells them apart."""
+    """The comparison of two classes: command, plot, and the maps that separate them."""
     commands = "\n".join(result["commands"])
     one, other = (name.lower() for name in result["classes"])
     count, others = result["count"]
     sentences = []
     for layer, maps in result["layers"].items():
         apart = ", ".join(f"{row['map']} ({row['distance']:.2f})" for row in maps[:3])
-        silent = sum(row["distance"] == 0 for row in maps)
+        zero = sum(row["distance"] == 0 for row in maps)
         sentences.append(
-            f"in {layer} it is maps {apart}"
-            + f"; {silent} of its {len(maps)} maps answer to neither" * (silent > 0)
+            f"In {layer} these are the maps {apart}."
+            + f" {zero} of its {len(maps)} maps do not respond to either class." * (zero > 0)
         )
-    found = "; ".join(sentences)
-    return f"""## What do the first and the second layer make of a pullover and a coat?
+    found = " ".join(sentences)
+    return f"""## How do the first and the second layer respond to a pullover and a coat?
 
 ```console
 {commands}
@@ -167,10 +173,10 @@ def show_layers(result: dict[str, Any]) -> str:
 
 ![The first two layers' maps for a {one} and a {other}, and where they differ](studies/{LAYERS}.png)
 
-The first layer answers to edges and areas of cloth, and the outline can still be seen; the second to coarser
-parts. On the right, the mean over {count:,} {one}s minus the mean over {others:,} {other}s. What tells the
-two apart most, by the distance of the means in standard deviations: {found}. No single map decides; the dense
-layers add up what many say.
+The first layer responds to edges and areas, and its maps still show the outline. The second layer responds to
+larger parts. The right side shows the mean over {count:,} {one}s minus the mean over {others:,} {other}s.
+The maps that separate the two classes best have the largest distance of the means, in standard deviations.
+{found} No single map separates the classes; the dense layers combine many maps.
 """
 
 

@@ -1,33 +1,55 @@
-"""Write docs/results.md from the results that the other scripts here wrote: no figure is typed by hand.
+"""Write docs/results.md and the table of the README from the results of the other scripts here.
 
-python benchmarks/table.py
+    python benchmarks/table.py
+
+Every number comes from a file in benchmarks/results/; none is typed by hand.
 """
 
 import json
 from pathlib import Path
 from typing import Any
 
+from lenet.models.config import LeNetConfig
 from lenet.training.recipes import RECIPES
 
 RESULTS = Path(__file__).parent / "results"
 PAGE = Path(__file__).parents[1] / "docs" / "results.md"
 
-SPACE = "\N{NO-BREAK SPACE}"  # narrow columns shall not tear a figure from its spread
+SPACE = "\N{NO-BREAK SPACE}"  # in a narrow column, mean and deviation stay on one line
 
 README = Path(__file__).parents[1] / "README.md"
 BEGIN, END = "<!-- results -->", "<!-- /results -->"
+UNKNOWN = "not recorded"
 
 WAITING = (
-    "Threads wait for work as lenet makes them (GOMP_SPINCOUNT=1000); waiting in torch's own way, "
-    "PyTorch alone is faster and the kernel slower."
+    "Threads wait for work as lenet sets them (GOMP_SPINCOUNT=1000). With torch's own setting, PyTorch alone "
+    "is faster and the kernel is slower, so the ratio is smaller."
 )
 
 HEAD = """# Results
 
-Every figure was measured by the command in its row; `benchmarks/results/` holds what it wrote: each seed,
-the path epoch by epoch, the machine and the versions. Mean ± standard deviation over seeds. The test images
-chose nothing: figures are those of the last epoch or, where a recipe holds images out of training, of the
-best epoch by those.
+The command of each section measured its values. `benchmarks/results/` holds the files that the commands
+wrote: every seed, the values of every epoch, the machine and the versions. `python benchmarks/table.py`
+generates this page from those files.
+
+± is the standard deviation over the seeds. "Not recorded" means that the result file does not contain the
+value.
+"""
+
+ACCURACY = """Test accuracy is the share of the data set's official 10,000 test images that the network
+classifies correctly. The network is that of the last epoch. Where a recipe holds images out of training
+(`lenet5-tanh`, `reader`), it is the network of the epoch with the best accuracy on those images. Test images
+select no epoch.
+
+The value of `reader` may be slightly too high. The accuracy of each candidate on the test images was known
+when the shipped weights of `reader` were selected.
+[The explanation](explanation.md#how-the-weights-of-reader-were-selected) gives the details.
+
+The column "printed by the source" gives what the recipe's source printed. The sources of `d2l-relu` and
+`classic-sigmoid` print no value. The `lab3` row compares two different measurements. The source continued
+from earlier epochs and evaluated its checkpoint 5. Our run starts from initial weights, trains for the number
+of epochs in the table, and evaluates the last epoch. The source of `lenet5-tanh` validated on the test set.
+Our run holds 5,000 training images out for validation and evaluates the test images once.
 """
 
 
@@ -35,25 +57,47 @@ def main() -> None:
     results = {file.stem: json.loads(file.read_text()) for file in sorted(RESULTS.glob("*.json"))}
     accuracy = [result for result in results.values() if result.get("what") == "accuracy"]
     accuracy.sort(key=lambda result: list(RECIPES).index(result["recipe"]["name"]))
-    parts = [HEAD, "## Accuracy\n", show_accuracy(accuracy)]
+    parts = [HEAD, "## Accuracy\n", ACCURACY, show_accuracy(accuracy), show_machines(accuracy)]
     for name, (title, show) in SECTIONS.items():
         if name in results:
-            parts += [f"## {title}\n", show(results[name])]
-    machine = accuracy[0]["machine"]
-    parts.append(
-        f"Measured on {machine['processor']}, {machine['cores']} cores, {machine['system']}, "
-        f"Python {machine['python']}, torch {machine['torch']}.\n"
-    )
-    PAGE.write_text("\n".join(parts))
-    before, mark, rest = README.read_text().partition(BEGIN)
+            parts += [f"## {title}\n", show(results[name]), show_machine(results[name]["machine"])]
+    PAGE.write_text("\n".join(parts), "utf-8")
+    before, mark, rest = README.read_text("utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
-    README.write_text(f"{before}{mark}\n{show_short(accuracy)}{end}{after}")
+    README.write_text(f"{before}{mark}\n{show_short(accuracy)}{end}{after}", "utf-8")
     print(PAGE, README)
 
 
+def name_processor(machine: dict[str, Any]) -> str:
+    """The processor's name, family and model; older files have the name alone."""
+    processor = str(machine["processor"])
+    return processor if ", family " in processor else f"{processor}, family and model {UNKNOWN}"
+
+
+def show_machine(machine: dict[str, Any]) -> str:
+    """What a section was measured on, in one line."""
+    return (
+        f"Machine: {name_processor(machine)}; cores: {machine['cores']}; threads: {machine['threads']}; "
+        f"kernel: {machine.get('blocks') or UNKNOWN}; {machine['system']}, Python {machine['python']}, "
+        f"torch {machine['torch']}; commit: {machine.get('commit') or UNKNOWN}.\n"
+    )
+
+
+def show_machines(results: list[dict[str, Any]]) -> str:
+    """The machines of several results, each with its recipes."""
+    recipes: dict[str, list[str]] = {}
+    for result in results:
+        recipes.setdefault(show_machine(result["machine"]), []).append(f"`{result['recipe']['name']}`")
+    return "".join(f"- {', '.join(names)}. {machine}" for machine, names in recipes.items())
+
+
 def show_accuracy(results: list[dict[str, Any]]) -> str:
-    rows = ["| recipe | data | seeds | epochs | train loss | train | test | its author's figures | command |"]
-    rows.append("|" + "---|" * 9)
+    rows = [
+        "| recipe | data | seeds | epochs | training loss | training accuracy | test accuracy "
+        "| printed by the source |"
+    ]
+    rows.append("|" + "---|" * 8)
+    notes = []
     for result in results:
         recipe, summary = result["recipe"], result["summary"]
         seeds, loss = len(result["seeds"]), summary["train_loss"]
@@ -62,37 +106,49 @@ def show_accuracy(results: list[dict[str, Any]]) -> str:
             recipe["data"],
             str(seeds),
             str(recipe["epochs"]),
-            show_figure(loss["mean"], loss["standard_deviation"], 3, seeds),
+            show_mean(loss["mean"], loss["standard_deviation"], 3, seeds),
             show_share(summary["train_accuracy"], seeds),
             f"**{show_share(summary['test_accuracy'], seeds)}**",
             show_published(recipe["published"]),
-            f"`{result['command']}`",
         ]
         rows.append("| " + " | ".join(cells) + " |")
-    return "\n".join(rows) + "\n"
+        also = [
+            f" Also printed ({name.replace('_', ' ')}): {value}."
+            for name, value in recipe["published"].items()
+            if isinstance(value, str)
+        ]
+        notes.append(f"- `{recipe['name']}`: `{result['command']}`.{''.join(also)}")
+    return "\n".join([*rows, "", "The commands:", "", *notes]) + "\n\nThe machines:\n"
 
 
 def show_short(results: list[dict[str, Any]]) -> str:
-    """The table of the README."""
+    """The table of the README, and the machines behind it."""
     rows = [
-        "| `lenet train …` | data | test accuracy | seeds | its author's figure |",
+        "| `lenet train …` | data | test accuracy | seeds | printed by the source |",
         "|---|---|---|---|---|",
     ]
+    machines: dict[str, list[str]] = {}
     for result in results:
         recipe, seeds = result["recipe"], len(result["seeds"])
         accuracy = show_share(result["summary"]["test_accuracy"], seeds)
-        published = show_published(recipe["published"]).partition("; loss")[0]
+        published = show_published(recipe["published"])
         name = recipe["name"] + f" --epochs {recipe['epochs']}" * ("--epochs" in result["command"])
         rows.append(f"| `{name}` | {recipe['data']} | {accuracy} | {seeds} | {published} |")
-    return "\n".join(rows) + "\n"
+        machine = result["machine"]
+        described = f"{name_processor(machine)}; commit: {machine.get('commit') or UNKNOWN}."
+        machines.setdefault(described, []).append(f"`{recipe['name']}`")
+    if len(machines) == 1:
+        return "\n".join([*rows, "", f"Processor: {next(iter(machines))}"]) + "\n"
+    lines = [f"Processor of {', '.join(names)}: {machine}" for machine, names in machines.items()]
+    return "\n".join([*rows, "", "<br>\n".join(lines)]) + "\n"
 
 
 def show_share(value: dict[str, float], seeds: int) -> str:
-    return show_figure(100 * value["mean"], 100 * value["standard_deviation"], 2, seeds) + f"{SPACE}%"
+    return show_mean(100 * value["mean"], 100 * value["standard_deviation"], 2, seeds) + f"{SPACE}%"
 
 
-def show_figure(mean: float, deviation: float, digits: int, seeds: int) -> str:
-    """Mean and spread; a single run has none."""
+def show_mean(mean: float, deviation: float, digits: int, seeds: int) -> str:
+    """Mean and standard deviation; a single run has none."""
     return f"{mean:.{digits}f}" + f"{SPACE}±{SPACE}{deviation:.{digits}f}" * (seeds > 1)
 
 
@@ -100,46 +156,77 @@ def show_published(published: dict[str, Any]) -> str:
     words = {"train_loss": "loss {:.4g}", "train_accuracy": "train {:.2%}", "test_accuracy": "test {:.2%}"}
     words |= {"validation_accuracy": "validation {:.2%}"}
     parts = [words[name].format(value) for name, value in published.items() if name in words]
-    parts += [value for value in published.values() if isinstance(value, str)]
     return "; ".join(parts) or "–"
 
 
 def show_speed(result: dict[str, Any]) -> str:
     return (
-        f"`{result['command']}`: {result['images']:,} images of Fashion-MNIST, recipe `{result['recipe']}`, "
-        f"{len(result['pairs'])} pairs of runs in turn in one process, "
-        f"{result['machine']['threads']} threads: "
-        f"**{result['ratio_median']:.2f} times** the tutorials' loop (median of the pairs' ratios; "
-        f"{result['ratio_min']:.2f} to {result['ratio_max']:.2f}); medians {result['ours_median']:,.0f} and "
+        f"`{result['command']}`: {result['images']:,} images of Fashion-MNIST, recipe `{result['recipe']}`. "
+        f"The script runs lenet's loop and the tutorials' loop alternately in one process, "
+        f"{len(result['pairs'])} pairs of runs. "
+        f"lenet's loop is **{result['ratio_median']:.2f} times** as fast (median of the pairs' ratios; range "
+        f"{result['ratio_min']:.2f} to {result['ratio_max']:.2f}). Medians: {result['ours_median']:,.0f} and "
         f"{result['tutorials_median']:,.0f} examples/s.\n"
     )
 
 
+def count_operations(what: str) -> int:
+    """Floating-point operations for one image, as the layers define them, in training or in inference."""
+    config = LeNetConfig()
+    first = next(layer.multiply_adds for layer in config.layers() if layer.name == "conv1")
+    # The backward pass has two products for each of the forward pass; the pixels need no gradient.
+    return 2 * (3 * config.multiply_adds - first if what.startswith("training") else config.multiply_adds)
+
+
 def show_kernel(result: dict[str, Any]) -> str:
-    rows = ["| what | kernel, images/s | PyTorch, images/s | ratio |", "|---|---|---|---|"]
+    threads = result["machine"]["threads"]
+    peak = result.get("peak_gflops_a_core")  # of fused multiply-adds, where the run measured it
+    reference = "the FMA peak" if peak else "sgemm"
+    rows = [
+        "| what | kernel, images/s | PyTorch, images/s | ratio "
+        f"| kernel, share of {reference} | PyTorch, share of {reference} |"
+    ]
+    rows.append("|" + "---|" * 6)
+    alone, rates = [], []
     for name, value in result.items():
-        if not isinstance(value, dict) or "wall_ratio" not in value:
+        what, _, network = name.partition(": ")
+        if not network:
+            continue
+        sgemm = result[f"convolutions: {network}"]["sgemm_gflops_a_core"]
+        if what == "convolutions":
+            rate = value["blocks_gflops_a_core"]
+            alone.append(f"{network}: {rate:.0f} GFLOP/s a core, {rate / (peak or sgemm):.0%} of {reference}")
+            rates.append(sgemm)
             continue
         images = 1 if "one image" in name else 1024 if "1,024" in name else 256
-        ours, eager = (images / value["wall_seconds"][who] for who in ("fused", "eager"))
-        rows.append(f"| {name} | {ours:,.0f} | {eager:,.0f} | **{value['wall_ratio']:.1f}** |")
-    shares = [
-        f"{name.partition(': ')[2]}: {value['blocks_gflops_a_core']:.0f} GFLOP/s a core, "
-        f"{value['share_of_sgemm']:.1f} times PyTorch's own matrix product"
-        for name, value in result.items()
-        if isinstance(value, dict) and "share_of_sgemm" in value
-    ]
-    threads = result["machine"]["threads"]
-    head = f"`python benchmarks/kernel.py`, {threads} threads, batch 256 unless it says else. {WAITING}\n"
-    note = (
-        "Work is counted as the layers define it; behind max-pooling the kernel leaves out the products with "
-        "gradients that are zero, which is how it passes the matrix product."
+        speeds = [images / value["wall_seconds"][who] for who in ("fused", "eager")]
+        shares = [speed * count_operations(what) / (1e9 * threads * (peak or sgemm)) for speed in speeds]
+        cells = [name, *(f"{speed:,.0f}" for speed in speeds), f"**{value['wall_ratio']:.1f}**"]
+        rows.append("| " + " | ".join([*cells, *(f"{share:.0%}" for share in shares)]) + " |")
+    head = (
+        f"`python benchmarks/kernel.py`: the fused kernel and PyTorch's own operators, alternately in one "
+        f"process, batch 256 unless the row names another. {WAITING}\n"
     )
-    return "\n".join([head, *rows, "", f"The convolutions alone, {'; '.join(shares)}. {note}", ""])
+    about = (
+        "sgemm is PyTorch's float32 matrix product (1024×1024), measured in the same run: "
+        f"{min(rates):.0f} to {max(rates):.0f} GFLOP/s a core. "
+        + (
+            f"The FMA peak was measured in the same run: {peak:.0f} GFLOP/s a core. "
+            if peak
+            else "It is not the peak of the processor, which this result file does not contain. "
+        )
+        + "Operations are counted as the layers define them; in training with max-pooling the kernel skips "
+        "products with gradients that are zero. Ratios and shares hold for the processor named "
+        "below. Another processor gives other values."
+    )
+    return "\n".join([head, *rows, "", about, "", f"The convolutions alone, {'; '.join(alone)}.", ""])
 
 
 def show_peers(result: dict[str, Any]) -> str:
-    rows = ["| what | peer | its images/s | ours | ratio | its first call |", "|---|---|---|---|---|---|"]
+    rows = [
+        "| what | peer | peer, images/s | lenet, images/s | ratio | first call of the peer |",
+        "|---|---|---|---|---|---|",
+    ]
     for what, peers in result["images_per_second"].items():
         for peer, value in peers.items():
             speeds = (value["images_per_second"], value["ours_images_per_second"])
@@ -147,13 +234,20 @@ def show_peers(result: dict[str, Any]) -> str:
             rows.append("| " + " | ".join([*cells, f"{value['first_call_seconds']:.1f} s"]) + " |")
     latency = result["latency_of_one_image_microseconds"]
     times = ", ".join(f"{name} {value:.0f} µs" for name, value in latency.items())
-    threads = result["machine"]["threads"]
-    head = f"`{result['command']}`, batch {result['batch_size']}, {threads} threads. {WAITING}\n"
+    head = (
+        f"`{result['command']}`: the same network in every library, alternately with lenet in one process, "
+        f"batch {result['batch_size']} unless the row names another. A ratio above 1 means that lenet is "
+        f"faster. {WAITING}\n"
+    )
     ours, theirs = (result["megabytes_of_training"][name] for name in ("LeNet", "PlainLeNet"))
-    memory = ", ".join(f"{ours[batch]:.0f} (eager {theirs[batch]:.0f}) at batch {batch}" for batch in ours)
+    memory = "; ".join(
+        f"batch {batch}: lenet {ours[batch]:.0f} MB, PyTorch eager {theirs[batch]:.0f} MB" for batch in ours
+    )
     tail = (
-        f"Latency of one image in Python: {times}.\n\nMegabytes that training adds: {memory}.\n\n"
-        "![speed by batch, channels and threads](growth.png)\n"
+        f"Latency of one image in Python: {times}.\n\nMemory that training adds to the process: {memory}.\n\n"
+        f"PyTorch's float32 matrix product on all threads: {result['sgemm_gflops']:.0f} GFLOP/s.\n\n"
+        "![Training speed of lenet and of PyTorch eager by batch size, number of channels and threads]"
+        "(growth.png)\n"
     )
     return "\n".join([head, *rows, "", tail])
 
@@ -162,21 +256,22 @@ def show_sprint(result: dict[str, Any]) -> str:
     cold = ", ".join(f"{seconds:.1f}" for seconds in result["seconds_cold"]) or "not measured"
     accuracy = {"mean": result["accuracy_mean"], "standard_deviation": result["accuracy_standard_deviation"]}
     return (
-        f"`{result['command']}`: {len(result['runs'])} seeds, each a fresh process of `lenet train sprint`: "
-        f"**{show_share(accuracy, len(result['runs']))}** on MNIST's test images, "
-        f"**{result['seconds_warm_median']:.1f} s** from the start of the process to its "
-        f"end (warm, median; cold: {cold} s), "
-        f"{result['seconds_of_training_median']:.1f} s of them training, "
-        f"{result['machine']['threads']} threads.\n"
+        f"`{result['command']}`: {len(result['runs'])} seeds, each a new process of `lenet train sprint`. "
+        f"Accuracy on MNIST's test images: **{show_share(accuracy, len(result['runs']))}**. Time from the "
+        f"start of the process to its end: **{result['seconds_warm_median']:.1f} s** (median, files in the "
+        f"system's cache; with empty caches {cold} s), of which "
+        f"{result['seconds_of_training_median']:.1f} s are training.\n"
     )
 
 
 def show_rejection(result: dict[str, Any]) -> str:
     head = (
-        f"`{result['command']}`: rejected of MNIST's test digits for no more of the rest to be wrong than "
-        "that; and rejected of pictures of no digit, seven kinds, where 1 % of the digits are."
+        f"`{result['command']}`: the columns 1 %, 0.5 % and 0.1 % give the share of MNIST's test digits that "
+        "has to be rejected so that at most this share of the accepted digits is wrong. The last column "
+        "gives the share of negatives (seven kinds of pictures without a digit) that is rejected at the "
+        "threshold that rejects 1 % of the digits."
     )
-    rows = ["| weights | accuracy | 1 % | 0.5 % | 0.1 % | calibration error | no digit, rejected |"]
+    rows = ["| weights | accuracy | 1 % | 0.5 % | 0.1 % | expected calibration error | negatives rejected |"]
     rows.append("|" + "---|" * 7)
     for name, value in result["checkpoints"].items():
         rates = [f"{100 * rate['rejected']:.2f} %" for rate in value["reject_rates"]]
@@ -186,28 +281,33 @@ def show_rejection(result: dict[str, Any]) -> str:
         rows.append("| " + " | ".join(cells) + " |")
     kept = [
         f"`{name}` at {100 * promise['max_error']:g} %: {100 * promise['rejected']:.2f} % rejected, "
-        f"{100 * promise['error']:.2f} % of the rest wrong"
+        f"{100 * promise['error']:.2f} % of the accepted digits wrong"
         for name, value in result["checkpoints"].items()
         for promise in value["promises"]
         if "error" in promise
     ]
-    promises = f"What `--max-error` promised, from held-out digits, on the test digits: {'; '.join(kept)}."
+    promises = (
+        "`--max-error` takes its threshold from digits held out of training. Its outcome on the test digits: "
+        f"{'; '.join(kept)}."
+    )
     again = [again for value in result["checkpoints"].values() for again in value["promises_drawn_again"]]
     worst = max(again, key=lambda row: row["broken"] / max(row["given"], 1))
     luck = (
-        f"Figured {worst['times']:,} times on {worst['digits']:,} digits drawn from the test digits, promises"
-        f" were broken in {100 * worst['broken'] / max(worst['given'], 1):.1f} % of the cases at most."
+        f"Thresholds were also computed {worst['times']:,} times from {worst['digits']:,} digits drawn from "
+        f"the test digits. The promised error rate was exceeded in at most "
+        f"{100 * worst['broken'] / max(worst['given'], 1):.1f} % of the cases."
     )
-    return "\n".join([head, "", *rows, "", promises, luck, ""])
+    return "\n".join([head, "", *rows, "", promises, "", luck, ""])
 
 
 def show_pictures(result: dict[str, Any]) -> str:
     kinds = sorted(result["accuracy"].items(), key=lambda item: -item[1]["count"])
-    rows = ["| pictures | number | read right |", "|---|---|---|"]
+    rows = ["| pictures | number | read correctly |", "|---|---|---|"]
     rows += [f"| {kind} | {value['count']:,} | **{value['share']:.1%}** |" for kind, value in kinds]
     head = (
-        f"`{result['command']}`, `{result['weights']}`: single digits of other writers, drawn, scanned and "
-        "photographed; they took no part in training and are not part of this repository.\n"
+        f"`{result['command']}`, weights `{result['weights']}`: pictures of single digits by other writers, "
+        "drawn, scanned and photographed. The pictures were not used in training and are not part of this "
+        "repository.\n"
     )
     changed = "; ".join(
         f"{name.replace('-', ' by ')} {value['share_without_tiny']:.1%}"
@@ -215,24 +315,26 @@ def show_pictures(result: dict[str, Any]) -> str:
     )
     times = ", ".join(f"{name} {value:.0f}" for name, value in result["milliseconds"].items())
     tail = (
-        "Readings that change where the same digit is shown in another way, pictures left out that become "
-        f"less than 12 pixels high: {changed}. Milliseconds a picture, one thread: {times}.\n"
+        "The same pictures were transformed and read again. The share of readings that changed, without "
+        f"pictures that become less than 12 pixels high: {changed}.\n\n"
+        f"Milliseconds for one picture, one thread: {times}.\n"
     )
     return "\n".join([head, *rows, "", tail])
 
 
 def show_strings(result: dict[str, Any]) -> str:
-    rows = ["| strings | number | read exactly | rejected |", "|---|---|---|---|"]
+    rows = ["| strings | number | read correctly | rejected |", "|---|---|---|---|"]
     for kind, value in result["exact"].items():
         if value["count"] > 10:
             rows.append(f"| {kind} | {value['count']} | **{value['share']:.1%}** | {value['rejected']:.1%} |")
     head = (
-        f"`{result['command']}`, `{result['weights']}`: amounts cut from scanned cheques and numbers "
-        "photographed, which took no part in training and are not part of this repository, and strings "
-        "composed of MNIST's test digits. A string is right when every digit of it is.\n"
+        f"`{result['command']}`, weights `{result['weights']}`: amounts from scanned cheques, photographed "
+        "numbers, and strings composed of MNIST's test digits. The scans and photographs were not used in "
+        "training and are not part of this repository. A string counts as correct when all its digits are "
+        "correct.\n"
     )
     times = ", ".join(f"{name} {value:.0f}" for name, value in result["milliseconds"].items())
-    return "\n".join([head, *rows, "", f"Milliseconds a string, one thread: {times}.\n"])
+    return "\n".join([head, *rows, "", f"Milliseconds for one string, one thread: {times}.\n"])
 
 
 def show_corruptions(result: dict[str, Any]) -> str:
@@ -241,52 +343,54 @@ def show_corruptions(result: dict[str, Any]) -> str:
     for name, value in checkpoints.items():
         if "pictures" in value:
             kinds = value["pictures"]["corruptions"]
-            columns[f"`{name}`, pictures"] = {kind: figures["right"] for kind, figures in kinds.items()}
+            columns[f"`{name}`, pictures"] = {kind: counted["right"] for kind, counted in kinds.items()}
     rows = ["| corruption | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
     kinds = list(next(iter(columns.values())))
     for kind in kinds:
         shares = [f"{100 * column[kind]:.2f} %" for column in columns.values()]
         rows.append(f"| {kind.replace('_', ' ')} | " + " | ".join(shares) + " |")
-    spoilt = [kind for kind in kinds if kind != "identity"]
-    means = [sum(column[kind] for kind in spoilt) / len(spoilt) for column in columns.values()]
+    corrupted = [kind for kind in kinds if kind != "identity"]
+    means = [sum(column[kind] for kind in corrupted) / len(corrupted) for column in columns.values()]
     rows.append(
-        "| **mean of the fifteen** | " + " | ".join(f"**{100 * share:.2f} %**" for share in means) + " |"
+        f"| **mean of {len(corrupted)}** | " + " | ".join(f"**{100 * m:.2f} %**" for m in means) + " |"
     )
     head = (
-        f"`{result['command']}`: accuracy on MNIST's test images, spoilt in the ways of MNIST-C, which no "
-        "training has seen: handed to the network as they are, and some to the reader, which finds the ink "
-        "first.\n"
+        f"`{result['command']}`: accuracy on MNIST's test images, corrupted in the ways of MNIST-C. Columns "
+        "named *images* give the corrupted images to the network directly; columns named *pictures* "
+        "give some of them to the reader, which first looks for ink. No recipe trains on these corruptions. "
+        "The recipe `reader` trains on related ones: straight printed lines, uneven paper and noise.\n"
     )
     return "\n".join([head, *rows, ""])
 
 
 def show_kills(result: dict[str, Any]) -> str:
     summary = result["summary"]
-    outcome = "the same bits" if summary["bits_are_equal"] else "OTHER BITS"
+    outcome = "the same bits" if summary["bits_are_equal"] else "DIFFERENT BITS"
     return (
-        f"`{result['command']}`: {summary['kills']} times killed with SIGKILL and resumed, **{outcome}** "
-        f"as the run that was never killed; {summary['checkpoints_loaded_after_kills']} checkpoints found "
-        "after kills, all of them loaded.\n"
+        f"`{result['command']}`: a training was killed with SIGKILL and resumed {summary['kills']} times. It "
+        f"ended with **{outcome}** as a training that was never killed. After the kills, "
+        f"{summary['checkpoints_loaded_after_kills']} checkpoints were found, and all of them loaded.\n"
     )
 
 
 def show_bulk(result: dict[str, Any]) -> str:
     return (
         f"`{result['command']}`: **{result['pictures_per_second']:.0f} pictures/s** from the start of the "
-        f"process to its end, {result['pictures']:,} drawn pictures, {result['workers']} workers, "
-        f"{result['processor_milliseconds_a_picture']:.0f} ms of a core each. All processes together held at "
-        f"most {result['megabytes_first_quarter']:,} MB in the first quarter of the time and "
-        f"{result['megabytes_last_quarter']:,} MB in the last. {result['compared_pictures']} pictures read "
-        f"one by one, by one worker, by all, and by a command killed {result['kills']} times: "
+        f"process to its end; {result['pictures']:,} rendered pictures, {result['workers']} workers, "
+        f"{result['processor_milliseconds_a_picture']:.0f} ms of processor time for one picture. The maximum "
+        f"memory of all processes together was {result['megabytes_first_quarter']:,} MB in the first quarter "
+        f"of the time and {result['megabytes_last_quarter']:,} MB in the last quarter. "
+        f"{result['compared_pictures']} pictures were read one by one, by one worker, by all workers, and by "
+        f"a command that was killed {result['kills']} times. The results have "
         f"**{'the same bytes' if result['same_bytes'] else 'different bytes'}**.\n"
     )
 
 
 SECTIONS = {
     "tutorial-loop": ("Speed of the training loop", show_speed),
-    "kernel": ("The fused kernel beside PyTorch's own operators", show_kernel),
-    "peers": ("Beside other libraries", show_peers),
-    "sprint": ("Seconds to 99 %", show_sprint),
+    "kernel": ("The fused kernel and PyTorch's own operators", show_kernel),
+    "peers": ("Comparison with other libraries", show_peers),
+    "sprint": ("Time to 99 % on MNIST", show_sprint),
     "pictures-reader": ("Pictures of single digits", show_pictures),
     "strings-reader": ("Strings of digits", show_strings),
     "rejection": ("Rejection and calibration", show_rejection),

@@ -1,8 +1,8 @@
-"""Write docs/look-up.md from the code itself: every command, recipe, network, data set and public name.
+"""Write docs/reference.md from the code: every command, recipe, network, data set and public name.
 
     make docs
 
-A test makes the page again and compares, so it cannot drift.
+A test generates the page again and compares it with the committed one.
 """
 
 import io
@@ -29,7 +29,7 @@ from lenet.training.recipes import RECIPES
 
 app = register_verbs()
 
-PAGE = Path(__file__).with_name("look-up.md")
+PAGE = Path(__file__).with_name("reference.md")
 WIDTH = 100
 MODULES = r"\b[a-z_]+(\.[a-z_]+)*\.(?=[A-Za-z])"
 
@@ -37,26 +37,26 @@ MODULES = r"\b[a-z_]+(\.[a-z_]+)*\.(?=[A-Za-z])"
 def write_page() -> str:
     """The whole page as Markdown."""
     parts = (
-        "# Look up\n\nMade from the code by `make docs`; changes belong there.",
+        "# Reference\n\n`make docs` generates this page from the code. To change it, change the code.",
         *write_commands(),
         *write_recipes(),
         *write_networks(),
         *write_data(),
         *write_names(),
-        "## The files of a run\n\n" + fence(paragraphs(folder.__doc__, 1)),
-        "## Mistakes\n\nEvery message is one line: what happened, what to do. Exit code 2.\n\n"
+        "## Files of a run\n\n" + fence(paragraphs(folder.__doc__, 1)),
+        "## Exceptions\n\nEvery message is one line: what happened and what to do. The exit code is 2.\n\n"
         + fence(re.findall(r"LeNetError\n.*?\n\n", errors.__doc__ or "", re.DOTALL)[0]),
     )
     return "\n\n".join(part.strip("\n") for part in parts) + "\n"
 
 
 def write_commands() -> list[str]:
-    """The help text of every verb."""
+    """The help text of every command."""
     return ["## Commands", *(f"### {verb}\n\n{fence(show_help(verb))}" for verb in list_verbs())]
 
 
 def list_verbs(parent: App = app, words: tuple[str, ...] = ()) -> list[str]:
-    """Every verb, such as 'lenet data fetch'; those that only hold others are left out."""
+    """Every command, such as 'lenet data fetch'; groups of commands are left out."""
     verbs = []
     for name in sorted(parent):
         if not name.startswith("-"):
@@ -95,16 +95,16 @@ def write_recipes() -> list[str]:
         values.append([f"`{setting}`", *("·" if value == default else show(value) for value in chosen)])
     return [
         "## Recipes",
-        table(["recipe", "network", "data", "where its values come from", "what that printed"], sources),
-        "### What each setting means\n\nOn the command line, `batch_size` is `--batch-size`.",
-        table(["setting", "meaning", "usually"], meanings),
-        "### Every setting of every recipe\n\nA dot is the usual value, as above.",
+        table(["recipe", "network", "data", "source", "printed by the source"], sources),
+        "### Settings of a recipe\n\nThe flag of the setting `batch_size` is `--batch-size`.",
+        table(["setting", "meaning", "default"], meanings),
+        "### Values of every recipe\n\nA dot is the default.",
         table(["setting", *(f"`{name}`" for name in RECIPES)], values),
     ]
 
 
 def read_setting(recipe: Recipe, setting: str) -> object:
-    """A setting's value in a recipe, wherever in it it is kept."""
+    """A setting's value in a recipe, whichever part of the recipe contains it."""
     part = SETTINGS[setting]
     return getattr(recipe if part == "own" else getattr(recipe, part), setting)
 
@@ -118,7 +118,7 @@ def write_networks() -> list[str]:
 
 
 def write_data() -> list[str]:
-    """Every data set that has a name."""
+    """Every named data set."""
     rows = [
         [f"`{source.name}`", f"{source.train:,}", f"{source.test:,}", len(source.classes), source.licence]
         for source in SOURCES.values()
@@ -127,7 +127,7 @@ def write_data() -> list[str]:
 
 
 def write_names() -> list[str]:
-    """Every public name of the package, its signature and the whole of its explanation."""
+    """Every public name of the package, its signature and its docstring."""
     parts = ["## Python"]
     for name in lenet.__all__:
         thing = getattr(lenet, name)
@@ -171,7 +171,7 @@ def paragraphs(text: str | None, number: int) -> str:
 
 
 def show(value: object) -> str:
-    """A value as one would type it."""
+    """A value as a user types it."""
     if isinstance(value, tuple):
         return ", ".join(map(str, value))
     if isinstance(value, bool):
@@ -180,7 +180,7 @@ def show(value: object) -> str:
 
 
 def fence(text: str) -> str:
-    """Text as it stands."""
+    """Text as a code block, unchanged."""
     return "```text\n" + text.strip("\n") + "\n```"
 
 

@@ -11,13 +11,13 @@ from pathlib import Path
 from lenet import RECIPES, Reader, evaluate, load, load_data
 from lenet.cli.tables import align, show_run
 from lenet.insight.plots.figures import draw_hardest, draw_steps
-from lenet.insight.progress import show_progress
+from lenet.insight.progress import keep_curves, show_progress
 from lenet.training.runs import begin_run, run_training, summarise_run
 
 PICTURES = sorted((Path(__file__).parent / "pictures").glob("[0-9]*"))
 
 run = begin_run(RECIPES["quick"])
-for _ in show_progress(run_training(run)):
+for _ in show_progress(keep_curves(run_training(run), run)):
     pass
 print(f"\n{show_run(summarise_run(run))}")
 

@@ -3,9 +3,11 @@
 import json
 import os
 import re
+import runpy
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ app = register_verbs()
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXTS = [*PAGES, *(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "SECURITY", "CHANGELOG"))]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -75,7 +78,7 @@ def test_long_commands_at_least_parse(page: Path) -> None:
 
 def test_refusals_are_quoted_as_they_are(folder: Path) -> None:
     quoted = re.findall(
-        r"^\$ (lenet .*)\n(lenet: .*)$", "\n".join(blocks(ROOT / "docs/do.md", "console")), re.MULTILINE
+        r"^\$ (lenet .*)\n(lenet: .*)$", "\n".join(blocks(ROOT / "docs/how-to.md", "console")), re.MULTILINE
     )
     assert quoted
     for command, line in quoted:
@@ -89,17 +92,80 @@ def test_python_blocks_run(page: Path, folder: Path) -> None:
     run_all(blocks(page, "python"), folder)
 
 
+def find_targets(text: str) -> set[str]:
+    """The targets of `make` that a text names, in blocks of any kind and in backquotes."""
+    return set(re.findall(r"^(?: {4})?make ([a-z]+)\b", text, re.MULTILINE)) | set(
+        re.findall(r"`make ([a-z]+)`", text)
+    )
+
+
 def test_make_targets_in_the_documents_exist() -> None:
+    assert find_targets("    make one  # why\n```sh\nmake two\n```\nwe make cars; `make three`") == {
+        "one",
+        "two",
+        "three",
+    }
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    for page in [*PAGES, ROOT / "CONTRIBUTING.md"]:
-        assert set(re.findall(r"`?make ([a-z]+)", "\n".join(blocks(page, "sh")))) <= targets
+    for page in TEXTS:
+        assert find_targets(page.read_text("utf-8")) <= targets, page.name
+    assert find_targets((ROOT / "CONTRIBUTING.md").read_text("utf-8")) == targets - {"demo", "clean"}
 
 
 def test_links_lead_somewhere() -> None:
-    for page in PAGES:
-        for target in re.findall(r"\]\(([^)#]+)\)", page.read_text("utf-8")):
+    for page in TEXTS:
+        for target in re.findall(r"\]\(([^)#]+)", page.read_text("utf-8")):
             if "://" not in target:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_anchors_of_the_readme_exist() -> None:
+    """Those of docs/ are checked where the site is built."""
+    links = re.findall(r"\]\((docs/[^)#]+)#([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
+    assert links
+    for target, anchor in links:
+        titles = re.findall(r"^#+ (.*)$", (ROOT / target).read_text("utf-8"), re.MULTILINE)
+        assert anchor in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
+def test_files_named_in_the_documents_exist(page: Path) -> None:
+    for name in set(
+        re.findall(r"`((?:src|tests|benchmarks|docs|examples)/[^`* ]*)`", page.read_text("utf-8"))
+    ):
+        assert (ROOT / name).exists(), f"{page.name} names {name}"
+
+
+def test_modules_named_in_the_explanation_exist() -> None:
+    names = set(re.findall(r"`([a-z_]+/[a-z_]+\.py)`", (ROOT / "docs/explanation.md").read_text("utf-8")))
+    assert len(names) >= 5
+    for name in names:
+        assert (ROOT / "src/lenet" / name).exists(), name
+
+
+def test_the_layout_in_contributing_is_the_layout() -> None:
+    """Every folder and file in a line of its own, in the order of the import contract."""
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    (tree,) = [block for block in blocks(ROOT / "CONTRIBUTING.md", "text") if block.startswith("src/lenet/")]
+    named = re.findall(r"^  ([a-z]+(?:\.py|/)) +\w", tree, re.MULTILINE)
+    ignored = {"__pycache__/", "py.typed", "__init__.py", "__main__.py"}
+    found = {path.name + "/" * path.is_dir() for path in (ROOT / "src/lenet").iterdir()} - ignored
+    assert len(named) == len(set(named))
+    assert set(named) == found
+    rooms = runpy.run_path(str(ROOT / "tests/test_architecture.py"))["ROOMS"]
+    assert [name.removesuffix("/") for name in named if name.removesuffix("/") in rooms] == list(rooms)
+    questions = re.findall(r"^\| (?:Where|Which) .*\? \| .*`.*`.*\|$", text, re.MULTILINE)
+    assert len(questions) >= 10
+
+
+def test_the_citation_is_that_of_the_package() -> None:
+    """The keys that CFF 1.2.0 requires, and the version and licence of the package; without a YAML parser."""
+    text = (ROOT / "CITATION.cff").read_text("utf-8")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+    top = dict(re.findall(r"^([a-z-]+): *(.*)$", text, re.MULTILINE))
+    assert top.keys() >= {"cff-version", "message", "title", "authors", "references"}
+    assert top["cff-version"] == "1.2.0"
+    assert (top["version"], top["license"]) == (project["version"], project["license"])
+    assert "doi: 10.1109/5.726791" in text
 
 
 def test_every_recipe_that_is_measured_stands_in_the_results() -> None:
@@ -112,7 +178,7 @@ def test_every_recipe_that_is_measured_stands_in_the_results() -> None:
 
 
 def test_the_results_page_is_what_the_measurements_say(tmp_path: Path) -> None:
-    """The page is generated: made again, it is the same, so no figure was typed by hand."""
+    """The page is generated: generated again, it is the same, so no number was typed by hand."""
     for copied in ("benchmarks", "docs", "README.md"):
         subprocess.run(["cp", "-r", ROOT / copied, tmp_path], check=True)
     environment = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
@@ -130,7 +196,7 @@ def test_the_page_of_studies_is_what_the_studies_say() -> None:
     page = (ROOT / "docs/studies.md").read_text("utf-8")
     assert page == done.stdout.decode("utf-8")
     for study in STUDIES:
-        assert f"lenet study {study}" in page, f"carry it out with benchmarks/studies.py {study}"
+        assert f"lenet study {study}" in page, f"run it with benchmarks/studies.py {study}"
         assert (ROOT / f"docs/studies/{study}.png").exists()
 
 
