@@ -64,4 +64,4 @@ def test_a_blank_whole_picture_is_not_guessed_at() -> None:
 
 def test_shipped_weights_look_for_signs() -> None:
     assert not load_checkpoint("mnist").reads_whole_pictures
-    assert not load("digits", "test").whole
+    assert not load("digits", "test").full_image

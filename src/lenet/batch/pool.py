@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lenet.errors import LeNetError, PictureError, ResultsError
-from lenet.processes import MOST_WORKERS, begin_worker, count_cores
+from lenet.processes import MAX_WORKERS, begin_worker, count_cores
 from lenet.reading.path import check_constraints
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def read_in_bulk(
         workers = 0 if len(first) < FEW else count_cores()
     opening = checkpoint, max_error
     if workers:
-        return _read_with_workers(coming, opening, options, min(workers, MOST_WORKERS))
+        return _read_with_workers(coming, opening, options, min(workers, MAX_WORKERS))
     return _read_here(coming, opening, options)
 
 

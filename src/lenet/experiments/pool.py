@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenet.errors import DivergedError, RunError
-from lenet.processes import MOST_WORKERS, begin_worker
+from lenet.processes import MAX_WORKERS, begin_worker
 from lenet.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def run_jobs(jobs: Sequence[Job], runs_dir: Path, workers: int) -> Iterator[Outc
 def open_pool(workers: int) -> ProcessPoolExecutor:
     """Worker processes with one thread each, which end with this one however it ends."""
     return ProcessPoolExecutor(
-        max(1, min(workers, MOST_WORKERS)), mp_context=get_context("spawn"), initializer=begin_worker
+        max(1, min(workers, MAX_WORKERS)), mp_context=get_context("spawn"), initializer=begin_worker
     )
 
 
