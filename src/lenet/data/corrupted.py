@@ -85,7 +85,7 @@ def _read(path: Path) -> NDArray[np.generic]:
                 raise DataError(f"{path}: holds {kind} {shape}; no file of MNIST-C does")
             content = file.read(size * kind.itemsize + 1)
     except FileNotFoundError:
-        raise DataError(f"{path}: no such file; all sixteen folders of MNIST-C are needed") from None
+        raise DataError(f"{path}: there is no such file; all sixteen folders of MNIST-C are needed") from None
     except (OSError, ValueError, SyntaxError) as error:
         raise DataError(f"{path}: not an .npy file ({' '.join(str(error).split())})") from None
     if len(content) != size * kind.itemsize:

@@ -138,7 +138,7 @@ def _find_picture(name: str, table: Path, where: str) -> Path:
         except (OSError, ValueError, RuntimeError) as error:  # a null byte, too long, a loop of links
             raise DataError(f"{where}: {name[:80]!r} is not a file name") from error
         if not picture.is_relative_to(home):
-            raise DataError(f"{where}: {name} is outside the folder of the CSV; move the picture into it")
+            raise DataError(f"{where}: {name} lies outside the folder of the CSV; move the picture into it")
         if found:
             return picture
     raise DataError(f"{where}: no file {name} beside it; names are relative to the CSV")
@@ -159,7 +159,7 @@ def load_custom(path: Path, split: Split) -> ImageSet:
         raise DataError(
             f"{path}: neither a folder nor a .csv; `lenet data import` takes files of known data sets"
         )
-    raise DataError(f"{path}: no such folder or CSV")
+    raise DataError(f"{path}: there is no such folder or CSV")
 
 
 def _load_pictures(examples: list[Example], split: Split, path: Path) -> ImageSet:

@@ -47,7 +47,7 @@ def download(
         except (OSError, ValueError, http.client.HTTPException, DataError) as error:
             faults.append(f"{urlsplit(url).hostname}: {_one_line(error)}")
     raise DownloadError(
-        f"{target.name}: every mirror failed ({'; '.join(faults)}); check the network, or get the files "
+        f"{target.name}: no mirror gave it ({'; '.join(faults)}); check the network, or get the files "
         "elsewhere and run `lenet data import PATH`, or set LENET_DATA"
     )
 

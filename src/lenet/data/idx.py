@@ -41,7 +41,7 @@ def read_idx(path: Path, max_bytes: int = MAX_BYTES) -> Tensor:
         content = read_up_to(stream, _MAX_HEADER_BYTES)
         expected = _parse_header(content, str(path))[-1]
         if expected > max_bytes:
-            raise DataError(f"{path}: its header states {expected} bytes; at most {max_bytes} are read")
+            raise DataError(f"{path}: its header promises {expected} bytes; at most {max_bytes} are read")
         # One byte more than expected shows whether anything follows.
         content += read_up_to(stream, max(0, expected + 1 - len(content)))
     return decode_idx(content, str(path))
@@ -55,8 +55,8 @@ def decode_idx(content: bytes | bytearray, name: str) -> Tensor:
     """
     dtype, width, sizes, expected = _parse_header(content, name)
     if len(content) != expected:
-        fault = "is cut short" if len(content) < expected else "has extra bytes at its end"
-        raise DataError(f"{name}: {fault} (its header states {expected} bytes); fetch it again")
+        fault = "is cut short" if len(content) < expected else "has foreign bytes at its end"
+        raise DataError(f"{name}: {fault} (its header promises {expected} bytes); fetch it again")
     start = expected - width * prod(sizes)
     if start == expected:
         return torch.empty(sizes, dtype=dtype)

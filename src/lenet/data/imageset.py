@@ -41,7 +41,7 @@ class ImageSet:
         if self.images.numel() == 0:
             raise DataError(f"{self.name}: holds no image")
         if self.labels.min() < 0 or self.labels.max() >= len(self.classes):
-            raise DataError(f"{self.name}: a label is outside 0..{len(self.classes) - 1}")
+            raise DataError(f"{self.name}: a label lies outside 0..{len(self.classes) - 1}")
 
     def __len__(self) -> int:
         return len(self.labels)

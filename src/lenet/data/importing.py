@@ -104,7 +104,7 @@ def _unpack(content: bytes, entry: str) -> bytearray:
 def _read_contents(path: Path) -> Iterator[tuple[str, bytes]]:
     """The name and the bytes of every file in a folder or archive, or of the file; omits too large files."""
     if not path.exists():
-        raise DataError(f"{path}: no such file or folder")
+        raise DataError(f"{path}: there is no such file or folder")
     if not (path.is_dir() or path.is_file()):  # a device or a pipe may never end
         raise DataError(f"{path}: neither a folder nor a file; give the file that was downloaded")
     try:
@@ -125,9 +125,8 @@ def _read_contents(path: Path) -> Iterator[tuple[str, bytes]]:
         else:
             yield str(path), path.read_bytes() if path.stat().st_size <= _MAX_BYTES else b""
     except ARCHIVE_ERRORS as error:
-        raise DataError(
-            f"{path}: cannot be read ({' '.join(str(error).split())}); download it again"
-        ) from error
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: cannot be read ({reason}); download it again") from error
 
 
 def _read_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
