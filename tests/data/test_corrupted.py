@@ -79,12 +79,12 @@ def test_a_file_that_promises_more_than_it_holds_is_refused(folder: Path):
     for content, message in (
         (whole[:-1], "its header says"),
         (whole + b"0", "its header says"),
-        (whole[:40], "no .npy file"),
-        (b"", "no .npy file"),
-        (b"PK\x03\x04" + whole, "no .npy file"),
+        (whole[:40], "not an .npy file"),
+        (b"", "not an .npy file"),
+        (b"PK\x03\x04" + whole, "not an .npy file"),
         (whole.replace(b"(5, 28, 28, 1)", b"(9999999999,) "), "no file of MNIST-C"),
         (whole.replace(b"(5, 28, 28, 1)", b"(-5, -28, 28,)"), "its header says|no file"),
-        (whole.replace(b"'|u1'", b"'|Ou'"), "no .npy file"),
+        (whole.replace(b"'|u1'", b"'|Ou'"), "not an .npy file"),
     ):
         path.write_bytes(content)
         with pytest.raises(DataError, match=message) as refused:

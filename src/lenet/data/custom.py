@@ -109,7 +109,7 @@ def _list_classes(folder: Path, split: Split | None) -> list[Example]:
             raise DataError(f"{entry}: the class has no picture; add some or remove the folder")
         for picture in pictures:
             if not picture.is_file():
-                raise DataError(f"{picture}: not a file; a class folder holds pictures only")
+                raise DataError(f"{picture}: not a picture; a class folder holds pictures only")
             examples.append(Example(picture, entry.name, split))
         if len(examples) > _MAX_PICTURES:
             raise DataError(f"{folder}: holds more than {_MAX_PICTURES} pictures; divide it")
@@ -141,7 +141,7 @@ def _find_picture(name: str, table: Path, where: str) -> Path:
             raise DataError(f"{where}: {name} lies outside the folder of the CSV; move the picture into it")
         if found:
             return picture
-    raise DataError(f"{where}: no file {name} beside it; names are relative to the CSV")
+    raise DataError(f"{where}: there is no file {name} beside it; names are relative to the CSV")
 
 
 def load_custom(path: Path, split: Split) -> ImageSet:
@@ -221,7 +221,7 @@ def _find_idx(folder: Path, split: Split, kind: str) -> Path:
         if _is_idx(entry) and kind in entry.name and any(prefix in entry.name for prefix in prefixes)
     ]
     if not found:
-        raise DataError(f"{folder}: has no {prefixes[0]}-{kind} IDX file; add it")
+        raise DataError(f"{folder}: there is no {prefixes[0]}-{kind} IDX file in it")
     if len({entry.name.removesuffix(".gz") for entry in found}) > 1:
         raise DataError(
             f"{folder}: {found[0].name} and {found[1].name} both hold {split} {kind}; keep one set"
