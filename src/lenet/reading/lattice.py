@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lenet.images.framing import DIGIT_SIDE, Mask, Plane, draw_strokes, place, widen
+from lenet.images.framing import DIGIT_SIDE, Mask, Plane, draw_strokes, frame_strokes, widen
 from lenet.reading.lines import MOST_PIECES, find_lines
 from lenet.reading.segments import TEXT_HEIGHT, Labels, SegmentedLine, segment_line
 
@@ -114,4 +114,4 @@ def draw_run(line: SegmentedLine, first: int, last: int) -> NDArray[np.uint8]:
     owner = line.owner[rows, columns]
     pen = draw_strokes(line.depth[rows, columns], stroke, unit)
     pen[(owner < first) | (owner > last)] = 0
-    return place(pen)
+    return frame_strokes(pen)

@@ -16,7 +16,7 @@ from lenet.images.framing import Mask, Plane
 Columns = NDArray[np.int64]  # (h,): where a seam stands in each row
 Seam = tuple[float, Columns]  # with its toll
 ENTRY = 0.6  # what a seam pays to enter ink, in strokes; to cross one costs 1
-LEAN = 0.02  # strokes: what a step aside costs a seam, so that it goes around ink, not astray
+LEAN = 0.02  # strokes: what a step aside costs a seam, so that it goes around ink, not jitter
 LEVELS = (0.2, 0.35, 0.5, 0.65, 0.8)  # of a piece's height: where necks are looked for
 LONGEST_NECK = 5.0  # strokes: digits lean against each other along so much of a wall
 CLEAREST_NECK = 0.25  # strokes more on both sides
