@@ -121,9 +121,8 @@ def vary_ink(images: Tensor, settings: Distortions, generator: torch.Generator) 
     if settings.paper:
         cells = int(torch.randint(2, 9, (1,), generator=generator, device=generator.device))
         shades = torch.rand(len(images), 1, cells, cells, generator=generator, device=generator.device)
-        images = torch.lerp(
-            images, interpolate_shades(shades.to(images), images), draw(0, settings.paper, 0.4)
-        )
+        paper = interpolate_shades(shades.to(images), images)
+        images = torch.lerp(images, paper, draw(0, settings.paper, 0.4))
     if settings.coarseness:
         chance, share = torch.rand(2, generator=generator, device=generator.device).tolist()
         if chance < 1 / 3:

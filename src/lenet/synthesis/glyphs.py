@@ -1,4 +1,4 @@
-"""Glyph variants that MNIST has rarely or never, such as a barred 0, drawn as strokes and framed as digits."""
+"""Glyph variants that are rare in MNIST, such as a barred 0, drawn as strokes and framed as digits."""
 
 from collections.abc import Callable, Sequence
 

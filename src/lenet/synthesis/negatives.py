@@ -56,7 +56,7 @@ def make_negatives(images: Tensor, count: int, generator: torch.Generator) -> Te
     bank = torch.cat([images[:0], *made])
     bank = bank[~resemble_digits(bank, images[torch.randperm(len(images), generator=generator)])]
     if not len(bank):
-        raise DataError(f"every negative resembles one of {len(images):,} images; ask for more negatives")
+        raise DataError(f"nothing was made that is unlike {len(images):,} images; ask for more negatives")
     return bank[torch.randperm(len(bank), generator=generator)]
 
 
@@ -71,11 +71,10 @@ def join_digits(images: Tensor, generator: torch.Generator) -> Tensor:
     count, width = len(images), images.shape[3]
     pieces = cut_digits(images, generator)
     # A digit with a small piece of its neighbour is still a digit (see `segmentation_artefacts`).
-    enough = pieces.sum(dim=(1, 2, 3), keepdim=True) >= MIN_PIECE_INK * images.sum(
-        dim=(1, 2, 3), keepdim=True
-    )
+    ink, piece_ink = (drawings.sum(dim=(1, 2, 3), keepdim=True) for drawings in (images, pieces))
+    enough = piece_ink >= MIN_PIECE_INK * ink
     left, right = (
-        torch.where(enough & (draw_uniform(generator, count) < 0.4), pieces, images)[
+        torch.where(enough & (uniform(generator, count) < 0.4), pieces, images)[
             torch.randperm(count, generator=generator)
         ]
         for _ in range(2)
@@ -83,11 +82,11 @@ def join_digits(images: Tensor, generator: torch.Generator) -> Tensor:
     canvas = F.pad(left, (0, 2 * width))
     for number, part in enumerate((right, images)):
         part = part[torch.randperm(count, generator=generator)]
-        gap = draw_uniform(generator, count, -4, 3)
+        gap = uniform(generator, count, -4, 3)
         right_by = extent(canvas)[1] + gap - extent(part)[0]  # (N, 1, 1, 1), pixels
-        down = draw_uniform(generator, count, -3, 3)
+        down = uniform(generator, count, -3, 3)
         moved = shift_images(F.pad(part, (0, 2 * width)), right_by, down)
-        shown = draw_uniform(generator, count) < (1, 0.25)[number]
+        shown = uniform(generator, count) < (1, 0.25)[number]
         canvas = torch.maximum(canvas, moved * shown)
     return frame_digits(canvas, images.shape[2:])
 
@@ -97,19 +96,17 @@ def draw_dirt(images: Tensor, generator: torch.Generator) -> Tensor:
     count, _, height, width = images.shape
     kind = torch.randint(4, (count, 1, 1, 1), generator=generator)
     noise = torch.rand(count, 1, height, width, generator=generator)
-    specks = (noise < draw_uniform(generator, count, 0.0, 0.15)) * draw_uniform(generator, count, 0.2, 1)
+    specks = (noise < uniform(generator, count, 0.0, 0.15)) * uniform(generator, count, 0.2, 1)
     cells = int(torch.randint(3, 12, (1,), generator=generator))
     coarse = torch.rand(count, 1, cells, cells, generator=generator)
     clouds = F.interpolate(coarse, (height, width), mode="bicubic", align_corners=False)
-    clouds = (
-        (clouds - draw_uniform(generator, count, 0.2, 0.7)) * draw_uniform(generator, count, 1, 20)
-    ).clamp(0, 1)
+    clouds = ((clouds - uniform(generator, count, 0.2, 0.7)) * uniform(generator, count, 1, 20)).clamp(0, 1)
     y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
-    across, down = (draw_uniform(generator, count, 3, side / 2) for side in (width, height))
+    across, down = (uniform(generator, count, 3, side / 2) for side in (width, height))
     distance = torch.maximum(((x - width / 2) / across).abs(), ((y - height / 2) / down).abs())
     round_distance = torch.hypot((x - width / 2) / across, (y - height / 2) / down)
-    blots = torch.where(draw_uniform(generator, count) < 0.5, distance, round_distance) < 1
-    faint = noise * draw_uniform(generator, count, 0, 0.3)
+    blots = torch.where(uniform(generator, count) < 0.5, distance, round_distance) < 1
+    faint = noise * uniform(generator, count, 0, 0.3)
     every = torch.stack([faint, specks, clouds, blots.float()])  # (4, N, 1, H, W)
     return (every.gather(0, kind.expand_as(faint)[None])[0] * 255).round().byte()
 
@@ -123,9 +120,9 @@ def cut_digits(images: Tensor, generator: torch.Generator) -> Tensor:
         quarter = torch.tensor([0, 2, 1, 3])[torch.multinomial(
             torch.tensor([3.0, 3.0, 1.0, 1.0]), count, replacement=True, generator=generator
         )].view(count, 1, 1, 1)  # fmt: skip
-        angle = (quarter + draw_uniform(generator, count, -0.25, 0.25)) * torch.pi / 2
-        side = x * angle.cos() + y * angle.sin() > draw_uniform(generator, count, -4, 4)
-        kept = torch.where(side | (draw_uniform(generator, count) > cuts), kept, 0.0)
+        angle = (quarter + uniform(generator, count, -0.25, 0.25)) * torch.pi / 2
+        side = x * angle.cos() + y * angle.sin() > uniform(generator, count, -4, 4)
+        kept = torch.where(side | (uniform(generator, count) > cuts), kept, 0.0)
     share = kept.sum(dim=(1, 2, 3)) / images.sum(dim=(1, 2, 3))
     return torch.where(((share > 0.1) & (share < 0.65)).view(count, 1, 1, 1), kept, 0.0)
 
@@ -149,7 +146,7 @@ def find_similarity(images: Tensor, references: Tensor) -> Tensor:
     return torch.cat([(part @ references.T).amax(dim=1) for part in images.split(CHUNK)])
 
 
-def draw_uniform(generator: torch.Generator, count: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+def uniform(generator: torch.Generator, count: int, low: float = 0.0, high: float = 1.0) -> Tensor:
     """Uniform numbers, one per image: (count, 1, 1, 1)."""
     return low + (high - low) * torch.rand(count, 1, 1, 1, generator=generator)
 

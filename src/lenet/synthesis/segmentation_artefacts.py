@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lenet.images.framing import EDGE, frame_digits
-from lenet.synthesis.negatives import CHUNK, draw_uniform, extent, shift_images
+from lenet.synthesis.negatives import CHUNK, extent, shift_images, uniform
 
 MARGIN = 12  # pixels of paper on each side while ink is added
 MIN_OWN_INK = 0.92  # share of a digit's ink that must remain
@@ -59,13 +59,11 @@ def add_ligature(images: Tensor, generator: torch.Generator) -> Tensor:
     """Add one or two strokes from the ink outwards, to the right or to the left: float (N, 1, H, W)."""
     linked = images
     for often in (1.0, 0.35):
-        mirrored = draw_uniform(generator, len(images)) < 0.35
+        mirrored = uniform(generator, len(images)) < 0.35
         turned = torch.where(mirrored, linked.flip(3), linked)
         stroke = draw_ligature(turned, generator)
         stroke = torch.where(mirrored, stroke.flip(3), stroke)
-        linked = torch.where(
-            draw_uniform(generator, len(images)) < often, torch.maximum(linked, stroke), linked
-        )
+        linked = torch.where(uniform(generator, len(images)) < often, torch.maximum(linked, stroke), linked)
     return linked
 
 
@@ -79,7 +77,7 @@ def draw_ligature(images: Tensor, generator: torch.Generator) -> Tensor:
     start = torch.stack([column, row.float()], dim=2)  # (N, 1, 2)
 
     def step(right: float) -> Tensor:
-        across, down = draw_uniform(generator, count, 0.0, right), draw_uniform(generator, count, -4, 4)
+        across, down = uniform(generator, count, 0.0, right), uniform(generator, count, -4, 4)
         return torch.cat([across, down], dim=3).view(count, 1, 2)
 
     middle = start + step(4)
@@ -94,17 +92,17 @@ def add_ruled_line(images: Tensor, generator: torch.Generator) -> Tensor:
     left, right = extent(images)
     top, bottom = extent(images.transpose(2, 3))
     at = torch.where(
-        draw_uniform(generator, count) < 0.65,
-        bottom + draw_uniform(generator, count, -2, 5),
-        top - draw_uniform(generator, count, -1, 5),
+        uniform(generator, count) < 0.65,
+        bottom + uniform(generator, count, -2, 5),
+        top - uniform(generator, count, -1, 5),
     )
-    length = draw_uniform(generator, count, 0.3, 1.2) * (right - left)
-    begin = left + draw_uniform(generator, count, -0.3, 1) * (right - left) - length / 2
-    slope = draw_uniform(generator, count, -1, 1)
+    length = uniform(generator, count, 0.3, 1.2) * (right - left)
+    begin = left + uniform(generator, count, -0.3, 1) * (right - left) - length / 2
+    slope = uniform(generator, count, -1, 1)
     ends = [
         torch.cat([x, y], dim=3).view(count, 1, 2) for x, y in ((begin, at), (begin + length, at + slope))
     ]
-    widths = draw_uniform(generator, count, 1.0, 2.5)
+    widths = uniform(generator, count, 1.0, 2.5)
     line = draw_curve(ends[0], (ends[0] + ends[1]) / 2, ends[1], widths, height, width)
     return torch.maximum(images, line)
 
@@ -113,16 +111,12 @@ def add_neighbour(images: Tensor, generator: torch.Generator) -> Tensor:
     """Add a piece of a neighbouring digit, as left by a cut too far away: float (N, 1, H, W)."""
     count, _, height, width = images.shape
     neighbours = images[torch.randperm(count, generator=generator)]
-    mirrored = draw_uniform(generator, count) < 0.5
+    mirrored = uniform(generator, count) < 0.5
     images = torch.where(mirrored, images.flip(3), images)  # so that all neighbours are on the right
-    right = extent(images)[1] + draw_uniform(generator, count, -3, 2) - extent(neighbours)[0] + 1
-    beside = shift_images(neighbours, right, draw_uniform(generator, count, -4, 4))
+    right = extent(images)[1] + uniform(generator, count, -3, 2) - extent(neighbours)[0] + 1
+    beside = shift_images(neighbours, right, uniform(generator, count, -4, 4))
     y, x = torch.meshgrid(torch.arange(height) - height / 2, torch.arange(width) * 1.0, indexing="ij")
-    edge = (
-        extent(images)[1]
-        + draw_uniform(generator, count, 0, 6)
-        + draw_uniform(generator, count, -0.4, 0.4) * y
-    )
+    edge = extent(images)[1] + uniform(generator, count, 0, 6) + uniform(generator, count, -0.4, 0.4) * y
     both = torch.maximum(images, beside * (x < edge))
     return torch.where(mirrored, both.flip(3), both)
 
@@ -131,11 +125,11 @@ def cut_end(images: Tensor, generator: torch.Generator) -> Tensor:
     """Remove the ink at one end, beyond a nearly vertical or horizontal line: float (N, 1, H, W)."""
     count, _, height, width = images.shape
     quarter = torch.randint(4, (count, 1, 1, 1), generator=generator)
-    angle = (quarter + draw_uniform(generator, count, -0.25, 0.25)) * torch.pi / 2
+    angle = (quarter + uniform(generator, count, -0.25, 0.25)) * torch.pi / 2
     y, x = torch.meshgrid(torch.arange(height) - height / 2, torch.arange(width) - width / 2, indexing="ij")
     position = x * angle.cos() + y * angle.sin()  # (N, 1, H, W)
     farthest = torch.where(images > EDGE, position, -float(width)).amax(dim=(2, 3), keepdim=True)
-    return images * (position < farthest - draw_uniform(generator, count, 0.5, 5))
+    return images * (position < farthest - uniform(generator, count, 0.5, 5))
 
 
 def draw_curve(start: Tensor, middle: Tensor, end: Tensor, widths: Tensor, height: int, width: int) -> Tensor:
@@ -156,7 +150,7 @@ def measure_stroke_widths(images: Tensor, generator: torch.Generator) -> Tensor:
     solid = (images > EDGE).float()
     edge = solid + F.max_pool2d(-solid, 3, 1, 1)
     stroke = 2 * solid.sum(dim=(1, 2, 3)) / edge.sum(dim=(1, 2, 3)).clamp(min=1)
-    return stroke.clamp(1.5, 4).view(-1, 1, 1, 1) * draw_uniform(generator, len(images), 0.6, 1.0)
+    return stroke.clamp(1.5, 4).view(-1, 1, 1, 1) * uniform(generator, len(images), 0.6, 1.0)
 
 
 # The function, its share, and the digits that keep their class.
