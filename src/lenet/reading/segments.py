@@ -37,10 +37,10 @@ class SegmentedLine:
     """One line of writing, resized to TEXT_HEIGHT; segments are numbered from 0.
 
     `depth` (h, w) is the signed distance to the edge of the strokes in pixels, positive inside; `owner`
-    (h, w) the nearest segment of each pixel. Per segment: `ink` (count,) is its area in pixels, `deep`
-    (count,) the sum of its depths, `pieces` (count,) the connected component that it was cut from, and
-    `boxes` (count, 4) left, top, right and bottom. Before resizing: `strokes` holds 0 for paper, else the number of the segment
-    plus 1, and `places` (count, 4) are the boxes.
+    (h, w) the nearest segment of each pixel. Per segment (count,): `ink` is its area in pixels, `deep` the
+    sum of its depths, `pieces` the connected component that it was cut from; `boxes` (count, 4) are left,
+    top, right and bottom. Before resizing: `strokes` holds 0 for paper, else the number of the segment plus
+    1, and `places` (count, 4) are the boxes.
     """
 
     depth: Plane
@@ -55,9 +55,8 @@ class SegmentedLine:
 
 def segment_line(contrast: Plane, strokes: Mask, text_height: float) -> SegmentedLine:
     """Cut the strokes (h, w) of one line of writing, `text_height` pixels high, into segments."""
-    pen = np.pad(
-        np.where(ndimage.binary_dilation(strokes, EIGHT_CONNECTED), contrast, np.float32(0)), PADDING
-    )
+    around = ndimage.binary_dilation(strokes, EIGHT_CONNECTED)
+    pen = np.pad(np.where(around, contrast, np.float32(0)), PADDING)
     scale = min(TEXT_HEIGHT / text_height, MAX_LINE_LENGTH / max(pen.shape))
     fine = even_ink(rescale(pen, scale), scale * measure_stroke_width(strokes))
     connected = drop_dust(ndimage.label(fine > EDGE, EIGHT_CONNECTED)[0])
