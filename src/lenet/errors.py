@@ -1,27 +1,27 @@
 """The exception family. Each message says what happened and what to do, in one line.
 
 LeNetError
-├── ModelError        a network that cannot exist: an impossible shape, an unknown model
+├── ModelError        an invalid network: an impossible shape, an unknown model
 ├── CheckpointError   a weights file that is damaged, foreign or does not fit
-├── DataError         a data set that is missing, damaged, or not what it should be
+├── DataError         a data set that is missing, damaged or invalid
 │   └── DownloadError   every mirror failed
 ├── PictureError      a picture that cannot be read
-├── RecipeError       an unknown recipe, or a value that a recipe cannot have
+├── RecipeError       an unknown recipe, or an invalid value of a setting
 ├── RunError          a run folder that cannot be written, found or resumed
 │   └── DivergedError   the loss is no longer a finite number
-├── ResultsError      a file of results that cannot be gone on with, or a reading in bulk that broke off
+├── ResultsError      a results file that cannot be continued, or bulk reading that failed
 └── DeviceError       a device that this machine does not have
 
-The command line prints the message and ends with exit code 2; nothing else in the package prints.
+The command line prints the message and exits with code 2. No other part of the package prints.
 """
 
 
 class LeNetError(Exception):
-    """Anything that a user can mend."""
+    """Any error that a user can fix."""
 
 
 class ModelError(LeNetError):
-    """A network that cannot exist: an impossible shape, an unknown model."""
+    """An invalid network: an impossible shape, an unknown model."""
 
 
 class CheckpointError(LeNetError):
@@ -29,7 +29,7 @@ class CheckpointError(LeNetError):
 
 
 class DataError(LeNetError):
-    """A data set that is missing, damaged, or not what it should be."""
+    """A data set that is missing, damaged or invalid."""
 
 
 class DownloadError(DataError):
@@ -41,7 +41,7 @@ class PictureError(LeNetError):
 
 
 class RecipeError(LeNetError):
-    """An unknown recipe, or a value that a recipe cannot have."""
+    """An unknown recipe, or an invalid value of a setting."""
 
 
 class RunError(LeNetError):
@@ -53,7 +53,7 @@ class DivergedError(RunError):
 
 
 class ResultsError(LeNetError):
-    """A file of results that cannot be gone on with, or a reading in bulk that broke off."""
+    """A results file that cannot be continued, or bulk reading that failed."""
 
 
 class DeviceError(LeNetError):

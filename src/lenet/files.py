@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Atomic file writes: a file appears complete or not at all."""
 
 import errno
 import os
@@ -10,10 +10,10 @@ from pathlib import Path
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; when the block ends well, flush it and rename it to `path`.
+    """Yield a temporary path beside `path`; when the block succeeds, flush it and rename it to `path`.
 
-    A reader sees the old file or the new one, never a part; when the block raises (or the disk is full),
-    `path` is as it was and the temporary file is gone. Raises whatever the block or the system raises.
+    A reader sees the old file or the new one, never a part. When the block raises (or the disk is full),
+    `path` is unchanged and the temporary file is removed. Raises what the block or the system raises.
     """
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
@@ -23,7 +23,7 @@ def replacing(path: Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        # mkstemp makes the file private; give it the mode that an ordinary open would.
+        # mkstemp makes the file private; give it the mode that `open` gives.
         mask = os.umask(0)
         os.umask(mask)
         temporary.chmod(0o666 & ~mask)
@@ -37,18 +37,18 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_bytes(path: Path, content: bytes) -> None:
-    """Write `content` to `path`, whole or not at all."""
+    """Write `content` to `path` atomically."""
     with replacing(path) as temporary:
         temporary.write_bytes(content)
 
 
 def write_text(path: Path, content: str) -> None:
-    """Write `content` to `path` as UTF-8, whole or not at all."""
+    """Write `content` to `path` as UTF-8, atomically."""
     write_bytes(path, content.encode())
 
 
 def _flush_folder(folder: Path) -> None:
-    """Make the rename itself survive a power cut, where the system can flush a folder (Windows cannot)."""
+    """Flush the rename to the disk, so that it survives a power cut; Windows cannot flush a folder."""
     if os.name == "posix":
         descriptor = os.open(folder, os.O_RDONLY)
         try:

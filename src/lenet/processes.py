@@ -1,4 +1,4 @@
-"""Processors and worker processes: which device computes, how many cores there are, how a worker lives."""
+"""Devices, cores, and the set-up of worker processes."""
 
 import os
 import signal
@@ -12,27 +12,27 @@ from lenet.errors import DeviceError
 if TYPE_CHECKING:
     import torch
 
-MOST_WORKERS = 60  # more, Windows cannot wait for
+MAX_WORKERS = 60  # Windows cannot wait for more processes
 
 
 def count_cores() -> int:
-    """The processors that this process may use."""
+    """The number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
 
 
 def begin_worker() -> None:
-    """Make the process that this is called in a worker; before numpy and torch are imported.
+    """Make this process a worker; call it before numpy and torch are imported.
 
-    It has one thread, ends without a word at Ctrl-C, and ends with its parent, however that ends.
+    A worker computes with one thread, exits silently at Ctrl-C, and exits when its parent exits or dies.
     """
-    # Libraries start a thread for every core as they are imported, if they may.
+    # By default libraries start a thread per core when they are imported.
     os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _end_with_parent() -> None:
-    """A parent that was killed says no goodbye; without it a worker would wait for ever."""
+    """A killed parent cannot stop its workers; without this thread they would wait for ever."""
     parent = parent_process()
     if parent is not None:
         parent.join()
@@ -40,7 +40,7 @@ def _end_with_parent() -> None:
 
 
 def find_device(name: str) -> "torch.device":
-    """The device called `name`: auto, cpu, cuda, cuda:N or mps; 'auto' takes a GPU where there is one.
+    """The device called `name`: auto, cpu, cuda, cuda:N or mps; 'auto' is a GPU if there is one.
 
     Raises DeviceError when this machine does not have it.
     """
@@ -51,9 +51,7 @@ def find_device(name: str) -> "torch.device":
     try:
         device = torch.device(name)
     except RuntimeError:
-        raise DeviceError(
-            f"no device is called {name!r}; there are auto, cpu, cuda, cuda:N and mps"
-        ) from None
+        raise DeviceError(f"no device is called {name!r}; choose auto, cpu, cuda, cuda:N or mps") from None
     count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if (device.index or 0) >= count.get(device.type, 0):
         raise DeviceError(f"this machine has no {name}; take --device auto or cpu")

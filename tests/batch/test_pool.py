@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from lenet.batch.pool import AHEAD, CHUNK, FEW, NamedPicture, Row, read_in_bulk, read_row
+from lenet.batch.pool import CHUNK, CHUNKS_PER_WORKER, MIN_BULK, NamedPicture, Row, read_in_bulk, read_row
 from lenet.errors import CheckpointError, PictureError, ResultsError
 from lenet.models.checkpoint import save_checkpoint
 from lenet.models.config import LeNetConfig
@@ -76,7 +76,7 @@ def test_whoever_reads_the_rows_are_the_same(
 
 
 def test_few_pictures_are_read_here(checkpoint: str, pictures: list[NamedPicture], one_by_one: list[Row]):
-    assert len(pictures) < FEW
+    assert len(pictures) < MIN_BULK
     threads = torch.get_num_threads()
     rows = read_in_bulk(pictures, checkpoint)
     assert next(rows) == one_by_one[0]
@@ -103,7 +103,7 @@ def test_no_more_is_under_way_than_promised(checkpoint: str):
     rows = read_in_bulk(endless(), checkpoint, workers=1)
     for seen in range(1, 1000):
         next(rows)
-        assert asked <= max(FEW, seen + AHEAD * CHUNK + CHUNK)
+        assert asked <= max(MIN_BULK, seen + CHUNKS_PER_WORKER * CHUNK + CHUNK)
     rows.close()
     assert workers_of(os.getpid()) == []
 

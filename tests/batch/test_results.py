@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenet.batch.results import COLUMNS, FORMULA, CsvRows, JsonRows, Results
+from lenet.batch.results import COLUMNS, FORMULA_STARTS, CsvRows, JsonRows, Results
 from lenet.errors import ResultsError
 
 Row = dict[str, Any]
@@ -110,7 +110,7 @@ def test_any_text_is_one_row_that_nothing_calculates(name: str, other: str, text
         assert line.decode().rstrip("\n").isprintable()
         (cells,) = csv.reader(io.StringIO(line.decode()))
         assert len(cells) == len(COLUMNS)
-        assert not any(cell.startswith(FORMULA) for cell in cells)
+        assert not any(cell.startswith(FORMULA_STARTS) for cell in cells)
         assert kind.read(line) == (kind.spell(name), "error" in one, False)
     assert (kind.spell(name) == kind.spell(other)) == (name.removeprefix("./") == other.removeprefix("./"))
 

@@ -49,13 +49,13 @@ def test_other_layouts_of_the_same_numbers(folder: Path):
 @pytest.mark.parametrize(
     ("file", "array", "message"),
     [
-        ("test_images.npy", np.zeros((5, 28, 28, 3), np.uint8), "bytes"),
-        ("test_images.npy", np.zeros((5, 32, 32, 1), np.uint8), "bytes"),
-        ("test_images.npy", np.zeros((5, 28, 28, 1), np.float32), "bytes"),
-        ("test_images.npy", np.zeros(5, [("a", "u1")]), "bytes"),
-        ("test_labels.npy", np.zeros(4, np.int64), "5 whole numbers"),
-        ("test_labels.npy", np.zeros((5, 1), np.int64), "5 whole numbers"),
-        ("test_labels.npy", np.zeros(5), "5 whole numbers"),
+        ("test_images.npy", np.zeros((5, 28, 28, 3), np.uint8), "uint8 .N, 28, 28, 1."),
+        ("test_images.npy", np.zeros((5, 32, 32, 1), np.uint8), "uint8 .N, 28, 28, 1."),
+        ("test_images.npy", np.zeros((5, 28, 28, 1), np.float32), "uint8 .N, 28, 28, 1."),
+        ("test_images.npy", np.zeros(5, [("a", "u1")]), "uint8 .N, 28, 28, 1."),
+        ("test_labels.npy", np.zeros(4, np.int64), "5 integers"),
+        ("test_labels.npy", np.zeros((5, 1), np.int64), "5 integers"),
+        ("test_labels.npy", np.zeros(5), "5 integers"),
         ("test_labels.npy", np.full(5, 10), "label"),
         ("test_labels.npy", np.full(5, -1), "label"),
         ("test_labels.npy", np.zeros(0, np.int64), "no file of MNIST-C"),
@@ -77,14 +77,14 @@ def test_a_file_that_promises_more_than_it_holds_is_refused(folder: Path):
     path = folder / "fog" / "test_images.npy"
     whole = path.read_bytes()
     for content, message in (
-        (whole[:-1], "promised"),
-        (whole + b"0", "promised"),
-        (whole[:40], "no .npy file"),
-        (b"", "no .npy file"),
-        (b"PK\x03\x04" + whole, "no .npy file"),
+        (whole[:-1], "its header says"),
+        (whole + b"0", "its header says"),
+        (whole[:40], "not an .npy file"),
+        (b"", "not an .npy file"),
+        (b"PK\x03\x04" + whole, "not an .npy file"),
         (whole.replace(b"(5, 28, 28, 1)", b"(9999999999,) "), "no file of MNIST-C"),
-        (whole.replace(b"(5, 28, 28, 1)", b"(-5, -28, 28,)"), "promised|no file"),
-        (whole.replace(b"'|u1'", b"'|Ou'"), "no .npy file"),
+        (whole.replace(b"(5, 28, 28, 1)", b"(-5, -28, 28,)"), "its header says|no file"),
+        (whole.replace(b"'|u1'", b"'|Ou'"), "not an .npy file"),
     ):
         path.write_bytes(content)
         with pytest.raises(DataError, match=message) as refused:

@@ -107,7 +107,7 @@ def spoil_everything(folder: Path) -> None:
         (spoil_folder_in_class, "deeper: not a picture"),
         (spoil_cut_picture, r"0\.png: damaged or truncated"),
         (spoil_lone_split, "no test/"),
-        (spoil_class_beside_splits, "a/ lies beside"),
+        (spoil_class_beside_splits, "a/ is beside"),
         (spoil_everything, "no class folders"),
     ],
 )
@@ -179,7 +179,7 @@ def test_csv_without_splits_and_pictures_in_the_folder_of_its_name(tmp_path: Pat
         (["file,label", "/etc/hostname,1"], "line 2: .*outside"),
         (["file,label", "link.png,1"], "line 2: .*outside"),
         (["file,label", "a\0.png,1"], r"line|cannot be read"),
-        (["file,label", "a" * 5000 + ".png,1"], "no file name"),
+        (["file,label", "a" * 5000 + ".png,1"], "not a file name"),
         (["file,label", "broken.png,1", "a.png,2"], r"broken\.png: not a picture"),
         (["file,label,split", "a.png,1,train", "b.png,2,dev"], "split is 'dev'"),
         (["file,label,split", "a.png,1,train", "b.png,2,"], "some have none"),

@@ -56,7 +56,7 @@ def test_runs_are_ordinary_and_kept(study: Study, tmp_path: Path):
 
 def test_a_run_that_was_killed_goes_on(study: Study, tmp_path: Path):
     job = Job(study.plan("0.01"), 0)
-    alone = run_job(job, tmp_path / "alone")
+    lock_storage = run_job(job, tmp_path / "lock_storage")
     from lenet.training.runs import begin_run, run_training
 
     torch.set_num_threads(1)
@@ -64,8 +64,8 @@ def test_a_run_that_was_killed_goes_on(study: Study, tmp_path: Path):
     next(run_training(run))
     outcome = run_job(job, tmp_path / "killed")
     assert outcome.run == str(run.path)
-    assert outcome.test_accuracy == alone.test_accuracy
-    assert RunFolder(Path(alone.run)).last.read_bytes() == run.last.read_bytes()
+    assert outcome.test_accuracy == lock_storage.test_accuracy
+    assert RunFolder(Path(lock_storage.run)).last.read_bytes() == run.last.read_bytes()
 
 
 def test_the_same_training_is_done_once_whatever_it_is_called(study: Study, tmp_path: Path):

@@ -17,7 +17,7 @@ import pytest
 from lenet.errors import RunError
 from lenet.experiments import storage as storage_module
 from lenet.experiments.space import Search, read_space
-from lenet.experiments.storage import alone, claim, find_storage, open_study
+from lenet.experiments.storage import claim_trial, find_storage, lock_storage, open_study
 from lenet.experiments.trials import TrialResult, hold_out, list_results, run_next_trial, run_search
 from lenet.training.recipe import Recipe
 from lenet.training.run_folder import RunFolder
@@ -93,10 +93,10 @@ def test_a_trial_whose_process_died_is_tried_again(
 ):
     """The very same trial, with the same settings and in the same run folder."""
     open_study(search, url)
-    dead = claim(search, url)
+    dead = claim_trial(search, url)
     assert dead is not None
     lr = dead.suggest_float("lr", 0.001, 0.1, log=True)
-    assert claim(search, url).number == 1  # type: ignore[union-attr]  # also lost
+    assert claim_trial(search, url).number == 1  # type: ignore[union-attr]  # also lost
     storage_module._storage.cache_clear()
     monkeypatch.setattr(storage_module, "GRACE_SECONDS", 1)
     time.sleep(2.1)  # SQLite's clock has whole seconds
@@ -231,8 +231,11 @@ def test_two_processes_share_a_study_on_postgresql(tmp_path: Path, bars_folder: 
 @pytest.mark.slow
 def test_the_lock_of_postgresql_is_held_by_one(postgres: str):
     url = find_storage(postgres, Path())
-    code = f"from lenet.experiments.storage import alone\nwith alone({url!r}): print('in', flush=True)"
-    with alone(url):
+    code = (
+        "from lenet.experiments.storage import lock_storage\n"
+        f"with lock_storage({url!r}): print('in', flush=True)"
+    )
+    with lock_storage(url):
         waiting = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
         with pytest.raises(subprocess.TimeoutExpired):
             waiting.wait(5)

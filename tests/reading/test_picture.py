@@ -13,7 +13,7 @@ from lenet.data.datasets import load_digits
 from lenet.images.framing import SIDE
 from lenet.reading.page import WHITE, to_dark_ink, to_grey
 from lenet.reading.reader import Digit, Reader
-from lenet.reading.strokes import otsu
+from lenet.reading.strokes import find_otsu_threshold
 
 PICTURES = sorted((Path(__file__).parents[2] / "examples" / "pictures").iterdir())
 READER = Reader("reader")
@@ -272,4 +272,4 @@ def test_polarity_follows_the_paper_around_not_its_brightness() -> None:
 def test_otsu_parts_two_heaps() -> None:
     random = np.random.default_rng(0)
     heaps = np.concatenate([random.normal(0.2, 0.03, 5000), random.normal(0.8, 0.05, 300)])
-    assert 0.28 < otsu(heaps.astype(np.float32)) < 0.7
+    assert 0.28 < find_otsu_threshold(heaps.astype(np.float32)) < 0.7

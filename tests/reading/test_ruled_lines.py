@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
-from lenet.reading.ruled_lines import find_ruled_lines, run_lengths
+from lenet.reading.ruled_lines import find_ruled_lines, measure_runs
 
 STROKES = {
     "2": [(70, 60), (95, 40), (125, 55), (118, 90), (70, 150), (135, 150)],
@@ -90,7 +90,7 @@ def test_odd_shapes(shape: tuple[int, int]) -> None:
 
 def test_run_lengths_are_counted_down_the_columns() -> None:
     ink = np.array([[1, 0, 1], [1, 1, 0], [0, 1, 1], [1, 1, 1]], dtype=np.bool_)
-    assert run_lengths(ink).tolist() == [[2, 0, 1], [2, 3, 0], [0, 3, 2], [1, 3, 2]]
+    assert measure_runs(ink).tolist() == [[2, 0, 1], [2, 3, 0], [0, 3, 2], [1, 3, 2]]
 
 
 @pytest.mark.parametrize("edges", [[], [(0, 0, 299, 0), (0, 99, 299, 99)]], ids=["alone", "between edges"])

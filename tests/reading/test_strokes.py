@@ -5,7 +5,7 @@ import pytest
 from PIL import Image, ImageDraw
 from scipy import ndimage
 
-from lenet.reading.strokes import find_frame, find_shadows, find_strokes, grain_of
+from lenet.reading.strokes import find_frame, find_shadows, find_strokes, measure_grain
 
 
 def draw(size: tuple[int, int], *bars: tuple[int, int, int, int]) -> np.ndarray:
@@ -51,7 +51,7 @@ def test_strokes_are_found_above_grain_and_print() -> None:
     contrast[::7] += 0.15  # a pattern on the paper
     ink = draw((200, 100), ONE, (80, 20, 86, 80))
     contrast[ink] = 0.8
-    strokes, reason = find_strokes(contrast, grain_of(contrast))
+    strokes, reason = find_strokes(contrast, measure_grain(contrast))
     assert np.array_equal(strokes, ink)
     assert "darker than paper" in reason
 

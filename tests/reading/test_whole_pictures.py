@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 from lenet.data.datasets import load
 from lenet.images.decoding import decode
 from lenet.models.checkpoint import load_checkpoint
-from lenet.reading.pipeline import full_image_lattice
+from lenet.reading.pipeline import build_full_image_lattice
 from lenet.reading.reader import Reader
 from lenet.training.recipes import RECIPES
 from lenet.training.runs import begin_run, run_training
@@ -53,15 +53,15 @@ def test_the_same_pixels_in_training_and_in_reading(tmp_path: Path) -> None:
     learnt = {
         image.numpy().tobytes() for split in ("train", "test") for image in load(own, split).images[:, 0]
     }
-    graphs = [full_image_lattice(decode(file)) for file in sorted(own.glob("*/*.png"))]
+    graphs = [build_full_image_lattice(decode(file)) for file in sorted(own.glob("*/*.png"))]
     assert {arc.image.tobytes() for graph in graphs for arc in graph.arcs} == learnt
     assert graphs[0].box(0) == (0, 0, 84, 84)
 
 
 def test_a_blank_whole_picture_is_not_guessed_at() -> None:
-    assert not full_image_lattice(decode(np.full((50, 60), 255, dtype=np.uint8))).arcs
+    assert not build_full_image_lattice(decode(np.full((50, 60), 255, dtype=np.uint8))).arcs
 
 
 def test_shipped_weights_look_for_signs() -> None:
     assert not load_checkpoint("mnist").reads_whole_pictures
-    assert not load("digits", "test").whole
+    assert not load("digits", "test").full_image

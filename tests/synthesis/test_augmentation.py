@@ -11,7 +11,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-from lenet.images.geometry import sampling_matrices
+from lenet.images.affine import sampling_matrices
 from lenet.synthesis.augmentation import augment, random_displacements, random_matrices
 from lenet.synthesis.distortions import Distortions
 
@@ -81,7 +81,7 @@ def test_second_route_through_scipy(
     mirrored: bool,
 ) -> None:
     image = smooth_blobs(height, width)
-    ours = distort(image, degrees=degrees, size=size, shear=shear, shift=shift, mirrored=mirrored)
+    is_own = distort(image, degrees=degrees, size=size, shear=shear, shift=shift, mirrored=mirrored)
 
     # forwards, in pixels (x, y), y downwards; scipy wants the inverse, in (row, column)
     turn = math.radians(degrees)
@@ -94,7 +94,7 @@ def test_second_route_through_scipy(
     theirs = ndimage.affine_transform(
         image.double().numpy(), backwards[::-1, ::-1], offset[::-1], order=1, mode="grid-constant"
     )
-    np.testing.assert_allclose(ours.numpy(), theirs, atol=2e-5)
+    np.testing.assert_allclose(is_own.numpy(), theirs, atol=2e-5)
 
 
 def test_augment_uses_the_matrices_it_draws() -> None:
@@ -238,7 +238,7 @@ def test_elastic_is_the_standard_deviation_in_pixels_everywhere(height: int, wid
 
 
 def test_elastic_moves_neighbours_together() -> None:
-    """Neighbours move alike, points far apart do not: as noise under a Gaussian of 4 pixels does."""
+    """Neighbours shift_images alike, points far apart do not: as noise under a Gaussian of 4 pixels does."""
     moves = random_displacements(4000, 28, 28, 1.0, generator()).unflatten(2, (28, 28))[:, 0, 14]
     for distance in (1, 4, 8, 14):
         seen = torch.corrcoef(moves[:, [7, 7 + distance]].T)[0, 1]

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from lenet.synthesis.glyphs import (
     VARIANTS,
-    bend,
+    bend_stroke,
     draw_four,
     draw_glyphs,
     draw_nine,
@@ -37,17 +37,17 @@ def test_as_many_as_asked_for_and_the_same_again() -> None:
 
 def test_a_smooth_stroke_goes_through_its_points() -> None:
     corners = [(0.0, 0.0), (0.5, 1.0), (1.0, 0.0)]
-    stroke = bend(corners, np.random.default_rng(0), astray=0)
+    stroke = bend_stroke(corners, np.random.default_rng(0), jitter=0)
     assert stroke[0] == pytest.approx(corners[0], abs=1e-9)
     assert stroke[-1] == pytest.approx(corners[-1], abs=1e-9)
     assert max(y for _, y in stroke) == pytest.approx(1, abs=0.02)
-    assert bend(corners, np.random.default_rng(0)) != stroke
+    assert bend_stroke(corners, np.random.default_rng(0)) != stroke
 
 
 def test_a_zero_goes_around_once() -> None:
-    pens = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for _ in range(200):
-        oval, *bars = draw_zero(pens)
+        oval, *bars = draw_zero(rng)
         angles = np.unwrap([np.arctan2(0.5 - y, x - 0.5) for x, y in oval])
         assert 1.5 * np.pi < np.ptp(angles) < 2.5 * np.pi
         assert np.hypot(*(np.array(oval) - 0.5).T).min() > 0.1  # nothing but a bar goes through
@@ -55,9 +55,9 @@ def test_a_zero_goes_around_once() -> None:
 
 
 def test_a_one_has_its_stem_under_the_tip_and_its_flag_to_the_left() -> None:
-    pens = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for _ in range(200):
-        (flag, *_, tip, foot), *base = draw_one(pens)
+        (flag, *_, tip, foot), *base = draw_one(rng)
         assert flag[0] < -0.05
         assert 0 < flag[1] < 0.95
         assert tip == pytest.approx((0, 0), abs=1e-9)
@@ -66,9 +66,9 @@ def test_a_one_has_its_stem_under_the_tip_and_its_flag_to_the_left() -> None:
 
 
 def test_a_two_ends_on_the_right_at_its_foot() -> None:
-    pens = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for _ in range(200):
-        (stroke,) = draw_two(pens)
+        (stroke,) = draw_two(rng)
         across, down = np.array(stroke).T
         assert down.argmin() < len(down) / 2 < down.argmax()
         assert across[-1] > across[: len(across) // 3].mean()
@@ -76,9 +76,9 @@ def test_a_two_ends_on_the_right_at_its_foot() -> None:
 
 
 def test_a_seven_has_a_bar_on_top_leans_and_is_crossed() -> None:
-    pens = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for _ in range(200):
-        stroke, (left, right) = draw_seven(pens)
+        stroke, (left, right) = draw_seven(rng)
         points = np.array(stroke)
         corner = points[points[:, 0].argmax()]
         assert corner[1] < 0.45
@@ -89,17 +89,17 @@ def test_a_seven_has_a_bar_on_top_leans_and_is_crossed() -> None:
 
 
 def test_a_four_has_its_stem_right_of_its_corner() -> None:
-    pens = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for _ in range(200):
-        bent, (top, foot) = draw_four(pens)
+        bent, (top, foot) = draw_four(rng)
         assert min(x for x, _ in bent) < top[0]
         assert top[1] < max(y for _, y in bent) < foot[1]
 
 
 def test_a_nine_has_a_loop_on_top_and_one_tail() -> None:
-    pens = np.random.default_rng(0)
+    rng = np.random.default_rng(0)
     for _ in range(200):
-        points = np.array([point for stroke in draw_nine(pens) for point in stroke])
+        points = np.array([point for stroke in draw_nine(rng) for point in stroke])
         above, below = points[points[:, 1] < 0.4], points[points[:, 1] > 0.7]
         assert np.ptp(above[:, 0]) > 0.3
         assert np.ptp(below[:, 0]) < 0.45

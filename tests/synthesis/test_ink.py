@@ -11,15 +11,15 @@ from scipy import ndimage
 from torch import Tensor
 
 from lenet.synthesis.augmentation import (
-    RULINGS,
+    RULED_LINES,
     augment,
     blur,
     change_pen,
     coarsen,
     cover_strip,
     draw_ruled_line,
+    interpolate_shades,
     random_matrices,
-    spread_shades,
     vary_ink,
 )
 from lenet.synthesis.distortions import Distortions
@@ -139,7 +139,7 @@ def test_each_image_and_each_call_differs() -> None:
     assert len({image.numpy().tobytes() for image in both}) == 16
 
 
-@pytest.mark.parametrize("kind", sorted({*RULINGS}))
+@pytest.mark.parametrize("kind", sorted({*RULED_LINES}))
 def test_a_ruling_is_as_thick_as_it_says_and_leaves_the_middle_unless_it_runs_across(kind: str) -> None:
     places = column(0.2, 0.3, 1)
     still, full = torch.zeros_like(places), torch.ones_like(places)
@@ -171,7 +171,7 @@ def test_as_many_are_ruled_as_asked_for() -> None:
 
 
 def test_paper_is_smooth_and_leaves_ink_darker_than_it_was_light() -> None:
-    shades = spread_shades(torch.rand(50, 1, 4, 4, generator=generator()), torch.zeros(50, 1, 28, 28))
+    shades = interpolate_shades(torch.rand(50, 1, 4, 4, generator=generator()), torch.zeros(50, 1, 28, 28))
     assert (shades.diff(dim=2).abs() < 0.3).all()
     assert shades.amax() <= 1
     images = make_bar(4, 400)

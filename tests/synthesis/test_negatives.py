@@ -11,19 +11,19 @@ from lenet.synthesis.negatives import (
     LETTERS,
     cut_digits,
     cut_pieces,
+    draw_dirt,
     draw_letters,
     draw_lines,
     draw_scribbles,
     extent,
+    join_digits,
     load_font,
-    make_dirt,
     make_negatives,
-    move,
-    put_together,
     resemble_digits,
+    shift_images,
 )
 
-MAKERS = [cut_pieces, put_together, make_dirt, draw_letters, draw_scribbles, draw_lines]
+MAKERS = [cut_pieces, join_digits, draw_dirt, draw_letters, draw_scribbles, draw_lines]
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -78,7 +78,7 @@ def test_a_piece_is_less_than_its_digit(some: Tensor) -> None:
 
 def test_moving_is_rolling_without_coming_back(some: Tensor) -> None:
     right, down = torch.tensor([2.0, -3.0]).view(2, 1, 1, 1), torch.tensor([-1.0, 4.0]).view(2, 1, 1, 1)
-    first, second = move(some[:2], right, down)[:, 0]
+    first, second = shift_images(some[:2], right, down)[:, 0]
     assert torch.equal(first[:-1, 2:], some[0, 0, 1:, :-2])
     assert torch.equal(second[4:, :-3], some[1, 0, :-4, 3:])
     assert first[-1].sum() + first[:, :2].sum() + second[:4].sum() + second[:, -3:].sum() == 0

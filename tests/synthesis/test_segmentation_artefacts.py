@@ -7,16 +7,16 @@ from torch.nn import functional as F
 
 from lenet.data.imageset import ImageSet
 from lenet.synthesis.segmentation_artefacts import (
-    LEAST_OWN,
     MAKERS,
+    MIN_OWN_INK,
     RULED,
+    add_ligature,
+    add_neighbour,
     add_ruled_line,
-    cut_off,
+    cut_end,
     draw_curve,
-    leave_rest,
-    link,
     make_segmentation_artefacts,
-    measure_pens,
+    measure_stroke_widths,
 )
 
 
@@ -71,7 +71,9 @@ def test_only_what_stays_itself(digits: ImageSet) -> None:
     assert len(images) == len(labels) == 0
 
 
-@pytest.mark.parametrize("maker", [link, add_ruled_line, leave_rest], ids=lambda maker: maker.__name__)
+@pytest.mark.parametrize(
+    "maker", [add_ligature, add_ruled_line, add_neighbour], ids=lambda maker: maker.__name__
+)
 def test_what_is_foreign_comes_on_top(maker, some: Tensor) -> None:
     made = maker(some, generator())
     assert made.shape == some.shape
@@ -82,18 +84,18 @@ def test_what_is_foreign_comes_on_top(maker, some: Tensor) -> None:
 
 
 def test_a_tail_begins_in_the_ink_and_goes_out(some: Tensor) -> None:
-    added = (link(some, generator()) - some) > 0.5
+    added = (add_ligature(some, generator()) - some) > 0.5
     near = F.max_pool2d(some, 5, 1, 2) > 0.45
     assert (added & near).any(dim=3).any(dim=2).float().mean() > 0.6
     assert not (added & (F.max_pool2d(some, 25, 1, 12) == 0)).any()  # 9 pixels away, and half a pen
 
 
 def test_cut_off_at_one_end(some: Tensor) -> None:
-    made = cut_off(some, generator())
+    made = cut_end(some, generator())
     assert ((made == some) | (made == 0)).all()
     kept = made.sum(dim=(1, 2, 3)) / some.sum(dim=(1, 2, 3))
     assert (kept < 1).all()
-    assert (kept >= LEAST_OWN).float().mean() > 0.2
+    assert (kept >= MIN_OWN_INK).float().mean() > 0.2
 
 
 def test_a_curve_is_a_stroke_of_its_pen() -> None:
@@ -101,4 +103,4 @@ def test_a_curve_is_a_stroke_of_its_pen() -> None:
     drawn = draw_curve(start, middle, end, torch.full((1, 1, 1, 1), 3.0), 17, 17)[0, 0]
     assert (drawn[:, 8] > 0.5).tolist() == [False] * 7 + [True] * 3 + [False] * 7
     assert (drawn[8] > 0.5).tolist() == [False] + [True] * 15 + [False]
-    assert 1.5 < float(measure_pens(drawn[None, None], generator())) < 4
+    assert 1.5 < float(measure_stroke_widths(drawn[None, None], generator())) < 4

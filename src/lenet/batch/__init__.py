@@ -1,1 +1,1 @@
-"""Folders of pictures of any size, read into a results file."""
+"""Bulk reading of folders of any size into a results file."""

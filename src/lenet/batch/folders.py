@@ -1,23 +1,23 @@
-"""The pictures in folders, one by one, in an order that is the same everywhere."""
+"""Lists the pictures of folders one by one, in an order that does not depend on the system."""
 
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-# What lies beside pictures to describe them. Every other file is taken for a picture until its content says
-# otherwise: a picture may have any name, and one that cannot be read should be heard of.
-NO_PICTURES = frozenset(
+# Suffixes of files that describe pictures. Every other file counts as a picture, since a picture may have any
+# name, and one that cannot be read must be reported.
+SKIPPED_SUFFIXES = frozenset(
     (".csv", ".db", ".html", ".ini", ".json", ".jsonl", ".log", ".md", ".toml", ".tsv", ".txt", ".xml")
 )
 
 
 def find_pictures(given: Iterable[str]) -> Iterator[tuple[str, Path]]:
-    """Yield the name and the path of each picture: of what is given, files as they are, folders file by file.
+    """Yield the name and the path of each picture in `given`, a list of files and folders.
 
-    A folder is walked as it is read, sorted by name at each level; only the names of one level of each open
-    folder are in memory. Left out are what is hidden, what is no regular file, links that lead back into a
-    folder they lie in, and files whose suffix is in NO_PICTURES. A folder that cannot be listed is yielded
-    itself, so that whoever reads it meets the reason.
+    Folders are walked lazily, sorted by name at each level; only the names of one level of each open folder
+    are in memory. Omitted are hidden files, files that are not regular, links to a folder that contains them,
+    and files with a suffix in SKIPPED_SUFFIXES. A folder that cannot be listed is yielded itself, so that
+    reading it reports the reason.
     """
     for name in given:
         path = Path(name)
@@ -29,7 +29,7 @@ def find_pictures(given: Iterable[str]) -> Iterator[tuple[str, Path]]:
 
 
 def _walk(top: Path) -> Iterator[Path]:
-    # A stack and not recursion: paths can be deeper than Python's frames.
+    # A stack instead of recursion: paths can be deeper than Python's recursion limit.
     try:
         open_folders = [(_identity(top), iter(_list(top)))]
     except OSError:
@@ -45,12 +45,10 @@ def _walk(top: Path) -> Iterator[Path]:
                 identity = _identity(entry)
                 if all(identity != other for other, _ in open_folders):
                     open_folders.append((identity, iter(_list(entry))))
-            elif entry.is_file() and Path(entry.name).suffix.lower() not in NO_PICTURES:
+            elif entry.is_file() and Path(entry.name).suffix.lower() not in SKIPPED_SUFFIXES:
                 yield Path(entry.path)
         except OSError:
-            if (
-                not entry.is_symlink()
-            ):  # a link to itself leads nowhere; a folder that is closed to us is news
+            if not entry.is_symlink():  # a link to itself is omitted, a folder without permission is reported
                 yield Path(entry.path)
 
 
@@ -60,5 +58,5 @@ def _list(folder: str | os.PathLike[str]) -> list[os.DirEntry[str]]:
 
 
 def _identity(folder: os.PathLike[str]) -> tuple[int, int]:
-    status = os.stat(folder)  # noqa: PTH116 - of an entry as of a path
+    status = os.stat(folder)  # noqa: PTH116 - works for entries and paths
     return status.st_dev, status.st_ino

@@ -1,7 +1,7 @@
-"""Many pictures, read by all cores: rows in the pictures' order, memory that does not grow with their number.
+"""Reads many pictures on all cores: rows in the order of the pictures, in bounded memory.
 
-Finding digits holds Python's lock, so cores are used by processes. Each has a reader of its own with one
-thread, and reads picture after picture: whatever their number, the bits are those of reading one by one.
+Finding digits holds Python's global lock, so each core runs a process. A process has its own reader with one
+thread and reads picture by picture, so that results do not depend on the number of workers, bit for bit.
 """
 
 from __future__ import annotations
@@ -16,19 +16,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lenet.errors import LeNetError, PictureError, ResultsError
-from lenet.processes import MOST_WORKERS, begin_worker, count_cores
+from lenet.processes import MAX_WORKERS, begin_worker, count_cores
 from lenet.reading.path import check_constraints
 
 if TYPE_CHECKING:
     from lenet.reading.reader import Reader
 
-Row = dict[str, Any]  # what `predict --json` promises: {"picture", "text", …} or {"picture", "error"}
+Row = dict[str, Any]  # a row of `predict --json`: {"picture", "text", …} or {"picture", "error"}
 NamedPicture = tuple[str, Path | bytes]
-Opening = tuple[str, float | None]  # what a reader is opened with: checkpoint, max_error
+ReaderSettings = tuple[str, float | None]  # checkpoint and max_error
 Options = Mapping[str, Any]
-FEW = 100  # pictures that are read before more processes would have started
-CHUNK = 8  # pictures handed over at a time
-AHEAD = 4  # chunks a worker that are under way at once; bounds the memory
+MIN_BULK = 100  # pictures; fewer are read before worker processes would have started
+CHUNK = 8  # pictures sent to a worker at a time
+CHUNKS_PER_WORKER = 4  # chunks in progress per worker; bounds the memory
 
 
 def read_in_bulk(
@@ -43,29 +43,29 @@ def read_in_bulk(
 ) -> Iterator[Row]:
     """Read pictures, given by name and path or bytes; yield a row for each, in order.
 
-    A picture that cannot be read gives a row with its error, and the rest go on. `workers` is a number of
-    processes, 0 for none but this one; by default none for few pictures, else one a core. A script that uses
-    them needs its `if __name__ == "__main__":`. The rest is as for `Reader` and its `read`.
+    A picture that cannot be read gives a row with its error; reading continues. `workers` is the number of
+    worker processes, 0 for this process; the default is 0 for few pictures, else one per core. A script that
+    uses workers needs `if __name__ == "__main__":`. The other arguments are those of `Reader` and `read`.
 
-    Raises CheckpointError, PictureError for a pattern that makes no sense, ResultsError when a worker dies.
+    Raises CheckpointError, PictureError for an invalid pattern, ResultsError when a worker dies.
     """
     check_constraints(length, pattern, amount)
     options = {"length": length, "pattern": pattern, "amount": amount}
     coming = iter(pictures)
-    first = list(islice(coming, FEW))
+    first = list(islice(coming, MIN_BULK))
     if not first:
-        return iter(())  # and nothing is loaded for it
+        return iter(())  # without loading anything
     coming = chain(first, coming)
     if workers is None:
-        workers = 0 if len(first) < FEW else count_cores()
-    opening = checkpoint, max_error
+        workers = 0 if len(first) < MIN_BULK else count_cores()
+    reader_settings = checkpoint, max_error
     if workers:
-        return _read_with_workers(coming, opening, options, min(workers, MOST_WORKERS))
-    return _read_here(coming, opening, options)
+        return _read_with_workers(coming, reader_settings, options, min(workers, MAX_WORKERS))
+    return _read_here(coming, reader_settings, options)
 
 
 def read_row(reader: Reader, name: str, picture: Path | bytes, options: Options) -> Row:
-    """Read one picture into the row that `predict --json` prints for it."""
+    """Read one picture into its row of `predict --json`."""
     try:
         return {"picture": name, **reader.read(picture, **options).to_dict()}
     except PictureError as error:
@@ -75,38 +75,40 @@ def read_row(reader: Reader, name: str, picture: Path | bytes, options: Options)
     except MemoryError:
         return {"picture": name, "error": f"{name}: not enough memory to read it; save it smaller"}
     except Exception as error:
-        # A fault of ours. In one of many thousand pictures it must not be in the way of all that follow.
+        # A bug of lenet must not stop the reading of all other pictures.
         what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
         return {"picture": name, "error": f"{name}: a fault in lenet, please report it ({what})"}
 
 
-def _read_here(pictures: Iterable[NamedPicture], opening: Opening, options: Options) -> Iterator[Row]:
+def _read_here(
+    pictures: Iterable[NamedPicture], reader_settings: ReaderSettings, options: Options
+) -> Iterator[Row]:
     from threadpoolctl import threadpool_limits
 
-    reader = _open_reader(opening)
+    reader = _open_reader(reader_settings)
     with threadpool_limits(1):
         for name, picture in pictures:
             yield read_row(reader, name, picture, options)
 
 
 def _read_with_workers(
-    pictures: Iterable[NamedPicture], opening: Opening, options: Options, workers: int
+    pictures: Iterable[NamedPicture], reader_settings: ReaderSettings, options: Options, workers: int
 ) -> Iterator[Row]:
-    """Give a chunk to whichever worker is free; put the rows back in order."""
+    """Send chunks to free workers; yield the rows in order."""
     chunks = enumerate(_cut(pictures))
     team: list[_Worker] = []
     done: dict[int, list[Row]] = {}
-    due = 0  # the chunk whose rows are next
+    due = 0  # the number of the next chunk to yield
     try:
         while True:
             busy = [worker for worker in team if worker.chunk is not None]
-            while len(busy) < workers and len(busy) + len(done) < AHEAD * workers:
+            while len(busy) < workers and len(busy) + len(done) < CHUNKS_PER_WORKER * workers:
                 number, chunk = next(chunks, (None, []))
                 if number is None:
                     break
                 free = [worker for worker in team if worker.chunk is None]
                 if not free:
-                    free = [_Worker(opening, options)]
+                    free = [_Worker(reader_settings, options)]
                     team += free
                 free[0].give(number, chunk)
                 busy.append(free[0])
@@ -133,20 +135,22 @@ def _cut(pictures: Iterable[NamedPicture]) -> Iterator[list[NamedPicture]]:
 
 
 class _Worker:
-    """A process with a reader, seen from outside, and the pipe to it: there go chunks, back come rows.
+    """The parent's side of a worker process with a reader: sends chunks and receives rows through a pipe.
 
-    (The standard library pickles what goes through the pipe, between two processes of ours. No file, and
-    nothing that comes from elsewhere, is ever unpickled.)
+    (The standard library pickles the messages between our two processes. No file and no foreign data are ever
+    unpickled.)
     """
 
-    def __init__(self, opening: Opening, options: Options) -> None:
+    def __init__(self, reader_settings: ReaderSettings, options: Options) -> None:
         context = get_context("spawn")
-        self.chunk: int | None = None  # the number of the one it has
-        self.pipe, its_end = context.Pipe()
-        self._process = context.Process(target=_work, args=(its_end, opening, options), daemon=True)
-        with _no_interrupts():
+        self.chunk: int | None = None  # the number of the chunk in progress
+        self.pipe, worker_end = context.Pipe()
+        self._process = context.Process(
+            target=_work, args=(worker_end, reader_settings, options), daemon=True
+        )
+        with _block_interrupts():
             self._process.start()
-        its_end.close()  # so that there is nobody left to wait for when the worker dies
+        worker_end.close()  # so that the pipe ends when the worker dies
 
     def give(self, number: int, chunk: list[NamedPicture]) -> None:
         self.pipe.send(chunk)
@@ -161,20 +165,20 @@ class _Worker:
         return number, answer
 
     def end(self) -> None:
-        self._process.kill()  # it holds nothing that could be lost
+        self._process.kill()  # a worker has no state to lose
         self._process.join()
         self.pipe.close()
 
 
 @contextmanager
-def _no_interrupts() -> Iterator[None]:
-    """A process that is started in this block inherits that Ctrl-C is not for it, but for us."""
+def _block_interrupts() -> Iterator[None]:
+    """Block SIGINT; processes started in the block inherit this, so that Ctrl-C reaches the parent only."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
     from multiprocessing.resource_tracker import ensure_running
 
-    ensure_running()  # else it is started in this block, and lets interrupts in again
+    ensure_running()  # started inside this block it would unblock SIGINT
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
@@ -182,14 +186,14 @@ def _no_interrupts() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def _work(pipe: Connection, opening: Opening, options: Options) -> None:
-    """What a worker does, until its pipe ends."""
+def _work(pipe: Connection, reader_settings: ReaderSettings, options: Options) -> None:
+    """The main function of a worker: read chunks until the pipe ends."""
     begin_worker()
     from threadpoolctl import threadpool_limits
 
     with suppress(EOFError, ConnectionError):
         try:
-            reader = _open_reader(opening)
+            reader = _open_reader(reader_settings)
             threadpool_limits(1)
             while True:
                 pipe.send([read_row(reader, name, picture, options) for name, picture in pipe.recv()])
@@ -197,9 +201,9 @@ def _work(pipe: Connection, opening: Opening, options: Options) -> None:
             pipe.send(error)
 
 
-def _open_reader(opening: Opening) -> Reader:
+def _open_reader(reader_settings: ReaderSettings) -> Reader:
     from lenet.models.checkpoint import load_checkpoint
     from lenet.reading.reader import Reader
 
-    checkpoint, max_error = opening
+    checkpoint, max_error = reader_settings
     return Reader(load_checkpoint(checkpoint), max_error)

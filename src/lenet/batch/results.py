@@ -1,8 +1,7 @@
-"""The results of reading in bulk: a file of rows that only grows, and is gone on with after any interruption.
+"""The results file of bulk reading: rows are only appended, and an interrupted run can be resumed.
 
-Every other file of the house appears whole or not at all. This one is written for hours, and what is in it
-must not be lost: so its rows appear whole or not at all. A row is one line; a last line without its end was
-cut off, and is dropped when the file is opened again.
+All other files are written atomically. A results file is written for hours and must survive a crash, so its
+rows are atomic instead. A row is one line; an incomplete last line is removed when the file is opened again.
 """
 
 from __future__ import annotations
@@ -20,43 +19,43 @@ from typing import Any, Protocol, Self
 from lenet.errors import ResultsError
 
 COLUMNS = ("picture", "text", "confidence", "rejected", "reason", "error")
-FORMULA = tuple("=+-@＝＋－＠")  # a spreadsheet calculates what begins so
-FLUSH_SECONDS = 1.0  # so much work is lost in a power cut
-LONGEST_ROW = 2**24  # bytes; a file with a longer line is no results file
+FORMULA_STARTS = tuple("=+-@＝＋－＠")  # a spreadsheet evaluates cells that begin with these
+FLUSH_SECONDS = 1.0  # the maximum work that a power cut can lose
+MAX_ROW_BYTES = 2**24  # bytes; a file with a longer line is no results file
 
 
 class Kind(Protocol):
-    """How rows are written, and told from anything else."""
+    """A format of rows: writing, reading, and recognition."""
 
-    head: bytes  # what a new file begins with
-    begins: bytes  # what the first line of any file of this kind begins with
+    head: bytes  # the header of a new file
+    begins: bytes  # the beginning of the first line of every file of this kind
 
     def spell(self, name: str) -> str:
-        """The name of a picture as it stands in the file; no two names are spelt alike."""
+        """The name of a picture as written in the file; the mapping is injective."""
 
     def write(self, row: Mapping[str, Any]) -> bytes:
         """One row as one line."""
 
     def read(self, line: bytes) -> tuple[str, bool, bool]:
-        """A row's picture as it is spelt, whether it failed, whether it was rejected. Raises ValueError."""
+        """A row's picture as spelt, whether it failed, whether it was rejected. Raises ValueError."""
 
 
 class CsvRows:
     """Rows for people and spreadsheets, UTF-8.
 
-    Every cell is on one line: what cannot be printed stands as Python's escape, in names with backslashes
-    doubled. A cell that a spreadsheet would calculate has an apostrophe before it; a name gets `./`.
+    Every cell is on one line: unprintable characters are written as Python's escapes, and backslashes in
+    names are doubled. A cell that a spreadsheet would evaluate gets the prefix `'`, a name `./`.
     """
 
     begins = head = (",".join(f'"{column}"' for column in COLUMNS) + "\n").encode()
 
     def spell(self, name: str) -> str:
-        """The name, printable, on one line, and no formula."""
+        """The name, printable, on one line, and not a formula."""
         spelt = _printable(name.replace("\\", "\\\\"))
-        return f"./{spelt}" if spelt.startswith(FORMULA) else spelt
+        return f"./{spelt}" if spelt.startswith(FORMULA_STARTS) else spelt
 
     def write(self, row: Mapping[str, Any]) -> bytes:
-        """One row as one line; every cell in quotes, so that no other separator splits it either."""
+        """One row as one line; every cell is quoted, so that no other separator splits it."""
         cells = [self.spell(row["picture"])]
         if "error" in row:
             cells += ["", "", "", "", _guarded(row["error"])]
@@ -68,17 +67,17 @@ class CsvRows:
         return line.getvalue().encode()
 
     def read(self, line: bytes) -> tuple[str, bool, bool]:
-        """A row's picture as it is spelt, whether it failed, whether it was rejected. Raises ValueError."""
+        """A row's picture as spelt, whether it failed, whether it was rejected. Raises ValueError."""
         try:
             (cells,) = csv.reader([line.decode()], strict=True)
-        except csv.Error as why:
-            raise ValueError(why) from why
-        picture, _, _, rejected, _, error = cells
-        return picture, bool(error), rejected.lower() == "true"
+        except csv.Error as error:
+            raise ValueError(error) from error
+        picture, _, _, rejected, _, message = cells
+        return picture, bool(message), rejected.lower() == "true"
 
 
 class JsonRows:
-    """Rows for programs: the objects of `predict --json`, one a line."""
+    """Rows for programs: the objects of `predict --json`, one per line."""
 
     head = b""
     begins = b'{"picture": "'
@@ -103,14 +102,14 @@ KINDS: dict[str, type[Kind]] = {".csv": CsvRows, ".jsonl": JsonRows}
 
 
 class Results:
-    """The rows in one .csv or .jsonl file; those that are there are kept, new ones are appended.
+    """The rows of one .csv or .jsonl file; existing rows are kept, new ones are appended.
 
-    `count`, `failed` and `rejected` are numbers of rows. The file is made with the first row. One process at
-    a time has it. The names in it are kept in memory: some 200 bytes a picture.
+    `count`, `failed` and `rejected` are numbers of rows. The file is created with the first row. One process
+    at a time can open it. The names are kept in memory: about 200 bytes per picture.
     """
 
     def __init__(self, path: Path) -> None:
-        """Take up what is there. Raises ResultsError for a file of another kind, and OSError."""
+        """Read the existing rows. Raises ResultsError for a file of another kind, and OSError."""
         kind = KINDS.get(path.suffix.lower())
         if kind is None:
             known = " or ".join(KINDS)
@@ -126,23 +125,23 @@ class Results:
                 raise ResultsError(f"{path}: not a file that rows can be kept in; name another one")
             try:
                 self._open(0)
-                self._take_up()
+                self._read_rows()
             except BaseException:
                 self.close()
                 raise
 
     def __contains__(self, name: str) -> bool:
-        """Whether there is a row for the picture of this name, or one is to come."""
+        """True when there is a row for the picture of this name, or it is claimed."""
         return self._kind.spell(name) in self._names
 
     def claim(self, name: str) -> bool:
-        """Say that a row for the picture of this name is to come; False when that had been said."""
+        """Reserve the row of the picture of this name; False if it exists or is reserved already."""
         before = len(self._names)
         self._names.add(self._kind.spell(name))
         return len(self._names) > before
 
     def __enter__(self) -> Self:
-        """The results themselves; they are closed at the end of the block."""
+        """The results; they are closed at the end of the block."""
         return self
 
     def __exit__(
@@ -151,7 +150,7 @@ class Results:
         self.close()
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Write one row; it is there in full, or not at all. Raises OSError, as for a full disk."""
+        """Append one row atomically. Raises OSError, for example for a full disk."""
         if self._descriptor is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._open(os.O_CREAT | os.O_EXCL)
@@ -159,7 +158,7 @@ class Results:
         self._count("error" in row, bool(row.get("rejected")))
 
     def close(self) -> None:
-        """Flush the file to the disk and let go of it."""
+        """Flush the file to the disk and close it."""
         if self._descriptor is not None:
             descriptor, self._descriptor = self._descriptor, None
             try:
@@ -173,24 +172,24 @@ class Results:
         if not _lock(self._descriptor):
             raise ResultsError(f"{self.path}: another process is writing to it; wait for it, or stop it")
 
-    def _take_up(self) -> None:
-        """Count the rows that are there, and cut off the half of one."""
+    def _read_rows(self) -> None:
+        """Count the existing rows, and remove an incomplete last one."""
         assert self._descriptor is not None
         foreign = f"{self.path}: holds something other than results of lenet predict; name another file"
         with open(self._descriptor, "rb", closefd=False) as file:
             number = 0
-            while line := file.readline(LONGEST_ROW):
+            while line := file.readline(MAX_ROW_BYTES):
                 number += 1
-                whole = line.endswith(b"\n")
+                complete = line.endswith(b"\n")
                 if number == 1:
                     begins = self._kind.begins
-                    # A spreadsheet may have written it since, without the quotes it did not need.
+                    # A spreadsheet may have saved the file without unnecessary quotes.
                     same = line.replace(b'"', b"").rstrip() == begins.replace(b'"', b"").rstrip()
-                    if not (line.startswith(begins) or (whole and same) or begins.startswith(line)):
+                    if not (line.startswith(begins) or (complete and same) or begins.startswith(line)):
                         raise ResultsError(foreign)
-                if len(line) == LONGEST_ROW:
+                if len(line) == MAX_ROW_BYTES:
                     raise ResultsError(foreign)
-                if not whole:
+                if not complete:
                     break
                 if number > 1 or not self._kind.head:
                     try:
@@ -227,20 +226,20 @@ class Results:
 
 
 def _printable(text: str) -> str:
-    """The text with escapes for what cannot be printed: ends of lines, control codes, stray bytes."""
+    """The text with escapes for unprintable characters: line ends, control characters, invalid bytes."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def _guarded(text: str) -> str:
-    """The text as a cell that no spreadsheet calculates."""
+    """The text as a cell that no spreadsheet evaluates."""
     text = _printable(text)
-    return f"'{text}" if text.startswith(FORMULA) else text
+    return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 
 def _lock(descriptor: int) -> bool:
-    """Keep other processes from the file as long as it is open here; False when another has it."""
+    """Lock the file against other processes while it is open; False if another process has locked it."""
     try:
         import fcntl
     except ImportError:  # Windows

@@ -1,1 +1,1 @@
-"""What the network learns from: data sets by name, custom data, downloads. Knows no network."""
+"""Data sets by name, custom data, downloads and corrupted copies. Imports no network and no training."""

@@ -1,4 +1,4 @@
-"""Where the files of the named data sets lie: LENET_DATA, the cache folder, and the way into the cache."""
+"""Finds the files of the named data sets in LENET_DATA or the cache folder, and fills the cache."""
 
 import hashlib
 import lzma
@@ -15,25 +15,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenet.data.sources import SOURCES, Bundle, Source, SourceFile, find_source
-from lenet.data.unpack import read_pieces, read_unpacked
+from lenet.data.unpack import read_unpacked, read_up_to
 from lenet.errors import DataError
 from lenet.files import write_bytes
 
 if TYPE_CHECKING:
     from lenet.data.download import Progress
 
-ARCHIVE_FAULTS = (
+ARCHIVE_ERRORS = (
     zipfile.BadZipFile,
     tarfile.TarError,
     zlib.error,
     lzma.LZMAError,
     EOFError,
     OSError,
-    NotImplementedError,  # a way of packing that nobody uses
+    NotImplementedError,  # an unsupported compression method
     RuntimeError,  # encrypted
     ValueError,
 )
-"""What reading a damaged or foreign archive can raise."""
+"""The exceptions that a damaged or foreign archive can raise."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Listing:
 
 
 def cache_folder() -> Path:
-    """LENET_CACHE, or the platform's folder for caches."""
+    """The folder LENET_CACHE, or the platform's cache folder."""
     if chosen := os.environ.get("LENET_CACHE"):
         return Path(chosen).expanduser()
     import pooch
@@ -59,33 +59,33 @@ def cache_folder() -> Path:
 
 
 def list_sources() -> list[Listing]:
-    """Every data set known by name, and where its files were found (looked for, not opened)."""
+    """Every data set known by name, and where its files exist. The files are not opened."""
     return [
-        Listing(source.name, source.train, source.test, source.classes, source.licence, _found(source))
+        Listing(source.name, source.train, source.test, source.classes, source.licence, _locate(source))
         for source in SOURCES.values()
     ]
 
 
 def read_source_file(source: Source, file: SourceFile) -> tuple[bytearray, Path]:
-    """The unpacked, verified bytes of one file of a data set, fetched first if it is nowhere; and its path.
+    """The unpacked, verified bytes of one file of a data set, and its path; downloads a missing file.
 
-    Raises DataError when the file found is not the published one, DownloadError when none can be fetched.
+    Raises DataError when the file is not the published one, DownloadError when it cannot be downloaded.
     """
-    path = _find(source, file)
+    path = _find_file(source, file)
     if path is None:
-        path = _find(source, file, fetch(source.name))
+        path = _find_file(source, file, fetch(source.name))
     if path is None:
         raise DataError(f"{file.name} of {source.name} disappeared; run `lenet data fetch {source.name}`")
     content = read_unpacked(path, file.size)
-    verify(content, file, source.name, str(path))
+    verify_file(content, file, source.name, str(path))
     return content, path
 
 
-def verify(content: bytearray, file: SourceFile, source: str, name: str) -> None:
-    """Raise DataError, calling the bytes `name`, unless they are the unpacked `file` as published.
+def verify_file(content: bytearray, file: SourceFile, source: str, name: str) -> None:
+    """Raise DataError unless `content` is the unpacked `file` as published; the message names it `name`.
 
-    Where nobody has published a checksum of the unpacked file, only its length is compared; its packed
-    form was verified when it was fetched.
+    If no checksum of the unpacked file is published, only the length is compared; the packed file was
+    verified when it was downloaded.
     """
     if len(content) != file.size or (file.sha256 and hashlib.sha256(content).hexdigest() != file.sha256):
         raise DataError(
@@ -95,23 +95,23 @@ def verify(content: bytearray, file: SourceFile, source: str, name: str) -> None
 
 
 def fetch(name: str, progress: "Progress | None" = None) -> Path:
-    """The folder in which a data set lies, fetched into the cache first if it lies nowhere.
+    """The folder that holds a data set; a missing data set is downloaded into the cache.
 
-    Raises DataError for an unknown name or a damaged copy in LENET_DATA, DownloadError when no mirror helps.
+    Raises DataError for an unknown name or a damaged copy in LENET_DATA, DownloadError when all mirrors fail.
     """
     source = find_source(name)
     if not source.files:
         return _bundled_digits()
     for where, folder in _folders(source):
-        if where == "LENET_DATA" and all(_find(source, file, folder) for file in source.all_files):
+        if where == "LENET_DATA" and all(_find_file(source, file, folder) for file in source.all_files):
             for file in source.all_files:
                 read_source_file(source, file)
             return folder
     folder = cache_folder() / source.name
-    missing = [file for file in source.all_files if not _is_sound(source, file, folder)]
+    missing = [file for file in source.all_files if not _is_intact(source, file, folder)]
     if missing:
         with _writing_cache(), tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache_folder()) as scratch:
-            if source.bundle and not _own_mirrors(source):
+            if source.bundle and not _custom_mirrors(source):
                 _fetch_bundle(source.bundle, Path(scratch), progress)
             else:
                 for file in missing:
@@ -119,14 +119,14 @@ def fetch(name: str, progress: "Progress | None" = None) -> Path:
     return folder
 
 
-def keep(source: Source, file: SourceFile, packed: bytes | bytearray) -> Path:
-    """Put verified bytes, packed or not, into the cache as `file`, whole or not at all."""
+def cache_file(source: Source, file: SourceFile, packed: bytes | bytearray) -> Path:
+    """Write verified bytes, packed or not, to the cache as `file`, atomically; returns the path."""
     folder = cache_folder() / source.name
     path = folder / (file.name + (".gz" if packed[:2] == b"\x1f\x8b" else ""))
     with _writing_cache():
         write_bytes(path, bytes(packed))
-        # Copies under its other names would be found before it, and may be damaged.
-        for other in file_names(file):
+        # A damaged copy under another name of the file would be found first.
+        for other in list_file_names(file):
             if other != path.name:
                 (folder / other).unlink(missing_ok=True)
     return path
@@ -134,7 +134,7 @@ def keep(source: Source, file: SourceFile, packed: bytes | bytearray) -> Path:
 
 @contextmanager
 def _writing_cache() -> Iterator[None]:
-    """Make the cache folder, and raise DataError when it cannot be made or written."""
+    """Create the cache folder; raise DataError when it cannot be created or written."""
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)
         yield
@@ -145,8 +145,8 @@ def _writing_cache() -> Iterator[None]:
         ) from error
 
 
-def file_names(file: SourceFile) -> tuple[str, ...]:
-    """The names under which a file is looked for: as published, or with a dot before idx; packed or not."""
+def list_file_names(file: SourceFile) -> tuple[str, ...]:
+    """The names that a file may have: as published, or with a dot before idx; packed or not."""
     dotted = file.name.replace("-idx", ".idx")
     return file.name, dotted, f"{file.name}.gz", f"{dotted}.gz"
 
@@ -154,16 +154,16 @@ def file_names(file: SourceFile) -> tuple[str, ...]:
 def _fetch_file(source: Source, file: SourceFile, scratch: Path, progress: "Progress | None") -> None:
     from lenet.data.download import download
 
-    own = _own_mirrors(source)
+    own = _custom_mirrors(source)
     target = scratch / f"{file.name}.gz"
     if own:
-        # A mirror of one's own may hold files packed anew, so what is inside decides.
+        # The files of a custom mirror may be compressed again, so the unpacked content is verified.
         download([f"{mirror}{target.name}" for mirror in own], target, "", file.max_packed, progress=progress)
     else:
         urls = [f"{mirror}{target.name}" for mirror in source.mirrors]
         download(urls, target, file.packed, file.max_packed, progress=progress)
-    verify(read_unpacked(target, file.size), file, source.name, str(target.name))
-    keep(source, file, target.read_bytes())
+    verify_file(read_unpacked(target, file.size), file, source.name, str(target.name))
+    cache_file(source, file, target.read_bytes())
 
 
 def _fetch_bundle(bundle: Bundle, scratch: Path, progress: "Progress | None") -> None:
@@ -175,26 +175,29 @@ def _fetch_bundle(bundle: Bundle, scratch: Path, progress: "Progress | None") ->
 
 
 def unbundle(bundle: Bundle, archive: Path) -> None:
-    """Put the files of every data set that comes in this archive into the cache, and nothing else of it."""
+    """Copy the files of every data set in this archive to the cache; all other members are ignored.
+
+    Raises DataError when the archive is damaged or a file is missing.
+    """
     try:
         with zipfile.ZipFile(archive) as members:
             for source in SOURCES.values():
                 for file in source.all_files if source.bundle == bundle else ():
                     with members.open(f"{bundle.folder}/{file.name}.gz") as stream:
-                        packed = read_pieces(stream, file.max_packed + 1)  # type: ignore[arg-type]
+                        packed = read_up_to(stream, file.max_packed + 1)  # type: ignore[arg-type]
                     if len(packed) > file.max_packed:
-                        raise DataError(f"{archive}: {file.name} is larger than it can be; fetch it again")
-                    keep(source, file, packed)
-    except (*ARCHIVE_FAULTS, KeyError) as error:
+                        raise DataError(f"{archive}: {file.name} is larger than expected; fetch it again")
+                    cache_file(source, file, packed)
+    except (*ARCHIVE_ERRORS, KeyError) as error:
         reason = " ".join(str(error).split())
-        raise DataError(f"{archive}: not the archive expected ({reason}); get it again") from error
+        raise DataError(f"{archive}: not the expected archive ({reason}); download it again") from error
 
 
-def _found(source: Source) -> str:
+def _locate(source: Source) -> str:
     if not source.files:
         return "install"
     for where, folder in _folders(source):
-        if all(_find(source, file, folder) for file in source.all_files):
+        if all(_find_file(source, file, folder) for file in source.all_files):
             return where
     return "missing"
 
@@ -205,35 +208,35 @@ def _folders(source: Source) -> Iterator[tuple[str, Path]]:
     yield "cache", cache_folder() / source.name
 
 
-def _find(source: Source, file: SourceFile, folder: Path | None = None) -> Path | None:
-    """Where the file lies, in `folder` or in the first of the usual ones; None when it is nowhere."""
+def _find_file(source: Source, file: SourceFile, folder: Path | None = None) -> Path | None:
+    """The path of a file in `folder`, or in the first standard folder that has it; None if none has it."""
     for place in [folder] if folder else [place for _, place in _folders(source)]:
-        for name in file_names(file):
+        for name in list_file_names(file):
             if (place / name).is_file():
                 return place / name
     return None
 
 
-def _is_sound(source: Source, file: SourceFile, folder: Path) -> bool:
-    path = _find(source, file, folder)
+def _is_intact(source: Source, file: SourceFile, folder: Path) -> bool:
+    path = _find_file(source, file, folder)
     if path is None:
         return False
     try:
-        verify(read_unpacked(path, file.size), file, source.name, str(path))
+        verify_file(read_unpacked(path, file.size), file, source.name, str(path))
     except DataError:
         return False
     return True
 
 
-def _own_mirrors(source: Source) -> list[str]:
-    """LENET_MIRROR: the address of a folder with one folder per data set, on a classroom's network say."""
+def _custom_mirrors(source: Source) -> list[str]:
+    """The mirror LENET_MIRROR: the URL of a folder with one folder per data set, as in a local network."""
     address = os.environ.get("LENET_MIRROR")
     return [f"{address.rstrip('/')}/{source.name}/"] if address else []
 
 
 def _bundled_digits() -> Path:
-    """The folder of scikit-learn that holds the digits."""
+    """The folder of scikit-learn that holds the data set `digits`."""
     spec = find_spec("sklearn")
     if spec is None or spec.origin is None:
-        raise DataError("scikit-learn is missing, and the digits with it; install lenet again")
+        raise DataError("scikit-learn, which holds the digits, is missing; install lenet again")
     return Path(spec.origin).parent / "datasets" / "data"

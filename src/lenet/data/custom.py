@@ -1,4 +1,4 @@
-"""Custom data: a folder with one folder per class, a CSV of files and labels, or a folder of IDX files."""
+"""Custom data: a folder of class folders, a CSV of files and labels, or a folder of IDX files."""
 
 import csv
 import re
@@ -17,42 +17,43 @@ from lenet.images.decoding import decode
 from lenet.images.framing import frame_full_image
 
 _MAX_PICTURES = 1_000_000
-_LITTER = {"thumbs.db", "desktop.ini"}
+_SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
+_TEST_SHARE = 0.2  # of pictures without a split
 
 
 @dataclass(frozen=True)
 class Example:
-    """One labelled picture, not yet opened."""
+    """A labelled picture that is not opened yet."""
 
     path: Path
     label: str
     split: Split | None
-    """None where the owner has not divided the pictures."""
+    """None if the pictures are not split."""
 
 
 def list_class_folders(folder: Path) -> list[Example]:
     """The pictures in `folder/CLASS/`, or in `folder/train/CLASS/` and `folder/test/CLASS/`.
 
-    Files that begin with a dot, and loose files beside the folders, are left alone.
-    Raises DataError for a missing or empty folder, a folder where a picture belongs, or a lone split.
+    Files whose name begins with a dot, and files beside the folders, are ignored.
+    Raises DataError for a missing or empty folder, a folder inside a class folder, or a single split.
     """
     divided = [split for split in SPLITS if (folder / split).is_dir()]
     if not divided:
         return _list_classes(folder, None)
     if len(divided) == 1:
         absent = "test" if divided == ["train"] else "train"
-        raise DataError(f"{folder}: there is {divided[0]}/ but no {absent}/; add it, or move the classes up")
+        raise DataError(f"{folder}: has {divided[0]}/ but no {absent}/; add it, or move the classes up")
     others = [entry.name for entry in list_visible(folder) if entry.is_dir() and entry.name not in SPLITS]
     if others:
-        raise DataError(f"{folder}: {others[0]}/ lies beside train/ and test/; move it into one of them")
+        raise DataError(f"{folder}: {others[0]}/ is beside train/ and test/; move it into one of them")
     return [example for split in SPLITS for example in _list_classes(folder / split, split)]
 
 
 def list_csv(path: Path) -> list[Example]:
-    """The pictures that a CSV names: columns `file` (or `path`) and `label`, and `split` where there is one.
+    """The pictures that a CSV lists: columns `file` (or `path`) and `label`, and optionally `split`.
 
-    Files lie beside the CSV, or in the folder beside it that has its name (`digits/` for `digits.csv`), never
-    outside the folder of the CSV. Other columns are ignored.
+    Paths are relative to the CSV, or to the folder beside it of the same name (`digits/` for `digits.csv`),
+    and stay inside the folder of the CSV. Other columns are ignored.
     Raises DataError, naming the file and the line, for a missing column, value or picture.
     """
     examples: list[Example] = []
@@ -80,24 +81,22 @@ def list_csv(path: Path) -> list[Example]:
 
 
 def sort_naturally(names: Sequence[str]) -> list[str]:
-    """Each name once, numbers by value: 2 before 10, and b before C."""
+    """The distinct names, sorted without case and with numbers by value: 2 before 10, b before C."""
 
     def key(name: str) -> tuple[list[tuple[int, str]], str]:
         parts = re.split(r"([0-9]+)", name.casefold())
-        return [(int(part), "") if at % 2 else (0, part) for at, part in enumerate(parts)], name
+        return [(int(part), "") if index % 2 else (0, part) for index, part in enumerate(parts)], name
 
     return sorted(set(names), key=key)
 
 
 def list_visible(folder: Path) -> list[Path]:
-    """What lies in a folder, in a fixed order, without what systems leave behind."""
+    """The entries of a folder, sorted, without hidden files and files of the operating system."""
     try:
         entries = sorted(folder.iterdir())
     except OSError as error:
         raise DataError(f"{folder}: cannot be listed ({error.strerror})") from error
-    return [
-        entry for entry in entries if not entry.name.startswith(".") and entry.name.lower() not in _LITTER
-    ]
+    return [e for e in entries if not e.name.startswith(".") and e.name.lower() not in _SYSTEM_FILES]
 
 
 def _list_classes(folder: Path, split: Split | None) -> list[Example]:
@@ -115,7 +114,7 @@ def _list_classes(folder: Path, split: Split | None) -> list[Example]:
         if len(examples) > _MAX_PICTURES:
             raise DataError(f"{folder}: holds more than {_MAX_PICTURES} pictures; divide it")
     if not examples:
-        raise DataError(f"{folder}: has no class folders; put the pictures of each class into one of its own")
+        raise DataError(f"{folder}: has no class folders; put the pictures of each class into one folder")
     return examples
 
 
@@ -137,7 +136,7 @@ def _find_picture(name: str, table: Path, where: str) -> Path:
             picture = (root / name).resolve()
             found = picture.is_file()
         except (OSError, ValueError, RuntimeError) as error:  # a null byte, too long, a loop of links
-            raise DataError(f"{where}: {name[:80]!r} is no file name") from error
+            raise DataError(f"{where}: {name[:80]!r} is not a file name") from error
         if not picture.is_relative_to(home):
             raise DataError(f"{where}: {name} lies outside the folder of the CSV; move the picture into it")
         if found:
@@ -145,13 +144,10 @@ def _find_picture(name: str, table: Path, where: str) -> Path:
     raise DataError(f"{where}: there is no file {name} beside it; names are relative to the CSV")
 
 
-_OWN_SHARE_HELD_OUT = 0.2
-
-
 def load_custom(path: Path, split: Split) -> ImageSet:
-    """The training or the test images of a folder of class folders, of IDX files, or of a CSV.
+    """The training or test images of a folder of class folders, a folder of IDX files, or a CSV.
 
-    Raises DataError when it is none of these or damaged.
+    Raises DataError when `path` is none of these or damaged.
     """
     if path.is_file() and path.suffix.lower() == ".csv":
         return _load_pictures(list_csv(path), split, path)
@@ -173,23 +169,23 @@ def _load_pictures(examples: list[Example], split: Split, path: Path) -> ImageSe
     numbers = {name: number for number, name in enumerate(classes)}
     labels = torch.tensor([numbers[example.label] for example in examples])
     if examples[0].split is None:
-        count = max(1, round(len(examples) * _OWN_SHARE_HELD_OUT))
+        count = max(1, round(len(examples) * _TEST_SHARE))
         train, test = split_stratified(labels, count, SPLIT_SEED)
         chosen = (train if split == "train" else test).tolist()
     else:
-        chosen = [at for at, example in enumerate(examples) if example.split == split]
+        chosen = [index for index, example in enumerate(examples) if example.split == split]
         untaught = set(classes) - {example.label for example in examples if example.split == "train"}
         if untaught:
             raise DataError(f"{path}: class {min(untaught)} has no training picture; add some")
     if not chosen:
-        raise DataError(f"{path}: it holds no {split} pictures; mark some, or leave the split away")
-    images = np.stack([load_picture(examples[at].path) for at in chosen])
+        raise DataError(f"{path}: has no {split} pictures; add some, or remove the split")
+    images = np.stack([load_picture(examples[index].path) for index in chosen])
     tensor = torch.from_numpy(images).unsqueeze(1)
-    return ImageSet(tensor, labels[chosen], tuple(classes), str(path), whole=True)
+    return ImageSet(tensor, labels[chosen], tuple(classes), str(path), full_image=True)
 
 
 def load_picture(path: Path) -> np.ndarray:
-    """One picture of your own as an image, (28, 28) uint8. Raises DataError, naming the file."""
+    """A picture as an image (28, 28) uint8, by full-image preprocessing. Raises DataError with the path."""
     try:
         return frame_full_image(decode(path))
     except PictureError as error:
@@ -197,7 +193,7 @@ def load_picture(path: Path) -> np.ndarray:
 
 
 def _load_idx_folder(folder: Path, split: Split) -> ImageSet:
-    """A folder of IDX files named as MNIST's are; the classes are the numbers from 0 to the largest."""
+    """A folder of IDX files with MNIST's names; the classes are the numbers from 0 to the largest label."""
     images, labels = (read_idx(_find_idx(folder, split, kind)) for kind in ("images", "labels"))
     if images.dtype != torch.uint8 or images.dim() != 3:
         raise DataError(f"{folder}: the {split} images must be bytes (N, H, W), not {tuple(images.shape)}")
@@ -208,7 +204,7 @@ def _load_idx_folder(folder: Path, split: Split) -> ImageSet:
     try:
         training = labels if split == "train" else read_idx(_find_idx(folder, "train", "labels"))
     except DataError:
-        training = labels  # only test files are there, to evaluate on
+        training = labels  # a folder may hold only test files
     classes = tuple(str(number) for number in range(int(training.max()) + 1)) if training.numel() else ()
     return ImageSet(images.unsqueeze(1), labels.long(), classes, str(folder))
 

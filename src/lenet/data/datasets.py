@@ -15,23 +15,27 @@ from lenet.data.sources import SOURCES, SPLITS, Source, SourceFile, Split, find_
 from lenet.errors import DataError
 from lenet.images.framing import DIGIT_SIDE, SIDE
 
-_DIGITS_HELD_OUT = 360
+_DIGITS_TEST_COUNT = 360
+RARE_SHARE = 0.01  # of each rare class is kept
+# The bitmaps were normalised into a narrow box: at a height of 20 pixels these digits are 12 wide on average,
+# MNIST's 15.5. With this width a LeNet trained on them alone, without distortions, reads 63.9 ± 2.7 % of
+# 10,000 MNIST training images, and 59.5 ± 4.7 % without it (5 seeds each).
+_BOX_WIDTH = 26
 
 
 def load(source: str | Path, split: Split) -> ImageSet:
-    """Load the training or the test images of a data set, by name or by path.
+    """Load the training or test images of a data set, by name or by path.
 
-    Names are those in `lenet.data.sources`; what is not in LENET_DATA or the cache is fetched. `digits` is
-    divided into 1,437 for training and 360 for testing, every class in proportion, always the same ones.
-    A path is a folder of class folders, a folder of IDX files, or a CSV of files and labels; pictures that
-    their owner has not divided are divided four to one, in the same way. Images are 28×28, save for a
-    folder of IDX files, which keeps its own size.
-    Raises DataError when there is no such data set or it is damaged, DownloadError when no mirror gives it.
+    `lenet.data.sources` lists the names. A data set that is not in LENET_DATA or the cache is downloaded.
+    `digits` is split into 1,437 training and 360 test images; the split is stratified and always the same.
+    A path is a folder of class folders, a folder of IDX files, or a CSV of files and labels. Pictures without
+    a split are split four to one, stratified. Images are 28×28; IDX files keep their size.
+    Raises DataError when the data set is missing or damaged, DownloadError when every mirror fails.
     """
     if split not in SPLITS:
-        raise DataError(f"there is no split {split!r}; choose train or test")
+        raise DataError(f"no split is called {split!r}; choose train or test")
     if not source:
-        raise DataError("the name of the data set is empty; `lenet data list` shows what there is")
+        raise DataError("the name of the data set is empty; `lenet data list` shows the names")
     path = Path(source).expanduser()
     if isinstance(source, Path) or (source not in SOURCES and (path.exists() or _looks_like_path(source))):
         return load_custom(path, split)
@@ -41,7 +45,7 @@ def load(source: str | Path, split: Split) -> ImageSet:
 
 def _load_bundled(source: Source, split: Split) -> ImageSet:
     images, labels = load_digits()
-    train, test = split_stratified(labels, _DIGITS_HELD_OUT, SPLIT_SEED)
+    train, test = split_stratified(labels, _DIGITS_TEST_COUNT, SPLIT_SEED)
     return ImageSet(images, labels, source.classes, source.name).subset(train if split == "train" else test)
 
 
@@ -49,10 +53,10 @@ def _load_files(source: Source, split: Split) -> ImageSet:
     images, labels = (_read(source, file) for file in source.files[split])
     if source.transposed:
         images = images.mT.contiguous()
-    if labels.dim() == 2:  # QMNIST: the class, then seven particulars of the writing
+    if labels.dim() == 2:  # QMNIST: the class is the first of eight columns
         labels = labels[:, 0]
     labels = labels.long() - source.first_label
-    # What may be mirrored, clothes, is shown as all of a picture too.
+    # Sets that may be mirrored (clothes) also show full images, not cropped signs.
     return ImageSet(images.unsqueeze(1), labels, source.classes, source.name, source.flips, source.flips)
 
 
@@ -60,7 +64,7 @@ def _read(source: Source, file: SourceFile) -> Tensor:
     content, path = read_source_file(source, file)
     values = decode_idx(content, str(path))
     if values.shape != file.shape:
-        raise DataError(f"{path}: holds {tuple(values.shape)} values, where {source.name} has {file.shape}")
+        raise DataError(f"{path}: has the shape {tuple(values.shape)}; {source.name} has {file.shape}")
     return values
 
 
@@ -68,15 +72,9 @@ def _looks_like_path(source: str) -> bool:
     return any(mark in source for mark in "./\\~")
 
 
-# The bitmaps were normalised into a narrow box: at 20 pixels of height these digits are 12 wide on average,
-# where MNIST's are 15.5. Given that width, a LeNet trained on them alone, without distortions, reads
-# 63.9 ± 2.7 % of 10,000 MNIST training images, and 59.5 ± 4.7 % without it (5 seeds each).
-_BOX_WIDTH = 26
-
-
 def load_digits() -> tuple[Tensor, Tensor]:
     """All 1,797 digits: images uint8 (1797, 1, 28, 28), white on black, and labels int64 (1797,)."""
-    # Takes a second to import, and only this data set needs it.
+    # The import takes a second, and only this data set needs it.
     from sklearn.datasets import load_digits as load_bundled
 
     bundled = load_bundled()
@@ -85,16 +83,16 @@ def load_digits() -> tuple[Tensor, Tensor]:
 
 
 def enlarge_digit(blocks: np.ndarray) -> np.ndarray:
-    """Bring one 8×8 digit (0..16) to a 28×28 image (uint8), made as MNIST's are.
+    """Convert an 8×8 digit (0..16) to a 28×28 image (uint8) in MNIST's framing.
 
-    As in LeCun et al. 1998, section III.A, the digit is 20 pixels high in grey levels and lies with its
-    centre of mass in the middle of the image.
+    As in LeCun et al. 1998, section III.A, the digit is 20 pixels high in grey levels, and its centre of
+    mass is at the centre of the image.
     """
     small = Image.fromarray((blocks / 16).astype(np.float32))
     box = np.clip(np.asarray(small.resize((_BOX_WIDTH, DIGIT_SIDE), Image.Resampling.BICUBIC)), 0, 1)
     left, top = (round((SIDE - 1) / 2 - _centre_of_mass(box.sum(axis=axis))) for axis in (0, 1))
     image = Image.new("L", (SIDE, SIDE))
-    image.paste(Image.fromarray(np.rint(box * 255).astype(np.uint8)), (left, top))  # cuts what sticks out
+    image.paste(Image.fromarray(np.rint(box * 255).astype(np.uint8)), (left, top))  # clips at the border
     return np.asarray(image)
 
 
@@ -102,13 +100,10 @@ def _centre_of_mass(profile: np.ndarray) -> float:
     return float(profile @ np.arange(len(profile)) / profile.sum())
 
 
-KEPT = 0.01  # of each rare class
+def thin_out(labels: Tensor, rare: range, kept: float = RARE_SHARE) -> Tensor:
+    """The indices (int64, ascending) that remain when only a share of each class in `rare` is kept.
 
-
-def thin_out(labels: Tensor, rare: range, kept: float = KEPT) -> Tensor:
-    """The indices (int64, ascending) that are left when of each class in `rare` only a share is kept.
-
-    Kept are the first ones, and at least one of each.
+    The first images of a class are kept, at least one of each.
     """
     stays = torch.ones(len(labels), dtype=torch.bool)
     for label in rare:
@@ -118,10 +113,9 @@ def thin_out(labels: Tensor, rare: range, kept: float = KEPT) -> Tensor:
 
 
 def write_unbalanced(source: str, folder: Path) -> None:
-    """Write a data set to `folder` as IDX files, the second half of its classes made rare in training.
+    """Write a data set to `folder` as IDX files; in training, the second half of its classes is rare.
 
-    Its test images are all written. Nothing is done where the files are there. Raises DataError where
-    `load` does.
+    All test images are written. Existing files are kept. Raises DataError where `load` does.
     """
     train: ImageSet = load(source, "train")
     classes = len(train.classes)

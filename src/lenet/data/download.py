@@ -1,4 +1,4 @@
-"""Fetching one file from the first mirror that gives it; the only module that uses the network."""
+"""Downloads one file from the first mirror that has it. The only module that downloads."""
 
 import http.client
 import ssl
@@ -15,9 +15,9 @@ import pooch
 from lenet.errors import DataError, DownloadError
 
 Progress = Callable[[int, int], None]
-"""Called with the bytes received so far and the most there can be."""
-_PIECE_BYTES = 1 << 16
-_SLOWEST_BYTES_PER_SECOND = 10_000
+"""Called with the number of bytes received so far and their maximum."""
+_CHUNK_BYTES = 1 << 16
+_MIN_BYTES_PER_SECOND = 10_000
 
 
 def download(
@@ -29,21 +29,21 @@ def download(
     timeout_seconds: float = 20.0,
     progress: Progress | None = None,
 ) -> None:
-    """Fetch `target` from the first of `urls` (http or https) that gives the right file.
+    """Download `target` from the first of `urls` (http or https) that has the right file.
 
-    The file appears whole and verified, or not at all; two processes may fetch the same one at once.
-    `digest` is `sha256:…` or `md5:…`, or empty where the caller verifies the content itself. A mirror is
-    given up when it says nothing for `timeout_seconds`, stays below 10 kB/s, or sends over `max_bytes`.
-    Raises DownloadError, with what each mirror did, when none gives the file.
+    The file is verified and appears atomically; two processes may download the same file at once. `digest`
+    is `sha256:…` or `md5:…`, or empty if the caller verifies the content. A mirror fails when it sends
+    nothing for `timeout_seconds`, stays below 10 kB/s, or sends more than `max_bytes`.
+    Raises DownloadError, with the fault of each mirror, when all fail.
     """
-    pooch.get_logger().setLevel("WARNING")  # it would report on stderr, which is the command line's
+    pooch.get_logger().setLevel("WARNING")  # stderr belongs to the command line
     fetch = _Fetch(max_bytes, timeout_seconds, progress)
     faults = []
     for url in urls:
         try:
             pooch.retrieve(url, digest or None, fname=target.name, path=target.parent, downloader=fetch)
             return
-        # The last three: pooch's word for a wrong digest, broken replies, and our own limits.
+        # ValueError is pooch's wrong digest, HTTPException a broken reply, DataError one of our limits.
         except (OSError, ValueError, http.client.HTTPException, DataError) as error:
             faults.append(f"{urlsplit(url).hostname}: {_one_line(error)}")
     raise DownloadError(
@@ -53,10 +53,9 @@ def download(
 
 
 class _Fetch:
-    """What pooch calls to write a URL's body to a temporary file.
+    """The downloader for pooch: writes the body of a URL to a temporary file.
 
-    Not pooch's own downloader: that one has no limit on size, and waits for a full piece of a body that
-    trickles in byte by byte.
+    Pooch's own downloader does not limit the size, and waits for a full chunk when a mirror sends slowly.
     """
 
     def __init__(self, max_bytes: int, timeout_seconds: float, progress: Progress | None) -> None:
@@ -67,7 +66,7 @@ class _Fetch:
     def __call__(self, url: str, output: str, _pooch: object) -> None:
         if urlsplit(url).scheme not in ("http", "https"):
             raise DataError("not an http or https address")
-        # identity: the file as it lies there, not packed once more for the journey.
+        # identity: the server must not compress the file again.
         request = urllib.request.Request(url, headers={"User-Agent": "lenet", "Accept-Encoding": "identity"})
         with (
             _opener().open(request, timeout=self.timeout_seconds) as response,
@@ -77,15 +76,15 @@ class _Fetch:
 
     def _copy(self, response: http.client.HTTPResponse, write: Callable[[bytes], object]) -> None:
         started, received = time.monotonic(), 0
-        # read1 returns what has arrived, so that the clock is looked at however slowly it comes.
-        while piece := response.read1(_PIECE_BYTES):
-            received += len(piece)
+        # read1 returns the bytes that have arrived, so that the clock is checked however slow the mirror is.
+        while chunk := response.read1(_CHUNK_BYTES):
+            received += len(chunk)
             if received > self.max_bytes:
                 raise DataError(f"sends more than the {self.max_bytes} bytes expected")
-            patience = self.timeout_seconds + received / _SLOWEST_BYTES_PER_SECOND
-            if time.monotonic() - started > patience:
+            limit = self.timeout_seconds + received / _MIN_BYTES_PER_SECOND
+            if time.monotonic() - started > limit:
                 raise TimeoutError("too slow")
-            write(piece)
+            write(chunk)
             if self.progress:
                 self.progress(received, self.max_bytes)
         announced = response.headers.get("Content-Length")
@@ -94,8 +93,8 @@ class _Fetch:
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """Only http and https, redirects included: urllib's default would follow one to ftp, or open a file."""
-    # The machine's list of authorities, for company proxies, and certifi's, for machines without one.
+    """An opener for http and https, also after redirects; urllib's default would open ftp and file URLs."""
+    # The system's certificates work behind company proxies; certifi's work where the system has none.
     context = ssl.create_default_context()
     context.load_verify_locations(certifi.where())
     opener = urllib.request.OpenerDirector()
@@ -113,11 +112,11 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 def _one_line(error: Exception) -> str:
-    reason = getattr(error, "reason", error)  # what urllib wraps
+    reason = getattr(error, "reason", error)  # urllib wraps the cause
     if isinstance(error, urllib.error.HTTPError):
-        text = f"answers {error.code}"
+        text = f"answered {error.code}"
     elif isinstance(error, ValueError) and "hash" in str(error):
-        text = "gives another file (wrong checksum)"
+        text = "sent another file (wrong checksum)"
     else:
         text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
     return " ".join(text.split())[:160]

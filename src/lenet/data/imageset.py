@@ -8,14 +8,14 @@ from torch.utils.data import Dataset
 
 from lenet.errors import DataError
 
-SPLIT_SEED = 0
+SPLIT_SEED = 0  # of every split that a data set does not define itself
 
 
 @dataclass(frozen=True, eq=False)
 class ImageSet(Dataset[tuple[Tensor, int]]):
-    """Labelled images, kept in memory as bytes; a PyTorch data set, so that a DataLoader takes it.
+    """Labelled images in memory; a PyTorch data set, so that a DataLoader takes it.
 
-    Raises DataError when the parts do not fit together.
+    Raises DataError when shapes, types or label values are inconsistent.
     """
 
     images: Tensor
@@ -23,13 +23,13 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
     labels: Tensor
     """int64 (N,), each in 0..len(classes) - 1."""
     classes: tuple[str, ...]
-    """What each label means."""
+    """The name of each class, in the order of the labels."""
     name: str
-    """Where the images come from: a data set's name or a path."""
+    """The name of the data set, or its path."""
     flips: bool = False
-    """True when an image mirrored left to right is still an image of its class (clothes, not digits)."""
-    whole: bool = False
-    """True when an image is all of a picture, not a sign cut out of it; reading has to do the same."""
+    """True when an image mirrored left to right keeps its class (clothes, not digits)."""
+    full_image: bool = False
+    """True when an image shows a full picture, not a cropped sign; reading must do the same."""
 
     def __post_init__(self) -> None:
         if self.images.dtype != torch.uint8 or self.images.dim() != 4 or self.images.shape[1] != 1:
@@ -43,7 +43,7 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
                 f"{self.labels.dtype} {tuple(self.labels.shape)}"
             )
         if self.images.numel() == 0:
-            raise DataError(f"{self.name}: there is no image in it")
+            raise DataError(f"{self.name}: holds no image")
         if self.labels.min() < 0 or self.labels.max() >= len(self.classes):
             raise DataError(f"{self.name}: a label lies outside 0..{len(self.classes) - 1}")
 
@@ -55,21 +55,21 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
         return self.images[index] / 255, int(self.labels[index])
 
     def subset(self, indices: Tensor) -> "ImageSet":
-        """The images at `indices` (int64), in that order, as a set of their own."""
+        """The images at `indices` (int64), in that order."""
         return replace(self, images=self.images[indices], labels=self.labels[indices])
 
 
 def split_stratified(labels: Tensor, count: int, seed: int) -> tuple[Tensor, Tensor]:
-    """Choose `count` images to hold out, every class in proportion, the same ones for the same seed.
+    """Split N images at random, stratified by class: `count` are held out. A pure function of its arguments.
 
-    Returns the indices (int64, ascending) of the rest and of those held out; together they are all, once.
+    Returns the indices (int64, ascending) of the remaining and of the held-out images.
     Raises DataError unless 0 < count < N.
     """
     if not 0 < count < len(labels):
-        raise DataError(f"cannot hold out {count} of {len(labels)} images; hold out at least 1, and not all")
+        raise DataError(f"cannot hold out {count} of {len(labels)} images; hold out 1 or more, and not all")
     generator = torch.Generator().manual_seed(seed)
     sizes = torch.bincount(labels).tolist()
-    # Largest remainder: the shares rounded down, then one more for those that lost most.
+    # Largest remainder method: round down, then add one to the classes with the largest remainders.
     shares = [divmod(size * count, len(labels)) for size in sizes]
     quotas = [share for share, _ in shares]
     by_remainder = sorted(range(len(sizes)), key=lambda label: (-shares[label][1], label))

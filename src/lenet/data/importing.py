@@ -1,4 +1,4 @@
-"""Files that you got elsewhere, recognised by what is in them, into the cache."""
+"""Imports downloaded files of a known data set into the cache; their content identifies them."""
 
 import hashlib
 import io
@@ -8,35 +8,34 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
-from lenet.data.cache import ARCHIVE_FAULTS, cache_folder, file_names, keep, unbundle, verify
+from lenet.data.cache import ARCHIVE_ERRORS, cache_file, cache_folder, list_file_names, unbundle, verify_file
 from lenet.data.sources import SOURCES, Source, SourceFile, find_source
-from lenet.data.unpack import read_pieces, unpacking
+from lenet.data.unpack import read_up_to, unpacking
 from lenet.errors import DataError
 
 _MAX_FILES = 10_000
 _MAX_BYTES = max(file.max_packed for source in SOURCES.values() for file in source.all_files)
 Entry = TypeVar("Entry")
 Found = dict[str, dict[SourceFile, bytes]]
-"""For each data set, the files of it that were recognised."""
+"""The files recognised of each data set."""
 
 
 def import_data(path: str | Path, name: str | None = None) -> Path:
-    """Put the files of one known data set into the cache; returns its folder there, named as the set is.
+    """Copy the files of one known data set to the cache; returns the folder there.
 
-    `path` is a folder, a zip or tar archive, or a single file; the files may be packed or not and have any
-    name, for they are recognised by their checksums. Where none is published for the unpacked file, the
-    data set has to be named, and then its files' names and lengths decide.
-    Raises DataError when nothing is recognised, a file of the set is missing, or two sets are found.
+    `path` is a folder, a zip or tar archive, or a single file. The files may be packed or not and have any
+    name: checksums identify them. If no checksum of the unpacked file is published, `name` must give the
+    data set, and names and lengths identify its files.
+    Raises DataError when nothing is recognised, a file is missing, or files of two data sets are found.
     """
     path = Path(path).expanduser()
     wanted = [find_source(name)] if name else [source for source in SOURCES.values() if source.files]
     if wanted[0].name == "digits":
-        raise DataError("digits come with the install; there is nothing to import")
-    whole_bundle = _import_bundle(path, wanted)
-    if whole_bundle:
-        return whole_bundle
+        raise DataError("digits are part of the install; there is nothing to import")
+    if folder := _import_bundle(path, wanted):
+        return folder
     found: Found = {}
-    for entry, content in _contents(path):
+    for entry, content in _read_contents(path):
         for source, file in _recognise(entry, content, wanted, by_name=name is not None):
             found.setdefault(source.name, {})[file] = content
     if not found:
@@ -46,23 +45,21 @@ def import_data(path: str | Path, name: str | None = None) -> Path:
     if len(found) > 1:
         raise DataError(f"{path}: holds files of {' and '.join(found)}; name the one to import")
     ((set_name, files),) = found.items()
-    return _keep_whole(SOURCES[set_name], files, path)
+    return _cache_all(SOURCES[set_name], files, path)
 
 
-def _keep_whole(source: Source, files: dict[SourceFile, bytes], path: Path) -> Path:
+def _cache_all(source: Source, files: dict[SourceFile, bytes], path: Path) -> Path:
     folder = cache_folder() / source.name
     for file in source.all_files:
-        if file not in files and not any((folder / name).is_file() for name in file_names(file)):
-            raise DataError(
-                f"{path}: this is {source.name}, but {file.name} is not there (or not intact); add it"
-            )
+        if file not in files and not any((folder / name).is_file() for name in list_file_names(file)):
+            raise DataError(f"{path}: this is {source.name}, but {file.name} is missing or damaged; add it")
     for file, content in files.items():
-        keep(source, file, content)
+        cache_file(source, file, content)
     return folder
 
 
 def _import_bundle(path: Path, wanted: list[Source]) -> Path | None:
-    """An archive that is, byte for byte, the one a data set is published in."""
+    """Import `path` if it is exactly the archive that a data set is published in; None if it is not."""
     for source in wanted:
         bundle = source.bundle
         if bundle and path.is_file() and path.stat().st_size == bundle.size:
@@ -77,7 +74,7 @@ def _import_bundle(path: Path, wanted: list[Source]) -> Path | None:
 def _recognise(
     entry: str, content: bytes, wanted: list[Source], *, by_name: bool
 ) -> Iterator[tuple[Source, SourceFile]]:
-    """The files of the wanted data sets that these bytes, packed or not, are."""
+    """The files of the wanted data sets whose content, packed or not, is `content`."""
     digests = {f"{kind}:{hashlib.new(kind, content).hexdigest()}" for kind in ("sha256", "md5")}
     base = entry.replace("\\", "/").rsplit("/", 1)[-1]
     unpacked: bytearray | None = None
@@ -85,62 +82,61 @@ def _recognise(
         for file in source.all_files:
             if file.packed in digests:
                 yield source, file
-            elif file.sha256 or (by_name and base in file_names(file)):
+            elif file.sha256 or (by_name and base in list_file_names(file)):
                 if unpacked is None:
                     unpacked = _unpack(content, entry)
                 try:
-                    verify(unpacked, file, source.name, entry)
+                    verify_file(unpacked, file, source.name, entry)
                 except DataError:
                     continue
                 yield source, file
 
 
 def _unpack(content: bytes, entry: str) -> bytearray:
-    """The unpacked bytes, or none where the gzip stream is damaged: such a file is nobody's."""
+    """The unpacked bytes; empty if the gzip stream is damaged, since no published file is."""
     try:
         with unpacking(io.BytesIO(content), entry) as stream:
-            return read_pieces(stream, _MAX_BYTES)
+            return read_up_to(stream, _MAX_BYTES)
     except DataError:
         return bytearray()
 
 
-def _contents(path: Path) -> Iterator[tuple[str, bytes]]:
-    """Name and bytes of every file in a folder or archive, or of the file itself; too large ones left out."""
+def _read_contents(path: Path) -> Iterator[tuple[str, bytes]]:
+    """The name and the bytes of every file in a folder or archive, or of the file; omits too large files."""
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder")
     if not (path.is_dir() or path.is_file()):  # a device or a pipe may never end
-        raise DataError(f"{path}: neither a folder nor a file; name what was downloaded")
+        raise DataError(f"{path}: neither a folder nor a file; give the file that was downloaded")
     try:
         if path.is_dir():
-            yield from _folder_contents(path)
+            yield from _read_folder(path)
         elif zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as members:
-                for member in _limited(members.infolist(), path):
+                for member in _limit_count(members.infolist(), path):
                     if not member.is_dir() and member.file_size <= _MAX_BYTES:
                         with members.open(member) as stream:
-                            yield member.filename, bytes(read_pieces(stream, _MAX_BYTES))  # type: ignore[arg-type]
+                            yield member.filename, bytes(read_up_to(stream, _MAX_BYTES))  # type: ignore[arg-type]
         elif tarfile.is_tarfile(path):
             with tarfile.open(path) as archive:
-                for entry in _limited(archive, path):
+                for entry in _limit_count(archive, path):
                     stream_ = archive.extractfile(entry) if entry.isfile() else None
                     if stream_ is not None and entry.size <= _MAX_BYTES:
-                        yield entry.name, bytes(read_pieces(stream_, _MAX_BYTES))  # type: ignore[arg-type]
+                        yield entry.name, bytes(read_up_to(stream_, _MAX_BYTES))  # type: ignore[arg-type]
         else:
             yield str(path), path.read_bytes() if path.stat().st_size <= _MAX_BYTES else b""
-    except ARCHIVE_FAULTS as error:
-        raise DataError(f"{path}: cannot be read ({' '.join(str(error).split())}); get it again") from error
+    except ARCHIVE_ERRORS as error:
+        reason = " ".join(str(error).split())
+        raise DataError(f"{path}: cannot be read ({reason}); download it again") from error
 
 
-def _folder_contents(folder: Path) -> Iterator[tuple[str, bytes]]:
-    for entry in _limited(sorted(folder.rglob("*")), folder):
+def _read_folder(folder: Path) -> Iterator[tuple[str, bytes]]:
+    for entry in _limit_count(sorted(folder.rglob("*")), folder):
         if entry.is_file() and entry.stat().st_size <= _MAX_BYTES:
             yield str(entry), entry.read_bytes()
 
 
-def _limited(entries: Iterable[Entry], path: Path) -> Iterator[Entry]:
+def _limit_count(entries: Iterable[Entry], path: Path) -> Iterator[Entry]:
     for count, entry in enumerate(entries):
         if count >= _MAX_FILES:
-            raise DataError(
-                f"{path}: holds more than {_MAX_FILES} files; point at the folder with the data set"
-            )
+            raise DataError(f"{path}: holds more than {_MAX_FILES} files; give the folder of the data set")
         yield entry

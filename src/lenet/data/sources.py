@@ -1,14 +1,14 @@
-"""The data sets known by name: what they hold, where they come from, how their files are recognised.
+"""The data sets known by name: their content, mirrors, and checksums.
 
-Pure Python, so that listing them needs neither torch nor a network. Where the checksums come from:
+Pure Python, so that listing them needs neither torch nor a network. Sources of the checksums:
 
 - MNIST and Fashion-MNIST: SHA-256 of the unpacked IDX, computed from the complete official files, so that a
-  copy with another gzip wrapper is recognised; SHA-256 of the packed files as tensorflow-datasets lists them
+  copy compressed again is recognised; SHA-256 of the packed files as tensorflow-datasets lists them
   (url_checksums/mnist.txt, fashion_mnist.txt).
 - KMNIST and the EMNIST archive: SHA-256 from tensorflow-datasets (url_checksums/kmnist.txt, emnist.txt).
-- QMNIST: MD5 from torchvision (datasets/mnist.py), the only ones published.
+- QMNIST: MD5 from torchvision (datasets/mnist.py); no other checksums are published.
 
-The mirrors are those that the same two projects use and that still answer; the first home of MNIST does not.
+The mirrors are those of the same two projects that still answer. The original site of MNIST does not.
 """
 
 import difflib
@@ -27,22 +27,22 @@ class SourceFile:
     """One IDX file of a data set."""
 
     name: str
-    """As its makers named it, unpacked; packed copies end in `.gz`."""
+    """The published name of the unpacked file; packed copies end in `.gz`."""
     shape: tuple[int, ...]
     packed: str = ""
-    """`algorithm:digest` of the packed file as published; empty for a file that comes in a bundle."""
+    """`algorithm:digest` of the packed file as published; empty for a file in a bundle."""
     sha256: str = ""
-    """Of the unpacked file; empty where nobody has published one."""
+    """The digest of the unpacked file; empty if none is published."""
     value_bytes: int = 1
 
     @property
     def size(self) -> int:
-        """Bytes of the unpacked file: the header and the values."""
+        """The bytes of the unpacked file: the header and the values."""
         return 4 + 4 * len(self.shape) + self.value_bytes * prod(self.shape)
 
     @property
     def max_packed(self) -> int:
-        """What a packed copy may have at most: gzip adds next to nothing to what it cannot shrink."""
+        """The maximum bytes of a packed copy: gzip adds little to data that it cannot compress."""
         return self.size + self.size // 1000 + 1024
 
 
@@ -54,7 +54,7 @@ class Bundle:
     packed: str
     size: int
     folder: str
-    """Where in the archive the files lie."""
+    """The folder of the files in the archive."""
 
 
 @dataclass(frozen=True)
@@ -69,16 +69,16 @@ class Source:
     classes: tuple[str, ...]
     licence: str
     mirrors: tuple[str, ...] = ()
-    """Folders to fetch from, tried in this order."""
+    """URLs of folders, tried in this order."""
     files: dict[Split, tuple[SourceFile, SourceFile]] = field(default_factory=dict)
-    """Images and labels of each split; empty for what comes with the install."""
+    """Images and labels of each split; empty for data that are part of the install."""
     bundle: Bundle | None = None
     flips: bool = False
-    """True when an image mirrored left to right still belongs to its class."""
+    """True when an image mirrored left to right keeps its class."""
     transposed: bool = False
-    """True when the files hold each image with rows and columns exchanged."""
+    """True when the files hold each image transposed."""
     first_label: int = 0
-    """What the files call the first class."""
+    """The label of the first class in the files."""
 
     @property
     def all_files(self) -> tuple[SourceFile, ...]:
@@ -87,7 +87,7 @@ class Source:
 
 
 def find_source(name: str) -> Source:
-    """The data set of that name. Raises DataError, with the nearest name, when there is none."""
+    """The data set called `name`. Raises DataError, with the nearest name, if there is none."""
     if name in SOURCES:
         return SOURCES[name]
     near = difflib.get_close_matches(name, SOURCES, n=1)
@@ -95,8 +95,8 @@ def find_source(name: str) -> Source:
     raise DataError(f"no data set is called {name!r}; {hint}")
 
 
-_SIDE = 28
-_DIGITS = tuple("0123456789")
+_SIDE = 28  # pixels, as `images.framing.SIDE`, which cannot be imported without torch
+DIGITS = tuple("0123456789")
 _CAPITALS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _EMNIST = Bundle(
     urls=("https://biometrics.nist.gov/cs_links/EMNIST/gzip.zip",),
@@ -112,8 +112,8 @@ def _mnist_files(
     """The four files that MNIST and its drop-in replacements have; training first, images first."""
     counts: dict[Split, int] = {"train": 60_000, "test": 10_000}
     files: dict[Split, tuple[SourceFile, SourceFile]] = {}
-    for at, (split, prefix) in enumerate(zip(SPLITS, ("train", "t10k"), strict=True)):
-        count, first = counts[split], 2 * at
+    for place, (split, prefix) in enumerate(zip(SPLITS, ("train", "t10k"), strict=True)):
+        count, first = counts[split], 2 * place
         images = f"{prefix}-images-idx3-ubyte", (count, _SIDE, _SIDE), packed[first], unpacked[first]
         labels = f"{prefix}-labels-idx1-ubyte", (count,), packed[first + 1], unpacked[first + 1]
         files[split] = SourceFile(*images), SourceFile(*labels)
@@ -144,14 +144,14 @@ _ALL = (
         name="digits",
         train=1_437,
         test=360,
-        classes=_DIGITS,
+        classes=DIGITS,
         licence="CC BY 4.0",  # UCI, Optical Recognition of Handwritten Digits; bundled with scikit-learn
     ),
     Source(
         name="mnist",
         train=60_000,
         test=10_000,
-        classes=_DIGITS,
+        classes=DIGITS,
         licence="CC BY-SA 3.0",
         mirrors=(
             "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -228,18 +228,18 @@ _ALL = (
             ),
         ),
     ),
-    _emnist("digits", 240_000, 40_000, _DIGITS),
+    _emnist("digits", 240_000, 40_000, DIGITS),
     _emnist("letters", 124_800, 20_800, _CAPITALS, first_label=1),
-    # The eleven small letters that do not look like their capitals keep classes of their own (Cohen 2017).
-    _emnist("balanced", 112_800, 18_800, _DIGITS + _CAPITALS + tuple("abdefghnqrt")),
+    # Eleven lower-case letters that do not look like their capitals have their own classes (Cohen 2017).
+    _emnist("balanced", 112_800, 18_800, DIGITS + _CAPITALS + tuple("abdefghnqrt")),
     Source(
         name="qmnist",
         train=60_000,
         test=60_000,
-        classes=_DIGITS,
+        classes=DIGITS,
         licence="BSD 3-clause",
         mirrors=("https://raw.githubusercontent.com/facebookresearch/qmnist/master/",),
-        # Labels have eight columns: the class first, then writer, field and other particulars (Yadav 2019).
+        # Labels have eight columns: the class, then writer, field and other properties (Yadav 2019).
         files={
             "train": (
                 SourceFile(

@@ -1,4 +1,4 @@
-"""gzip, unpacked with a limit: a small file that swells to gigabytes costs bounded memory."""
+"""Unpacks gzip with a size limit, so that a small file that unpacks to gigabytes needs bounded memory."""
 
 import gzip
 import zlib
@@ -10,34 +10,34 @@ from typing import BinaryIO
 from lenet.errors import DataError
 
 _GZIP = b"\x1f\x8b"
-_PIECE_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 20
 
 
 def read_unpacked(path: Path, max_bytes: int) -> bytearray:
-    """Read a file, unpacking it if its first bytes say gzip (its name says nothing).
+    """Read a file; unpack it if its first bytes are those of gzip, whatever its name.
 
     Raises DataError, naming the file, when it cannot be read, is damaged, or holds more than `max_bytes`.
     """
     with open_unpacked(path) as stream:
-        content = read_pieces(stream, max_bytes + 1)
+        content = read_up_to(stream, max_bytes + 1)
         if len(content) > max_bytes:
             raise DataError(f"{path}: holds more than the {max_bytes} bytes expected; fetch it again")
         return content
 
 
-def read_pieces(stream: BinaryIO, count: int) -> bytearray:
-    """Read `count` bytes, or what there is, without setting memory aside for bytes that never come."""
+def read_up_to(stream: BinaryIO, count: int) -> bytearray:
+    """Read at most `count` bytes; memory is allocated only for the bytes that arrive."""
     content = bytearray()
-    while piece := stream.read(min(_PIECE_BYTES, count - len(content))):
-        content += piece
+    while chunk := stream.read(min(_CHUNK_BYTES, count - len(content))):
+        content += chunk
     return content
 
 
 @contextmanager
 def open_unpacked(path: Path) -> Iterator[BinaryIO]:
-    """Open a file, plain or gzip, as the stream of its unpacked bytes.
+    """Open a file, plain or gzip, as a stream of its unpacked bytes.
 
-    Raises DataError, naming the file, for whatever goes wrong while it is open.
+    Raises DataError, naming the file, for any error while it is open.
     """
     try:
         with path.open("rb") as file, unpacking(file, str(path)) as stream:
@@ -48,7 +48,7 @@ def open_unpacked(path: Path) -> Iterator[BinaryIO]:
 
 @contextmanager
 def unpacking(file: BinaryIO, name: str) -> Iterator[BinaryIO]:
-    """Yield the unpacked bytes of an open, seekable file; `name` is what an error calls it.
+    """Yield a stream of the unpacked bytes of an open, seekable file; error messages name it `name`.
 
     Raises DataError when the gzip stream is damaged or cut short.
     """
@@ -59,7 +59,7 @@ def unpacking(file: BinaryIO, name: str) -> Iterator[BinaryIO]:
         return
     try:
         with gzip.GzipFile(fileobj=file, mode="rb") as stream:
-            yield stream  # type: ignore[misc]  # it reads like any binary file
+            yield stream  # type: ignore[misc]  # GzipFile reads like a binary file
     except EOFError as error:
         raise DataError(f"{name}: its gzip stream is cut short; fetch it again") from error
     except (gzip.BadGzipFile, zlib.error) as error:

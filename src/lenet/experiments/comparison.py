@@ -1,4 +1,4 @@
-"""What came of a study: figures over the seeds, and the sentence that they bear out."""
+"""Runs a study and compares its variants: accuracies over the seeds, and the conclusion in words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lenet.data.datasets import load, write_unbalanced
 from lenet.experiments.distorted import measure_distorted
@@ -17,35 +17,33 @@ from lenet.insight.diagnosis import diagnose
 from lenet.models.checkpoint import load_checkpoint
 from lenet.training.run_folder import RunFolder
 
-if TYPE_CHECKING:
-    pass
-
-LEVEL = 0.05
-"""Probability of calling equal variants different, over all comparisons of a study together."""
+SIGNIFICANCE = 0.05
+"""The probability of a false difference between equal variants, over all comparisons of a study."""
+MIN_LEARNT_ACCURACY = 0.2
 
 
 @dataclass(frozen=True)
 class Variant:
-    """One variant of a study: the figure of each of its runs, by condition and in the order of the seeds."""
+    """One variant of a study: the accuracy of each of its runs, by condition, in the order of the seeds."""
 
     label: str
     changes: dict[str, Any]
     accuracies: dict[str, tuple[float, ...]]
-    """By condition ('test' first): shares of right answers, 0 where a training diverged."""
+    """By condition ('test' first): accuracies, 0..1; 0 for a run that diverged."""
     failures: tuple[str, ...] = ()
-    """For each run that learnt nothing: why."""
+    """The reason for each run that learnt nothing."""
 
     def mean(self, condition: str) -> float:
         """The mean over the runs."""
         return statistics.fmean(self.accuracies[condition])
 
     def spread(self, condition: str) -> float:
-        """The standard deviation over the runs; 0 for a single one."""
+        """The standard deviation over the runs; 0 for a single run."""
         values = self.accuracies[condition]
         return statistics.stdev(values) if len(values) > 1 else 0.0
 
     def write(self, condition: str) -> str:
-        """Mean and spread, for people."""
+        """Mean and standard deviation in percent, as text."""
         return f"{100 * self.mean(condition):.2f} ± {100 * self.spread(condition):.2f} %"
 
 
@@ -60,21 +58,21 @@ class Comparison:
     epochs: int
     seeds: int
     variants: tuple[Variant, ...]
-    """The first one is what the others are compared with."""
+    """The others are compared with the first."""
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """What was measured of every variant."""
+        """The conditions under which every variant was measured."""
         return tuple(self.variants[0].accuracies)
 
     @property
     def conclusion(self) -> str:
-        """What the figures say, and no more."""
+        """The conclusion in words, computed from the accuracies."""
         return conclude(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; `from_dict` takes them back."""
-        figures = [
+        """Plain values for JSON; the inverse is `from_dict`."""
+        variants = [
             {
                 **asdict(variant),
                 "mean": {name: variant.mean(name) for name in self.conditions},
@@ -82,7 +80,7 @@ class Comparison:
             }
             for variant in self.variants
         ]
-        return {**asdict(self), "variants": figures, "conclusion": self.conclusion}
+        return {**asdict(self), "variants": variants, "conclusion": self.conclusion}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Comparison:
@@ -101,11 +99,11 @@ class Comparison:
 
 
 def differ(a: Sequence[float], b: Sequence[float], comparisons: int = 1) -> bool:
-    """True when two means differ beyond the spread: Welch's t-test at 5 %, over all comparisons (Bonferroni).
+    """True when two means differ significantly: Welch's t-test at 5 % over all comparisons (Bonferroni).
 
-    Never true of single runs, which have no spread to compare with.
+    Always false for single runs, which have no spread.
     """
-    from scipy.stats import t  # a second to import, needed only here
+    from scipy.stats import t  # the import takes a second
 
     if len(a) < 2 or len(b) < 2:
         return False
@@ -117,11 +115,11 @@ def differ(a: Sequence[float], b: Sequence[float], comparisons: int = 1) -> bool
         part**2 / (len(values) - 1) for part, values in zip(parts, (a, b), strict=True)
     )
     p = 2 * float(t.sf(difference / math.sqrt(sum(parts)), freedom))
-    return p < LEVEL / comparisons
+    return p < SIGNIFICANCE / comparisons
 
 
 def conclude(comparison: Comparison) -> str:
-    """The conclusion in words: for each condition what is better, what worse, what cannot be told apart."""
+    """The conclusion in words: which variants are better, worse, or not different, for each condition."""
     first, *others = comparison.variants
     if comparison.seeds < 2:
         return "One run of each says nothing about the spread; take more seeds."
@@ -138,10 +136,8 @@ def conclude(comparison: Comparison) -> str:
 
 def _compare(first: Variant, others: Sequence[Variant], condition: str, *, several: bool) -> str:
     better, worse, same = [], [], []
-    mine = first.accuracies[condition]
     for other in others:
-        theirs = other.accuracies[condition]
-        if not differ(mine, theirs, len(others)):
+        if not differ(first.accuracies[condition], other.accuracies[condition], len(others)):
             same.append(other)
         elif other.mean(condition) > first.mean(condition):
             better.append(other)
@@ -173,21 +169,18 @@ def _quote(variant: Variant) -> str:
 
 
 def list_jobs(study: Study, seeds: int) -> dict[str, list[Job]]:
-    """The trainings of a study, by variant."""
+    """The jobs of a study, by variant."""
     return {label: [Job(study.plan(label), seed) for seed in range(seeds)] for label in study.variants}
 
 
 def run_study(study: Study, seeds: int, folder: Path, workers: int) -> Iterator[Outcome]:
-    """Train what is missing of a study's runs in `folder`; yield each as it is done.
-
-    Raises what `run_jobs` raises.
-    """
+    """Train the missing runs of a study in `folder`; yield each as it finishes. Raises as `run_jobs`."""
     jobs = [job for group in list_jobs(study, seeds).values() for job in group]
     yield from run_jobs(jobs, folder, workers)
 
 
 def prepare(study: Study, folder: Path) -> Study:
-    """The study, with the data that only it needs written to `folder`."""
+    """The study with its data; unbalanced data are first written to `folder`."""
     if not study.unbalanced:
         return study
     place = folder / f"{Path(study.recipe.data).name}-unbalanced"
@@ -196,13 +189,13 @@ def prepare(study: Study, folder: Path) -> Study:
 
 
 def compare(study: Study, seeds: int, outcomes: Sequence[Outcome]) -> Comparison:
-    """Put the outcomes of a study together; measures what is measured besides the test images."""
+    """Compare the variants of a study by its outcomes; measures distorted images if the study says so."""
     found = {(outcome.job.recipe.name, outcome.job.seed): outcome for outcome in outcomes}
     variants = []
     for label, jobs in list_jobs(study, seeds).items():
         runs = [found[job.recipe.name, job.seed] for job in jobs]
         accuracies = {"test": tuple(run.test_accuracy or 0.0 for run in runs)}
-        if study.disturbed:
+        if study.distorted:
             test = load(study.recipe.data, "test")
             measured = [measure_distorted(load_checkpoint(run.run), test) for run in runs]
             accuracies = {name: tuple(row[name] for row in measured) for name in measured[0]}
@@ -220,8 +213,8 @@ def compare(study: Study, seeds: int, outcomes: Sequence[Outcome]) -> Comparison
 
 
 def explain_failure(outcome: Outcome) -> str | None:
-    """Why a run learnt nothing, in the doctor's words; None where it has learnt something."""
-    if outcome.diverged is None and (outcome.test_accuracy or 0) > 0.2:
+    """The diagnosis of a run that learnt nothing; None for other runs."""
+    if outcome.diverged is None and (outcome.test_accuracy or 0) > MIN_LEARNT_ACCURACY:
         return None
     faults = diagnose(RunFolder(Path(outcome.run))).faults
     return faults[0].what if faults else None

@@ -1,4 +1,4 @@
-"""How a network bears digits that are turned, sized or coloured otherwise than those it learnt from."""
+"""Measures a network on rotated, scaled and coloured test images."""
 
 from __future__ import annotations
 
@@ -17,42 +17,42 @@ from lenet.synthesis.distortions import Distortions
 from lenet.training.evaluation import compute_logits
 from lenet.training.randomness import random_stream
 
-PICTURES = 200  # coloured ones; each is read as a photograph is
-ENLARGED = 4
-CONTRAST = 70  # least difference in brightness between ink and paper, of 255
-GREY = np.array([0.299, 0.587, 0.114])  # what grey is made of (ITU-R 601)
+COLOURED_COUNT = 200  # pictures; each is read by the full pipeline
+ENLARGEMENT = 4
+MIN_LUMA_DIFFERENCE = 70  # of 255, between ink and paper
+LUMA = np.array([0.299, 0.587, 0.114])  # weights of red, green and blue (ITU-R 601)
 CONDITIONS = ("as they are", "rotated", "scaled", "coloured, made grey", "coloured, read as pictures")
 
 
 def measure_distorted(checkpoint: Checkpoint, data: ImageSet) -> dict[str, float]:
-    """The accuracy of a network on test images as they are and on disturbed ones; the same ones each time."""
+    """The accuracy of a network under each of CONDITIONS; the distorted images are the same each time."""
     model, labels = checkpoint.model, data.labels
     pixels = data.images.float() / 255
     rotated = augment(pixels, Distortions(degrees=30), random_stream(0, "rotated"))
     scaled = augment(pixels, Distortions(scale=0.35), random_stream(0, "scaled"))
-    pictures = [colour(image[0].numpy(), number) for number, image in enumerate(data.images[:PICTURES])]
+    pictures = [colour(image[0].numpy(), number) for number, image in enumerate(data.images[:COLOURED_COUNT])]
     reader = Reader(checkpoint)
     texts = [reader.read(picture, length=1).text for picture in pictures]
-    truth = [data.classes[label] for label in labels[:PICTURES].tolist()]
+    truth = [data.classes[label] for label in labels[:COLOURED_COUNT].tolist()]
     answers = {
-        "as they are": _share(model, data.images, labels),
-        "rotated": _share(model, rotated, labels),
-        "scaled": _share(model, scaled, labels),
-        "coloured, made grey": _share(model, make_grey(pictures), labels[:PICTURES]),
+        "as they are": _measure_accuracy(model, data.images, labels),
+        "rotated": _measure_accuracy(model, rotated, labels),
+        "scaled": _measure_accuracy(model, scaled, labels),
+        "coloured, made grey": _measure_accuracy(model, make_grey(pictures), labels[:COLOURED_COUNT]),
     }
     right = sum(text == name for text, name in zip(texts, truth, strict=True))
     return answers | {"coloured, read as pictures": right / len(truth)}
 
 
 def colour(image: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
-    """An image (H, W), white on black, as a picture (4 H, 4 W, 3): some ink on paper of another colour."""
+    """An image (H, W), white on black, as a picture (4 H, 4 W, 3) in random colours of ink and paper."""
     generator = np.random.default_rng(seed)
     while True:
         ink, paper = generator.integers(0, 256, (2, 3))
-        if abs((ink - paper) @ GREY) >= CONTRAST:
+        if abs((ink - paper) @ LUMA) >= MIN_LUMA_DIFFERENCE:
             break
     large = Image.fromarray(image).resize(
-        (ENLARGED * image.shape[1], ENLARGED * image.shape[0]), Image.Resampling.BICUBIC
+        (ENLARGEMENT * image.shape[1], ENLARGEMENT * image.shape[0]), Image.Resampling.BICUBIC
     )
     share = np.asarray(large, dtype=np.float64)[..., None] / 255
     picture: NDArray[np.uint8] = np.rint(paper + share * (ink - paper)).astype(np.uint8)
@@ -60,16 +60,16 @@ def colour(image: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
 
 
 def make_grey(pictures: list[NDArray[np.uint8]]) -> Tensor:
-    """What the tutorials do with a picture: make it grey and reduce it. Bytes (N, 1, H, W)."""
+    """Convert pictures to grey and reduce them, as the tutorials do: uint8 (N, 1, H, W)."""
     grey = [
         Image.fromarray(picture).convert("L").resize(
-            (picture.shape[1] // ENLARGED, picture.shape[0] // ENLARGED), Image.Resampling.BOX
+            (picture.shape[1] // ENLARGEMENT, picture.shape[0] // ENLARGEMENT), Image.Resampling.BOX
         )
         for picture in pictures
     ]  # fmt: skip
     return torch.from_numpy(np.stack([np.asarray(image) for image in grey])).unsqueeze(1)
 
 
-def _share(model: LeNet, images: Tensor, labels: Tensor) -> float:
-    """The share of images whose most probable class is the right one."""
+def _measure_accuracy(model: LeNet, images: Tensor, labels: Tensor) -> float:
+    """The accuracy, 0..1."""
     return (compute_logits(model, images).argmax(dim=1) == labels).double().mean().item()

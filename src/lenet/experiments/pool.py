@@ -1,8 +1,7 @@
-"""Many trainings at once: one process a core with one thread each, every one an ordinary run folder.
+"""Trains many runs in parallel, one process per core with one thread; each is an ordinary run folder.
 
-A network this small gains little from a second thread, and nothing from one that another training wants.
-A run that is finished is not trained again, one that was killed goes on. No torch is imported here: the
-workers import it, after the libraries have been told how many threads they may start.
+A network this small gains little from a second thread. A finished run is not trained again, and a killed run
+is resumed. No torch is imported here: the workers import it after their number of threads is set.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenet.errors import DivergedError, RunError
-from lenet.processes import MOST_WORKERS, begin_worker
+from lenet.processes import MAX_WORKERS, begin_worker
 from lenet.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Job:
-    """A training to be done."""
+    """A training to run: a recipe and a seed."""
 
     recipe: Recipe
     seed: int
@@ -33,22 +32,21 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a job."""
+    """The result of a job."""
 
     job: Job
     run: str
     test_accuracy: float | None
-    """None where the training diverged."""
+    """None if the training diverged."""
     train_loss: float | None
     diverged: str | None
 
 
 def run_jobs(jobs: Sequence[Job], runs_dir: Path, workers: int) -> Iterator[Outcome]:
-    """Train all jobs into `runs_dir`, `workers` at a time; yield each as it is done, in no fixed order.
+    """Train all jobs into `runs_dir`, `workers` at a time; yield each as it finishes, in no fixed order.
 
-    Killed at any time and called again, it keeps what is finished and goes on with the rest. A training
-    that diverges is an outcome, too. Raises what `begin_run` and `run_training` raise, and RunError when a
-    worker dies.
+    After a kill, the next call keeps finished runs and resumes the others. A diverged training is an outcome
+    too. Raises what `begin_run` and `run_training` raise, and RunError when a worker dies.
     """
     runs_dir.mkdir(parents=True, exist_ok=True)
     with open_pool(min(workers, len(jobs))) as pool:
@@ -57,20 +55,22 @@ def run_jobs(jobs: Sequence[Job], runs_dir: Path, workers: int) -> Iterator[Outc
             for future in as_completed(futures):
                 yield future.result()
         except BrokenProcessPool as error:
-            raise RunError("a worker died, perhaps for want of memory; the same command goes on") from error
+            raise RunError(
+                "a worker died, perhaps for want of memory; run the command again to resume"
+            ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 def open_pool(workers: int) -> ProcessPoolExecutor:
-    """Worker processes with one thread each, which end with this one however it ends."""
+    """A pool of worker processes with one thread each; they exit when this process exits or dies."""
     return ProcessPoolExecutor(
-        max(1, min(workers, MOST_WORKERS)), mp_context=get_context("spawn"), initializer=begin_worker
+        max(1, min(workers, MAX_WORKERS)), mp_context=get_context("spawn"), initializer=begin_worker
     )
 
 
 def run_job(job: Job, runs_dir: Path) -> Outcome:
-    """Train one job in this process, with one thread, or go on with it; nothing is done if it is finished."""
+    """Train or resume one job in this process with one thread; a finished job is not trained again."""
     import torch
 
     from lenet.insight.progress import keep_curves
@@ -92,9 +92,9 @@ def run_job(job: Job, runs_dir: Path) -> Outcome:
 
 
 def find_job_run(job: Job, runs_dir: Path, names: str = "*") -> RunFolder | None:
-    """The run in `runs_dir`, of those with such names, that trains what the job does, if there is one.
+    """The run in `runs_dir` with the recipe and the seed of the job, or None; `names` is a pattern of names.
 
-    What the recipe is called is no part of it: a training that two studies need is done once.
+    The name of the recipe is ignored, so that a training that two studies need runs once.
     """
     from lenet.training.run_folder import RunFolder
 
@@ -103,8 +103,8 @@ def find_job_run(job: Job, runs_dir: Path, names: str = "*") -> RunFolder | None
         try:
             plan = folder.read_plan()
         except RunError:
-            continue  # of another version; a new run is begun
-        # A plan holds the whole path of the data, and as many classes as they have.
+            continue  # a run of another version
+        # A plan holds the full path of the data and their number of classes.
         wanted = replace(
             job.recipe,
             name=plan.recipe.name,

@@ -1,4 +1,4 @@
-"""What a search tries: settings of a recipe, each with a range or a list of values. No torch here."""
+"""The search space: settings of a recipe, each with a range or a list of values. No torch here."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from lenet.models.config import LeNetConfig
 from lenet.synthesis.distortions import Distortions
 from lenet.training.recipe import SETTINGS, Recipe
 
-MOST_VARIANTS = 1000
+MAX_VARIANTS = 1000
 
 
 @dataclass(frozen=True)
 class Range:
-    """A setting between two values, whole numbers where it takes whole numbers."""
+    """A setting with a range of values; integers if the setting takes integers."""
 
     name: str
     low: float
@@ -30,26 +30,26 @@ class Range:
 
     @property
     def is_whole(self) -> bool:
-        """True where the setting takes whole numbers only."""
+        """True if the setting takes integers only."""
         return isinstance(self.low, int)
 
 
 @dataclass(frozen=True)
 class Choice:
-    """A setting with the values that it may take."""
+    """A setting with a list of values."""
 
     name: str
     values: tuple[Any, ...]
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The values as they are written: 120-84 for a list."""
+        """The values as text: 120-84 for a list."""
         return tuple(write_value(value) for value in self.values)
 
 
 @dataclass(frozen=True)
 class Search:
-    """A recipe, what of it is tried, and how many trials there are to be."""
+    """A recipe, its search space, the number of trials, and the seed."""
 
     recipe: Recipe
     space: tuple[Range | Choice, ...]
@@ -58,18 +58,18 @@ class Search:
 
     @property
     def name(self) -> str:
-        """Recipe, data and eight signs that differ wherever anything of the search but its trials does."""
+        """Recipe, data, and a hash of everything but the number of trials."""
         plan = [self.recipe.to_dict(), [asdict(part) for part in self.space], self.seed]
         digest = hashlib.sha256(json.dumps(plan, sort_keys=True).encode()).hexdigest()[:8]
         return f"search-{self.recipe.name}-{Path(self.recipe.data).name}-{digest}"
 
 
 def read_space(recipe: Recipe, texts: Sequence[str]) -> tuple[Range | Choice, ...]:
-    """Read what is tried, as it is written on the command line.
+    """Parse a search space from the syntax of the command line.
 
-    `lr=0.01:0.9:log` is a range, its logarithm uniform; `batch_size=32:512` one of whole numbers;
+    `lr=0.01:0.9:log` is a range with a uniform logarithm; `batch_size=32:512` a range of integers;
     `activation=relu,sigmoid` a list; `channels=6-16,12-32` a list of lists.
-    Raises RecipeError, or ModelError, on what the recipe cannot be with.
+    Raises RecipeError or ModelError for values that are invalid for the recipe.
     """
     space = tuple(_read_part(text) for text in texts)
     names = [part.name for part in space]
@@ -83,7 +83,7 @@ def read_space(recipe: Recipe, texts: Sequence[str]) -> tuple[Range | Choice, ..
 
 
 def make_grid(recipe: Recipe, space: Sequence[Range | Choice]) -> Study:
-    """Every combination of lists, as a study. Raises RecipeError on a range, and on too many combinations."""
+    """The grid of all combinations, as a study. Raises RecipeError for ranges and too many variants."""
     choices = []
     for part in space:
         if isinstance(part, Range):
@@ -92,8 +92,8 @@ def make_grid(recipe: Recipe, space: Sequence[Range | Choice]) -> Study:
             )
         choices.append([(part.name, value) for value in part.values])
     variants = [dict(values) for values in itertools.product(*choices)]
-    if not 2 <= len(variants) <= MOST_VARIANTS:
-        raise RecipeError(f"{len(variants)} combinations; there must be from 2 to {MOST_VARIANTS}")
+    if not 2 <= len(variants) <= MAX_VARIANTS:
+        raise RecipeError(f"{len(variants)} combinations; there must be from 2 to {MAX_VARIANTS}")
     for changes in variants:
         recipe.override(changes)
     names = "-".join(part.name for part in space)
@@ -106,12 +106,12 @@ def make_grid(recipe: Recipe, space: Sequence[Range | Choice]) -> Study:
 
 
 def write_changes(changes: dict[str, Any]) -> str:
-    """Settings and values for people: 'lr 0.1, activation relu'."""
+    """Settings and values as text: 'lr 0.1, activation relu'."""
     return ", ".join(f"{name} {write_value(value)}" for name, value in changes.items())
 
 
 def write_value(value: Any) -> str:
-    """A value as `read_space` takes it."""
+    """A value in the syntax of `read_space`."""
     if isinstance(value, tuple):
         return "-".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)
@@ -124,7 +124,7 @@ def _read_part(text: str) -> Range | Choice:
         raise RecipeError(f"{text!r} says nothing to try; write lr=0.01:0.9:log or activation=relu,sigmoid")
     if name not in SETTINGS or name == "data":
         if name not in SETTINGS:
-            _ANY.override({name: None})  # which says what is near it
+            _ANY.override({name: None})  # raises RecipeError with the nearest name
         raise RecipeError(f"{name} cannot be searched; `lenet train --help` lists the settings")
     kind = _find_kind(name)
     if ":" not in values:

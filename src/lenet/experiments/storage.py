@@ -1,8 +1,8 @@
-"""Where the trials of a search are kept, and who does which: SQLite on one machine, PostgreSQL for several.
+"""Stores the trials of a search and assigns them to processes: SQLite on one machine, PostgreSQL for several.
 
-All trials are laid out when a search begins. Who looks for work, looks alone; takes first what a process
-left that no longer gives signs of life, then what is waiting. So no trial is done twice and none is lost,
-whoever is killed and when.
+All trials are created when a search begins. A process that looks for work holds a lock; it first takes over a
+trial whose process has stopped sending heartbeats, then a waiting trial. So no trial runs twice and none is
+lost, whichever process is killed.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from optuna.storages import RDBStorage
     from optuna.trial import FrozenTrial, Trial
 
-HEARTBEAT_SECONDS = 3  # between two signs of life
-GRACE_SECONDS = 15  # without one, after which a trial is taken over
-LOCK = 61_706  # which of PostgreSQL's advisory locks is ours
+HEARTBEAT_SECONDS = 3
+GRACE_SECONDS = 15  # without a heartbeat, after which a trial is taken over
+LOCK_KEY = 61_706  # of PostgreSQL's advisory lock
 
 
 def find_storage(url: str | None, folder: Path) -> str:
-    """The storage's address: SQLite in `folder` by default. Raises RunError on one that we do not know."""
+    """The URL of the storage; by default SQLite in `folder`. Raises RunError for an unsupported URL."""
     if url is None:
         folder.mkdir(parents=True, exist_ok=True)
         return f"sqlite:///{folder / 'trials.sqlite'}"
@@ -43,8 +43,8 @@ def find_storage(url: str | None, folder: Path) -> str:
 
 
 @contextmanager
-def alone(url: str) -> Iterator[None]:
-    """Hold the storage's lock; the system, or the server, lets go of it however the process ends."""
+def lock_storage(url: str) -> Iterator[None]:
+    """Hold the lock of the storage in a block; the system or the server releases it if the process dies."""
     if url.startswith("sqlite"):
         try:
             import fcntl
@@ -58,19 +58,19 @@ def alone(url: str) -> Iterator[None]:
     from sqlalchemy import NullPool, create_engine, text
 
     with create_engine(url, poolclass=NullPool).connect() as connection:
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK})
+        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": LOCK_KEY})
         yield
 
 
 def open_study(search: Search, url: str) -> Study:
-    """The study of a search with all its trials laid out. Raises RunError where the storage is not there."""
+    """The study of a search with all its trials. Raises RunError if the storage cannot be opened."""
     try:
         from sqlalchemy import make_url
         from sqlalchemy.exc import SQLAlchemyError
     except ImportError:
         raise RunError("a search needs optuna; pip install 'lenet[study]'") from None
     try:
-        with alone(url):
+        with lock_storage(url):
             study = _open(search.name, url)
             for _ in range(search.trials - len(study.get_trials(deepcopy=False))):
                 study.enqueue_trial({})
@@ -81,13 +81,13 @@ def open_study(search: Search, url: str) -> Study:
     return study
 
 
-def claim(search: Search, url: str) -> Trial | None:
-    """The next trial that nobody is at, for the caller to carry out; None where there is none."""
+def claim_trial(search: Search, url: str) -> Trial | None:
+    """The next trial that no process runs, for the caller to run; None if there is none."""
     from optuna.trial import Trial, TrialState
 
     study = _open(search.name, url)
     storage = _storage(url)
-    with alone(url):
+    with lock_storage(url):
         study_id = storage.get_study_id_from_name(search.name)
         silent = storage._get_stale_trial_ids(study_id)
         left = storage.get_all_trials(study_id, states=(TrialState.RUNNING, TrialState.WAITING))
@@ -98,27 +98,27 @@ def claim(search: Search, url: str) -> Trial | None:
                 break
         if found is None:
             return None
-        # The sign of life first: a trial that is taken is never without one.
+        # The heartbeat comes first, so that a running trial always has one.
         storage.record_heartbeat(found._trial_id)
         storage.set_trial_state_values(found._trial_id, TrialState.RUNNING)
     return Trial(study, found._trial_id)
 
 
-def is_anyone_at_work(search: Search, url: str) -> bool:
-    """True while a trial is being carried out, or seems to be."""
+def has_running_trials(search: Search, url: str) -> bool:
+    """True while a trial is marked as running."""
     from optuna.trial import TrialState
 
     return bool(_open(search.name, url).get_trials(deepcopy=False, states=(TrialState.RUNNING,)))
 
 
 @contextmanager
-def beating(url: str, trial: Trial) -> Iterator[None]:
-    """Give signs of life for a trial while the block runs."""
+def keep_alive(url: str, trial: Trial) -> Iterator[None]:
+    """Send heartbeats for a trial while the block runs."""
     ended = threading.Event()
 
     def beat() -> None:
         while not ended.wait(HEARTBEAT_SECONDS):
-            with suppress(Exception):  # where the storage is gone, the trial itself will say so
+            with suppress(Exception):  # the trial itself reports that the storage is gone
                 _storage(url).record_heartbeat(trial._trial_id)
 
     thread = threading.Thread(target=beat, daemon=True)
@@ -151,5 +151,5 @@ def _storage(url: str) -> RDBStorage:
         {"connect_args": {"timeout": 60}} if url.startswith("sqlite") else {"pool_pre_ping": True}
     )
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # signs of life are called experimental
+        warnings.simplefilter("ignore")  # Optuna calls heartbeats experimental
         return RDBStorage(url, options, heartbeat_interval=HEARTBEAT_SECONDS, grace_period=GRACE_SECONDS)

@@ -1,6 +1,6 @@
-"""The exercises that the tutorials leave open, each as a study: one thing varied, several seeds.
+"""The exercises that the tutorials leave open, each as a study: one factor varied, several seeds.
 
-No torch here: `lenet study` lists them at once.
+No torch here, so that `lenet study` lists them fast.
 """
 
 from __future__ import annotations
@@ -16,24 +16,25 @@ from lenet.training.recipe import Recipe
 from lenet.training.recipes import D2L, D2L_RELU, LENET5_TANH
 
 Changes = Mapping[str, Any]
+OLD_NAMES = {"disturbed": "distorted"}
 
 
 @dataclass(frozen=True)
 class Study:
-    """One question, and the trainings that answer it; the others are compared with the first variant."""
+    """A question and the variants of a recipe that answer it; the first variant is the baseline."""
 
     name: str
     question: str
     recipe: Recipe
-    """What all variants have in common."""
+    """The common settings of all variants."""
     variants: Mapping[str, Changes]
-    """A label, and the settings that differ from the recipe."""
+    """Labels, and the settings that differ from the recipe."""
     unbalanced: bool = False
-    """Train on the data with half of the classes made rare."""
-    disturbed: bool = False
-    """Measure on rotated, scaled and coloured test images as well."""
+    """Train on data with half of the classes rare."""
+    distorted: bool = False
+    """Measure on rotated, scaled and coloured test images too."""
     about: str = ""
-    """What one has to know to read the figures."""
+    """Notes that are needed to interpret the results."""
 
     def plan(self, variant: str) -> Recipe:
         """The recipe of a variant, named after study and variant."""
@@ -41,12 +42,13 @@ class Study:
         return replace(self.recipe.override(self.variants[variant]), name=f"{self.name}-{slug}")
 
     def with_changes(self, changes: Changes) -> Study:
-        """The study with settings changed for all variants; what a variant sets itself, it keeps."""
+        """The study with settings changed for all variants; settings of a variant take precedence."""
         return replace(self, recipe=self.recipe.override(changes))
 
 
 def find_study(name: str) -> Study:
-    """The study called `name`. Raises RecipeError, naming the nearest, if there is none."""
+    """The study of that name, current or old. Raises RecipeError with the nearest name if there is none."""
+    name = OLD_NAMES.get(name, name)
     if name not in STUDIES:
         near = get_close_matches(name, STUDIES, n=1)
         hint = f"did you mean {near[0]!r}?" if near else "`lenet study` lists them"
@@ -68,7 +70,7 @@ STUDIES: dict[str, Study] = {
         ),
         Study(
             "kernel-size",
-            "How large should the convolutions' windows be?",
+            "How large should the convolution kernels be?",
             MODERN,
             {f"{side}×{side}": {"kernel_size": side, "padding": side // 2} for side in (5, 3, 7)},
             about="The first convolution is padded so that it keeps the size of the image.",
@@ -88,10 +90,10 @@ STUDIES: dict[str, Study] = {
         ),
         Study(
             "convolutions",
-            "How many convolutions should there be?",
+            "How many convolution layers should there be?",
             MODERN,
             {"2": {}, "1": {"channels": (6,)}, "3": {"channels": (6, 16, 120)}},
-            about="The third is that of 1998: 120 channels on what is left of the image, one pixel each.",
+            about="The third layer is that of 1998: 120 channels of one pixel each.",
         ),
         Study(
             "dense-layers",
@@ -113,20 +115,20 @@ STUDIES: dict[str, Study] = {
         ),
         Study(
             "initialisation",
-            "Do the first weights matter?",
+            "Do the initial weights matter?",
             SIGMOID,
             {name: {"initialisation": name} for name in ("xavier", "default", "kaiming")},
             about="The sigmoid network at its learning rate of 0.9.",
         ),
         Study(
             "epochs",
-            "How long should one train?",
+            "How many epochs should one train?",
             MODERN,
             {f"{epochs}": {"epochs": epochs} for epochs in (3, 1, 8)},
         ),
         Study(
             "improved-on-mnist",
-            "What does the improved network do on MNIST?",
+            "How accurate is the improved network on MNIST?",
             D2L.override({"data": "mnist", "epochs": 5}),
             {
                 "textbook": {},
@@ -145,7 +147,7 @@ STUDIES: dict[str, Study] = {
         ),
         Study(
             "relu-at-sigmoids-lr",
-            "What becomes of ReLU at the learning rate that suits the sigmoid?",
+            "Does ReLU train at the learning rate that suits the sigmoid?",
             SIGMOID,
             {
                 "sigmoid at 0.9": {},
@@ -155,28 +157,28 @@ STUDIES: dict[str, Study] = {
         ),
         Study(
             "mean-squared-error",
-            "Can class labels be learnt with the mean-squared error?",
+            "Can a classifier be trained with the mean-squared error?",
             MODERN,
             {"cross-entropy": {}, "mean-squared error": {"loss": "mean-squared-error"}},
-            about="Class numbers become one-hot targets, against which the outputs are compared.",
+            about="The targets are one-hot vectors of the class labels.",
         ),
         Study(
             "class-weights",
-            "Do class weights help where classes are rare?",
+            "Do class weights help if some classes are rare?",
             MODERN.override({"data": "mnist"}),
             {"none": {}, "balanced": {"class_weights": "balanced"}},
             unbalanced=True,
-            about="Of the digits 5 to 9 one training image in a hundred is kept, of the test images all.",
+            about="One in a hundred training images of the digits 5 to 9 is kept, and all test images.",
         ),
         Study(
-            "disturbed",
+            "distorted",
             "What makes a network read rotated, scaled and coloured digits?",
             replace(LENET5_TANH, epochs=3, batch_size=128, validation=0),
             {"as published": {}, "varied images": {"degrees": 35.0, "scale": 0.35, "shift": 0.1}},
-            disturbed=True,
-            about="Rotated by up to 30°, scaled by 0.65 to 1.35, or drawn in a colour on paper of another: "
-            "those once made grey and reduced to the network’s size, once read as lenet predict reads: the "
-            "digit is found, its ink made white, and centred.",
+            distorted=True,
+            about="Digits are rotated by up to 30°, scaled by 0.65 to 1.35, or drawn in one colour on paper "
+            "of another. Coloured ones are read in two ways: converted to grey and reduced to the network’s "
+            "size, or with the full pipeline of lenet predict, which finds and centres the digit.",
         ),
     )
 }  # fmt: skip

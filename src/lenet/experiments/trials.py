@@ -1,4 +1,4 @@
-"""Searches: trials in parallel, each an ordinary run folder, judged by images held out of training."""
+"""Searches: parallel trials, each an ordinary run folder, compared by their validation accuracy."""
 
 from __future__ import annotations
 
@@ -16,44 +16,44 @@ from lenet.data.datasets import load
 from lenet.errors import DivergedError, ModelError, RecipeError, RunError
 from lenet.experiments.pool import Job, find_job_run, open_pool
 from lenet.experiments.space import Choice, Search
-from lenet.experiments.storage import beating, claim, is_anyone_at_work, open_study
+from lenet.experiments.storage import claim_trial, has_running_trials, keep_alive, open_study
 from lenet.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
-HELD_OUT = 0.1  # of the training images, where the recipe holds none out
-SECONDS_BETWEEN_LOOKS = 1.0  # for work that another process left
+VALIDATION_SHARE = 0.1  # of the training images, if the recipe holds none out
+POLL_SECONDS = 1.0  # for trials left by a process that died
 
 
 @dataclass(frozen=True)
 class TrialResult:
-    """One trial that has come to its end."""
+    """A finished trial."""
 
     number: int
     settings: dict[str, Any]
     state: str
-    """complete, pruned, or fail for settings that no network can have together."""
+    """complete, pruned, or fail for settings that are invalid together."""
     validation_accuracy: float | None
-    """Of the best epoch; where it was pruned, of the last one."""
+    """Of the best epoch; of the last one if pruned."""
     test_accuracy: float | None
-    """Decides nothing; None where it was pruned or diverged."""
+    """Not used by the search; None if pruned or diverged."""
     run: str | None
 
 
 def hold_out(recipe: Recipe) -> Recipe:
-    """The recipe with images held out to judge by: a tenth, unless it says how many."""
+    """The recipe with validation images: a tenth of the training images, unless the recipe sets a number."""
     if recipe.validation:
         return recipe
-    return replace(recipe, validation=max(1, round(HELD_OUT * len(load(recipe.data, "train")))))
+    return replace(recipe, validation=max(1, round(VALIDATION_SHARE * len(load(recipe.data, "train")))))
 
 
 def run_search(search: Search, folder: Path, url: str, workers: int) -> Iterator[TrialResult]:
-    """Carry out the trials that are left, `workers` at a time; yield each that this process has done.
+    """Run the remaining trials, `workers` at a time; yield each trial that this process has run.
 
-    Ends when none is left: with other processes on the same storage, when they are done too, or have died
-    and their trials been taken over. Killed at any time and called again, it goes on.
-    Raises RunError when the storage is not there or a worker dies.
+    Returns when no trial is left, including those of other processes on the same storage; trials of dead
+    processes are taken over. After a kill, the next call resumes the search.
+    Raises RunError when the storage fails or a worker dies.
     """
     open_study(search, url)
     with open_pool(min(workers, search.trials)) as pool:
@@ -61,42 +61,44 @@ def run_search(search: Search, folder: Path, url: str, workers: int) -> Iterator
         def submit() -> Future[TrialResult | None]:
             return pool.submit(run_next_trial, search, folder, url)
 
-        under_way = {submit() for _ in range(min(workers, search.trials))}
+        pending = {submit() for _ in range(min(workers, search.trials))}
         try:
-            while under_way:
-                done, under_way = wait(under_way, return_when=FIRST_COMPLETED)
+            while pending:
+                done, pending = wait(pending, return_when=FIRST_COMPLETED)
                 for future in done:
                     result = future.result()
                     if result is not None:
-                        under_way.add(submit())
+                        pending.add(submit())
                         yield result
         except BrokenProcessPool as error:
-            raise RunError("a worker died, perhaps for want of memory; the same command goes on") from error
+            raise RunError(
+                "a worker died, perhaps for want of memory; run the command again to resume"
+            ) from error
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
 def run_next_trial(search: Search, folder: Path, url: str) -> TrialResult | None:
-    """Carry out the next trial in this process, with one thread; None when there are no more."""
+    """Run the next trial in this process with one thread; None when no trial is left."""
     import torch
     from optuna.exceptions import StorageInternalError
     from sqlalchemy.exc import SQLAlchemyError
 
     torch.set_num_threads(1)
     try:
-        while (trial := claim(search, url)) is None:
-            if not is_anyone_at_work(search, url):
+        while (trial := claim_trial(search, url)) is None:
+            if not has_running_trials(search, url):
                 return None
-            time.sleep(SECONDS_BETWEEN_LOOKS)
-        with beating(url, trial):
+            time.sleep(POLL_SECONDS)
+        with keep_alive(url, trial):
             return _run_trial(search, folder, trial)
     except (StorageInternalError, SQLAlchemyError) as error:
         reason = " ".join(str(error.__cause__ or error).split())[:200]
-        raise RunError(f"the storage broke off ({reason}); the same command goes on") from None
+        raise RunError(f"the storage failed ({reason}); run the command again to resume") from None
 
 
 def list_results(search: Search, url: str) -> list[TrialResult]:
-    """All trials of a search that have come to their end, whoever carried them out, in order."""
+    """The finished trials of a search, of all processes, in order."""
     trials = open_study(search, url).get_trials(deepcopy=False)
     return [_describe(trial) for trial in trials if trial.state.is_finished()]
 
@@ -121,7 +123,7 @@ def _run_trial(search: Search, folder: Path, trial: Trial) -> TrialResult:
     trial.set_user_attr("run", str(run.path))
     value, state = 0.0, TrialState.COMPLETE
     try:
-        # What a killed process has trained and perhaps not reported comes first.
+        # First the epochs that a killed process has trained, and perhaps not reported.
         for record in (
             *run.read_history(),
             *(() if summarise_run(run).is_finished else keep_curves(run_training(run), run)),
@@ -139,19 +141,19 @@ def _run_trial(search: Search, folder: Path, trial: Trial) -> TrialResult:
     try:
         told = trial.study.tell(trial, value if state == TrialState.COMPLETE else None, state)
     except (UpdateFinishedTrialError, ValueError):
-        # Taken for dead, and done by another process meanwhile: what it has told stays.
+        # Another process took over this trial and finished it; its result stays.
         told = trial.study.get_trials(deepcopy=False)[trial.number]
     return _describe(told)
 
 
 def suggest(search: Search, trial: Trial) -> dict[str, Any]:
-    """The settings of a trial: drawn, or the same as when they were drawn before."""
+    """Draw the settings of a trial; the same settings if they were drawn before."""
     from optuna.samplers import TPESampler
 
     settings: dict[str, Any] = {}
     for place, part in enumerate(search.space):
-        # A stream of its own for each trial and setting: what is drawn does not depend on who draws it, nor
-        # on what was drawn before a process died.
+        # Each trial and setting has its own random stream, so that the settings do not depend on which
+        # process draws them, nor on what was drawn before a process died.
         stream = np.random.SeedSequence([search.seed, trial.number, place])
         trial.study.sampler = TPESampler(seed=int(stream.generate_state(1)[0]))
         if isinstance(part, Choice):
@@ -165,7 +167,7 @@ def suggest(search: Search, trial: Trial) -> dict[str, Any]:
 
 
 def _report(trial: Trial, epoch: Any) -> bool:
-    """Tell how good an epoch was; True where the trial is not worth going on with."""
+    """Report the accuracy of an epoch; True if the trial should be pruned."""
     known = trial.storage.get_trial(trial._trial_id).intermediate_values
     if epoch.epoch not in known:
         trial.report(epoch.validation_accuracy, epoch.epoch)

@@ -1,1 +1,1 @@
-"""Pictures and pixels: decoding, MNIST's framing, corruptions. Knows no network and no data set."""
+"""Decoding of pictures, MNIST's framing, corruptions. Imports no network and no data set."""

@@ -1,12 +1,11 @@
-"""The corruption benchmark: every kind by name, as a pure function of the images and a seed.
+"""The corruption benchmark: each kind by name, a pure function of the images and a seed.
 
 After Mu and Gilmer 2019, "MNIST-C: A robustness benchmark for computer vision": the same fifteen kinds with
-the same strengths, written anew. Where chance comes in, other numbers are drawn than in the published files,
-and the definitions here are our own, so figures are of that kind but not comparable to the last tenth;
-`lenet.data.corrupted` reads the published files.
+the same strengths, implemented again. The random numbers and details differ from the published files, so
+accuracies are similar but not equal; `lenet.data.corrupted` reads the published files.
 
-No recipe trains on any of these: a network that has met them would be examined in what it learnt by heart.
-Distortions have relatives of a few, as forms and photographs do: `rulings`, `paper`, `noise`, `blur`.
+No recipe trains on these corruptions, so that the benchmark measures robustness to unseen ones. Some
+distortions of training are related to them: `ruled_lines`, `paper`, `noise`, `blur`.
 """
 
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lenet.errors import DataError
+from lenet.images.affine import rotate, scale, shear, translate
 from lenet.images.framing import SIDE
 from lenet.images.pixel_corruptions import (
     add_fog,
@@ -28,19 +28,11 @@ from lenet.images.pixel_corruptions import (
     invert_stripes,
     spatter,
 )
-from lenet.images.stroke_corruptions import (
-    draw_dotted_line,
-    draw_zigzag,
-    find_edges,
-    rotate,
-    scale,
-    shear,
-    translate,
-)
+from lenet.images.stroke_corruptions import draw_dotted_line, draw_zigzag, find_edges
 
-CHUNK = 1000  # images at a time: bounds the memory, and is part of the definition
+CHUNK = 1000  # images at a time: bounds the memory, and determines the random numbers
 Corruption = Callable[[NDArray[np.float32], np.random.Generator], NDArray[np.float32]]
-"""Ink (N, 28, 28), 0..1, to what is left of it; what leaves 0..1 is cut off afterwards."""
+"""Maps ink (N, 28, 28), 0..1, to corrupted ink; values outside 0..1 are clipped afterwards."""
 
 CORRUPTIONS: dict[str, Corruption] = {
     "shot_noise": add_shot_noise,
@@ -61,19 +53,19 @@ CORRUPTIONS: dict[str, Corruption] = {
 }
 
 IDENTITY = "identity"
-"""The name of the control: images as they are. Not one of the fifteen."""
+"""The name of the uncorrupted images. Not one of the fifteen kinds."""
 
 
 def corrupt(images: Tensor, name: str, seed: int = 0) -> Tensor:
-    """Spoil images in one way.
+    """Apply one corruption to images.
 
     Args:
         images: uint8 (N, 1, 28, 28), white ink on black.
         name: one of CORRUPTIONS.
-        seed: 0 or above; the same seed gives the same images, and each kind draws numbers of its own.
+        seed: 0 or above; the same seed gives the same images. Each kind has its own random stream.
 
     Returns:
-        New uint8 (N, 1, 28, 28) on the CPU. Raises DataError on another name, type or shape.
+        New uint8 (N, 1, 28, 28) on the CPU. Raises DataError for another name, type or shape.
     """
     if name not in CORRUPTIONS:
         raise DataError(f"there is no corruption {name!r}; choose one of {', '.join(CORRUPTIONS)}")

@@ -1,7 +1,7 @@
-"""Anything a caller may call a picture -> pixels, upright, opaque and of bounded size.
+"""Decodes a picture of any supported kind to pixels, upright, opaque and of bounded size.
 
-A picture is hostile until it is decoded: only the formats listed here are tried, file size and picture size
-are checked before any pixel is, and whatever goes wrong is one PictureError of one line.
+Pictures are untrusted: only the formats listed here are tried, the sizes of file and picture are checked
+before any pixel is decoded, and every failure is a PictureError of one line.
 """
 
 import os
@@ -25,16 +25,16 @@ Picture: TypeAlias = (
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 50_000_000
 MAX_BYTES = 64 * 2**20
-WORKING_SIDE = 512  # pixels; a larger picture is reduced while it is decoded, which bounds memory and time
+WORKING_SIDE = 512  # pixels; larger pictures are reduced while decoding, which bounds memory and time
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
-# Damaged metadata makes Pillow warn, and silencing a warning swaps a table that all threads share.
-_one_decoder = threading.Lock()
+# Pillow warns about damaged metadata, and silencing warnings changes a table that all threads share.
+_decoder_lock = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
 class DecodedPicture:
-    """Pixels (h, w, 3) uint8, upright and opaque, at most WORKING_SIDE a side; `width` and `height` are the
-    upright original's."""
+    """Pixels (h, w, 3) uint8, upright, opaque, at most WORKING_SIDE a side. `width` and `height` are those of
+    the upright original, in pixels; `reason` describes the original and the reduction."""
 
     pixels: NDArray[np.uint8]
     width: int
@@ -46,26 +46,26 @@ def decode(picture: Picture) -> DecodedPicture:
     """Decode a path, the bytes of a file, an open binary file, a Pillow image or an array.
 
     Arrays are (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): unsigned integers, booleans, or floats in 0..1 or
-    0..255. Of an animation the first frame is taken. Raises PictureError, always with one line.
+    0..255. Of an animation the first frame is decoded. Raises PictureError with one line.
     """
     name = name_picture(picture)
     try:
-        with _one_decoder, warnings.catch_warnings():
+        with _decoder_lock, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             image = _open(picture, name)
             _check_size(image, name)
-            return _reduce(image, ours=image is not picture)
+            return _reduce(image, is_own=image is not picture)
     except PictureError:
         raise
     except MemoryError as error:
         raise PictureError(f"{name}: not enough memory to decode it; save it smaller") from error
-    except Exception as error:  # a hostile file reaches corners of the decoders that raise anything
-        what = " ".join(str(error).split()) or type(error).__name__
-        raise PictureError(f"{name}: damaged or truncated ({what[:120]}); save it again as PNG") from error
+    except Exception as error:  # decoders of hostile files can raise anything
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise PictureError(f"{name}: damaged or truncated ({reason[:120]}); save it again as PNG") from error
 
 
 def name_picture(picture: object) -> str:
-    """What to call the picture in a message: its path if it has one."""
+    """The name of a picture in messages: its path if it has one, else 'picture'."""
     if isinstance(picture, str | os.PathLike):
         return " ".join(str(picture).split()) or "picture"
     name = getattr(picture, "filename", None) or getattr(picture, "name", None)
@@ -77,7 +77,7 @@ def _open(picture: Picture, name: str) -> Image.Image:
         return picture
     if isinstance(picture, np.ndarray):
         return _image_of_array(picture, name)
-    content = _content(picture, name)
+    content = _read_content(picture, name)
     if not content:
         raise PictureError(f"{name}: the file is empty")
     if content[4:8] == b"ftyp" and content[8:12] in _HEIF_BRANDS:
@@ -91,8 +91,8 @@ def _open(picture: Picture, name: str) -> Image.Image:
         raise PictureError(f"{name}: not a picture in a known format; save it as one of {known}") from error
 
 
-def _content(picture: object, name: str) -> bytes:
-    """The bytes of the file, of which no more are read than a picture may have."""
+def _read_content(picture: object, name: str) -> bytes:
+    """The bytes of a picture's file; at most MAX_BYTES + 1 are read."""
     if isinstance(picture, bytes | bytearray | memoryview):
         content = bytes(picture[: MAX_BYTES + 1])
     elif isinstance(picture, str | os.PathLike):
@@ -158,30 +158,30 @@ def _too_large(name: str) -> str:
     return f"{name}: more than {MAX_PIXELS // 1_000_000} megapixels; save it smaller"
 
 
-def _reduce(image: Image.Image, ours: bool) -> DecodedPicture:
+def _reduce(image: Image.Image, is_own: bool) -> DecodedPicture:
     width, height = image.size
     shrink = min(1.0, WORKING_SIDE / max(width, height))
     size = max(1, round(width * shrink)), max(1, round(height * shrink))
     halved = next(
         factor for factor in (8, 4, 2, 1) if factor <= max(1, min(width // size[0], height // size[1]))
     )
-    if halved > 1 and ours and image.draft(None, size):  # a JPEG is decoded at a half straight away, or less
+    if halved > 1 and is_own and image.draft(None, size):  # libjpeg decodes at 1/2, 1/4 or 1/8 of the size
         halved = 1
     reason = f"{image.format or 'pixels'}, {width} × {height}, {image.mode}"
     upright = ImageOps.exif_transpose(image)
-    if upright.size != image.size:  # turned by a quarter
+    if upright.size != image.size:  # rotated by 90°
         width, height, size = height, width, size[::-1]
     upright = _eight_bit(upright)
     if shrink < 1:
-        # All others are halved as well, so that the same pixels are reduced alike whatever they came as.
+        # Other formats are reduced by the same factor first, so that all formats give similar pixels.
         upright = upright.reduce(halved).resize(size, Image.Resampling.BOX, reducing_gap=2.0)
         reason += f", reduced to {size[0]} × {size[1]}"
-    return DecodedPicture(np.asarray(_opaque(upright)), width, height, reason)
+    return DecodedPicture(np.asarray(_flatten_alpha(upright)), width, height, reason)
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:
-    """The same picture as L, RGB or RGBA. A deep picture's own range is spread over 0..255: what its numbers
-    mean, the file does not say."""
+    """Convert to mode L, RGB or RGBA. Deeper pictures are stretched from their own range to 0..255, since the
+    file does not state the range."""
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
         levels = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0.0, neginf=0.0)
         low, high = float(levels.min()), float(levels.max())
@@ -191,8 +191,8 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def _opaque(image: Image.Image) -> Image.Image:
-    """Lay a transparent picture on what shows it: ink on its opposite, a cut-out on its own colour."""
+def _flatten_alpha(image: Image.Image) -> Image.Image:
+    """Composite a transparent picture over a contrasting background, a cut-out over its own colour."""
     if image.mode != "RGBA":
         return image.convert("RGB")
     layers = np.asarray(image, dtype=np.float32)

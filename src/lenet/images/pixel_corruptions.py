@@ -4,50 +4,49 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-PHOTONS = 3.0
-"""How many a pixel of full ink sends on average while the shutter is open."""
-IMPULSES = 0.17
-"""Share of the pixels that are lost, half of them to black and half to white."""
-MUD = 63 / 255
-"""How light mud is."""
+PHOTONS = 3.0  # mean number that a pixel of full ink sends during the exposure
+IMPULSE_SHARE = 0.17  # of the pixels; half become black, half white
+MUD_LEVEL = 63 / 255
+BRIGHTNESS = 0.5
+STRIPES = (slice(0, 7), slice(21, 28))  # columns
+FOG = 3.0  # times as strong as ink
+FOG_DECAY = 1.4**2  # factor between the amplitudes of one scale of the fog and of half that scale
+GLASS_DEVIATION = 0.7  # pixels
+GLASS_PASSES = 2
+TRAIL_LENGTH, TRAIL_DEVIATION = 21, 3.0  # pixels
+MAX_DEGREES = 45.0
 
 
 def add_shot_noise(ink: NDArray[np.float32], generator: np.random.Generator) -> NDArray[np.float32]:
-    """A picture taken in the dark: single photons are counted. Nothing happens where there is no ink."""
+    """Photon noise of a dark exposure: Poisson counts of the ink. Pixels without ink do not change."""
     return (generator.poisson(PHOTONS * ink) / PHOTONS).astype(np.float32)
 
 
 def add_impulse_noise(ink: NDArray[np.float32], generator: np.random.Generator) -> NDArray[np.float32]:
-    """Salt and pepper: pixels that are stuck at black or at white."""
+    """Salt-and-pepper noise: some pixels become black or white."""
     drawn = generator.random(ink.shape, np.float32)
-    return np.where(drawn < IMPULSES, (drawn < IMPULSES / 2).astype(np.float32), ink)
+    return np.where(drawn < IMPULSE_SHARE, (drawn < IMPULSE_SHARE / 2).astype(np.float32), ink)
 
 
 def spatter(ink: NDArray[np.float32], generator: np.random.Generator) -> NDArray[np.float32]:
-    """Spots of mud that cover what lies under them.
+    """Spots of mud that cover the image.
 
-    A smooth random field is wet above 0.65; where that is so all around, there is a spot with soft edges.
+    Mud lies where a smooth random field exceeds 0.65 in most of the neighbourhood; spots have soft edges.
     """
     field = ndimage.gaussian_filter(0.65 + 0.3 * generator.standard_normal(ink.shape, np.float32), (0, 1, 1))
     cover = ndimage.gaussian_filter((field > 0.65).astype(np.float32), (0, 1.5, 1.5))
     cover[cover < 0.8] = 0
-    mixed: NDArray[np.float32] = ink + cover * (MUD - ink)
+    mixed: NDArray[np.float32] = ink + cover * (MUD_LEVEL - ink)
     return mixed
 
 
-BRIGHTNESS = 0.5
-STRIPES = (slice(0, 7), slice(21, 28))  # columns
-FOG = 3.0  # times as strong as ink
-FOG_DECAY = 1.4**2  # how much fainter parts of the fog are that are half as large
-
-
 def brighten(ink: NDArray[np.float32], _: np.random.Generator) -> NDArray[np.float32]:
-    """Everything lighter by half the range: black becomes grey, grey becomes white."""
+    """Add half of the range: black becomes grey, grey becomes white."""
     return np.asarray(ink + BRIGHTNESS, np.float32)
 
 
 def invert_stripes(ink: NDArray[np.float32], _: np.random.Generator) -> NDArray[np.float32]:
-    """Black and white exchanged in the left quarter and in the right one."""
+    """Invert the left and the right quarter."""
     striped = ink.copy()
     for columns in STRIPES:
         striped[:, :, columns] = 1 - striped[:, :, columns]
@@ -55,17 +54,17 @@ def invert_stripes(ink: NDArray[np.float32], _: np.random.Generator) -> NDArray[
 
 
 def add_fog(ink: NDArray[np.float32], generator: np.random.Generator) -> NDArray[np.float32]:
-    """Light grey clouds, three times as strong as the ink; then exposed so that nothing is too light."""
+    """Add clouds three times as strong as the ink, and rescale to 0..1."""
     count, height, width = ink.shape
     clouds = draw_clouds(count, generator)[:, :height, :width]
     return np.asarray((ink + FOG * clouds) / (1 + FOG), np.float32)
 
 
 def draw_clouds(count: int, generator: np.random.Generator, side: int = 32) -> NDArray[np.float32]:
-    """Random clouds: floats (count, side, side), each from 0 to 1; `side` is a power of two.
+    """Random clouds (count, side, side), each from 0 to 1; `side` is a power of two.
 
-    Midpoint displacement (Fournier, Fussell and Carpenter 1982) on a torus: the middle of each square, then
-    the middle of each edge, is the mean of its four neighbours and something random, less each time.
+    Midpoint displacement (Fournier, Fussell and Carpenter 1982) on a torus: the centre of each square, then
+    the centre of each edge, is the mean of its four neighbours plus noise that decreases with the scale.
     """
     clouds = np.zeros((count, side, side), np.float32)
     step, swing = side, 1.0
@@ -88,42 +87,37 @@ def draw_clouds(count: int, generator: np.random.Generator, side: int = 32) -> N
     return np.asarray((clouds - low) / (high - low))
 
 
-GLASS_DEVIATION = 0.7  # pixels
-GLASS_PASSES = 2
-TRAIL, TRAIL_DEVIATION = 21, 3.0  # pixels
-MOST_DEGREES = 45.0
-
-
 def blur_through_glass(ink: NDArray[np.float32], generator: np.random.Generator) -> NDArray[np.float32]:
-    """Frosted glass: a little blur, pixels that change places with neighbours, a little blur again."""
+    """Frosted glass: slight blur, random swaps of neighbouring pixels, slight blur again."""
     count, height, width = ink.shape
     pixels = np.moveaxis(_soften(ink), 0, 2).reshape(height * width, count)
-    everyone = np.arange(count)
+    numbers = np.arange(count)
     for _ in range(GLASS_PASSES):
         steps = generator.integers(0, 2, (height, width, 2, count), np.int8)
-        # One place after the other, since a pixel may travel on: with the one above, left, both, or neither.
+        # Each pixel in turn is swapped with its upper, left or upper left neighbour, or stays. In sequence,
+        # since a pixel can move several times.
         for row in range(height - 1, 0, -1):
             for column in range(width - 1, 0, -1):
                 up, left = steps[row, column].astype(np.int64)
                 here, there = row * width + column, (row - up) * width + column - left
-                moved = pixels[there, everyone]
-                pixels[there, everyone] = pixels[here]
+                moved = pixels[there, numbers]
+                pixels[there, numbers] = pixels[here]
                 pixels[here] = moved
     return _soften(np.moveaxis(pixels.reshape(height, width, count), 2, 0))
 
 
 def blur_by_motion(ink: NDArray[np.float32], generator: np.random.Generator) -> NDArray[np.float32]:
-    """A trail to one side, half a Gaussian long, at up to 45° from the horizontal."""
+    """Motion blur to one side with half-Gaussian weights, at up to 45° from the horizontal."""
     count, height, width = ink.shape
-    radians = np.deg2rad(generator.uniform(-MOST_DEGREES, MOST_DEGREES, count))
-    weights = np.exp(-0.5 * (np.arange(TRAIL) / TRAIL_DEVIATION) ** 2)
+    radians = np.deg2rad(generator.uniform(-MAX_DEGREES, MAX_DEGREES, count))
+    weights = np.exp(-0.5 * (np.arange(TRAIL_LENGTH) / TRAIL_DEVIATION) ** 2)
     weights /= weights.sum()
-    room = TRAIL - 1
-    padded = np.pad(ink, ((0, 0), (room, room), (room, room)), mode="edge")
-    stride = width + 2 * room
-    rows, columns = np.mgrid[room : room + height, room : room + width]
+    margin = TRAIL_LENGTH - 1
+    padded = np.pad(ink, ((0, 0), (margin, margin), (margin, margin)), mode="edge")
+    stride = width + 2 * margin
+    rows, columns = np.mgrid[margin : margin + height, margin : margin + width]
     places = (rows * stride + columns).reshape(1, -1)  # (1, H · W)
-    flat = padded.reshape(count, stride * (height + 2 * room))
+    flat = padded.reshape(count, stride * (height + 2 * margin))
     trail = np.zeros((count, height * width), np.float32)
     for distance, weight in enumerate(weights.astype(np.float32)):
         down, right = (np.rint(distance * f(radians)).astype(np.int64) for f in (np.sin, np.cos))

@@ -1,24 +1,22 @@
-"""Corruptions of strokes and shape: lines across the digit, outlines, affine changes."""
-
-import math
+"""Corruptions by strokes: a dotted line, a zigzag, and edges instead of strokes."""
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from scipy import ndimage
-from torch.nn import functional
 
-from lenet.images.geometry import pixel_centres, sampling_matrices
-
-REACH = 2.3  # pixels from the middle of a stroke to where its ink would have no end below 0
-DASH = 2  # pixels on, as many off
-FIRST, LAST = 2, 25  # columns that the zigzag spans
-TOOTH = 2  # pixels up or down; a quarter of a wave is as long
-MOST_RISE = 5  # rows, from the left end of the zigzag to the right one
+REACH = 2.3  # pixels from the centre of a stroke to where the logarithm of its ink diverges
+DASH = 2  # pixels of a dot and of a gap
+FIRST_COLUMN, LAST_COLUMN = 2, 25  # columns that the zigzag spans
+AMPLITUDE = 2  # pixels, and the pixels of a quarter of the wavelength
+MAX_RISE = 5  # rows, from the left end of the zigzag to the right one
+SMOOTHING = 1.0  # pixels: standard deviation of the Gaussian before the Sobel operator
+LOW_SLOPE, HIGH_SLOPE = 0.1, 0.2  # hysteresis thresholds of the Sobel gradient
+WITHIN_IMAGE = np.zeros((3, 3, 3), bool)
+WITHIN_IMAGE[1] = True  # eight-connected within an image, not connected between images
 
 
 def draw_dotted_line(ink: NDArray[np.float32], generator: np.random.Generator) -> NDArray[np.float32]:
-    """A dotted line from the left edge to the right one; neither end lies in a corner."""
+    """Draw a dotted line from the left to the right edge; its ends keep away from the corners."""
     count, height, width = ink.shape
     starts, ends = generator.integers(3, height - 3, (2, count, 1))
     columns = np.arange(width)
@@ -27,114 +25,52 @@ def draw_dotted_line(ink: NDArray[np.float32], generator: np.random.Generator) -
 
 
 def draw_zigzag(ink: NDArray[np.float32], generator: np.random.Generator) -> NDArray[np.float32]:
-    """A zigzag from the left to the right, rising or falling a little."""
+    """Draw a zigzag from left to right that rises or falls slightly."""
     count, height, width = ink.shape
-    margin = MOST_RISE + TOOTH
+    margin = MAX_RISE + AMPLITUDE
     starts = generator.integers(margin, height - margin, (count, 1))
-    rises = generator.integers(-MOST_RISE, MOST_RISE + 1, (count, 1))
+    rises = generator.integers(-MAX_RISE, MAX_RISE + 1, (count, 1))
     columns = np.arange(width)
-    along = columns - FIRST
-    wave = along / TOOTH  # in quarters of a wave
-    teeth = TOOTH * (np.abs((wave - 1) % 4 - 2) - 1)  # 0, up, 0, down, 0 at 0, 1, 2, 3, 4 quarters
-    zigzag = _stroke(starts + rises * along / (LAST - FIRST) + teeth, height)
-    return ink + zigzag * ((columns >= FIRST) & (columns <= LAST))
+    along = columns - FIRST_COLUMN
+    quarters = along / AMPLITUDE  # of the wavelength
+    teeth = AMPLITUDE * (np.abs((quarters - 1) % 4 - 2) - 1)  # 0, up, 0, down, 0 at 0, 1, 2, 3, 4 quarters
+    zigzag = _stroke(starts + rises * along / (LAST_COLUMN - FIRST_COLUMN) + teeth, height)
+    return ink + zigzag * ((columns >= FIRST_COLUMN) & (columns <= LAST_COLUMN))
 
 
 def _stroke(rows: NDArray[np.float64], height: int) -> NDArray[np.float32]:
-    """Ink of a stroke that lies at `rows` (N, W): full in the middle, then logarithmically less."""
+    """The ink of a stroke along `rows` (N, W): full at the centre, with logarithmic decay."""
     distances = np.abs(np.arange(height)[:, None] - rows[:, None, :])  # (N, H, W)
     remainder = np.clip(1 - distances / REACH, 1e-6, None)
     return np.asarray(np.clip(1 + np.log(remainder), 0, None), np.float32)
 
 
-SHEAR = 0.4  # tangent of the slant
-SIZE = 0.7
-DEGREES = math.degrees(0.4)  # 22.9
-SHIFT = 3  # pixels, down or up as well as right or left
-
-
-def shear(ink: NDArray[np.float32], generator: np.random.Generator) -> NDArray[np.float32]:
-    """Lean to the right or to the left, by 0.4 pixels a row."""
-    return _move(ink, shear=SHEAR * _draw_sides(len(ink), 1, generator)[:, 0])
-
-
-def scale(ink: NDArray[np.float32], _: np.random.Generator) -> NDArray[np.float32]:
-    """Seven tenths of the size."""
-    return _move(ink, size=np.full(len(ink), SIZE))
-
-
-def rotate(ink: NDArray[np.float32], generator: np.random.Generator) -> NDArray[np.float32]:
-    """A turn by 23° either way."""
-    return _move(ink, degrees=DEGREES * _draw_sides(len(ink), 1, generator)[:, 0])
-
-
-def translate(ink: NDArray[np.float32], generator: np.random.Generator) -> NDArray[np.float32]:
-    """A shift by 3 pixels across and 3 down or up."""
-    return _move(ink, shift=SHIFT / ink.shape[2] * _draw_sides(len(ink), 2, generator))
-
-
-def _draw_sides(count: int, each: int, generator: np.random.Generator) -> NDArray[np.float64]:
-    return generator.choice([-1.0, 1.0], (count, each))
-
-
-def _move(
-    ink: NDArray[np.float32],
-    degrees: NDArray[np.float64] | float = 0.0,
-    size: NDArray[np.float64] | float = 1.0,
-    shear: NDArray[np.float64] | float = 0.0,
-    shift: NDArray[np.float64] | float = 0.0,
-) -> NDArray[np.float32]:
-    """Interpolate between the four nearest pixels; what comes from outside is black."""
-    count, height, width = ink.shape
-
-    def spread(value: NDArray[np.float64] | float, *shape: int) -> torch.Tensor:
-        return torch.from_numpy(np.broadcast_to(value, (count, *shape)).astype(np.float32))
-
-    matrices = sampling_matrices(
-        degrees=spread(degrees),
-        size=spread(size),
-        shear=spread(shear),
-        shift=spread(shift, 2),
-        mirrored=torch.zeros(count, dtype=torch.bool),
-    )
-    grid = (matrices @ pixel_centres(height, width)).view(count, 2, height, width).permute(0, 2, 3, 1)
-    moved = functional.grid_sample(torch.from_numpy(ink).unsqueeze(1), grid, align_corners=False)
-    return moved[:, 0].numpy()
-
-
-DEVIATION = 1.0  # pixels of the Gaussian before the slopes are taken
-FAINT, CLEAR = 0.1, 0.2  # slopes, in the units of the Sobel operator
-WHOLE = np.zeros((3, 3, 3), bool)
-WHOLE[1] = True  # neighbours within an image, diagonal ones too
-
-
 def find_edges(ink: NDArray[np.float32], _: np.random.Generator) -> NDArray[np.float32]:
-    """White outlines, one pixel wide, on black.
+    """The edges of the strokes, white and one pixel wide, by Canny's method (1986).
 
-    Smooth, take the slope, keep what is steepest across the edge, and of that every clear part with the faint
-    ones that hang together with it.
+    Smoothing, Sobel gradient, non-maximum suppression, and hysteresis between two thresholds.
     """
-    smooth = ndimage.gaussian_filter(ink.astype(np.float64), (0, DEVIATION, DEVIATION), mode="constant")
+    smooth = ndimage.gaussian_filter(ink.astype(np.float64), (0, SMOOTHING, SMOOTHING), mode="constant")
     down, right = (ndimage.correlate1d(smooth, [-1, 0, 1], axis) for axis in (1, 2))
     down, right = (ndimage.correlate1d(slopes, [1, 2, 1], axis) for slopes, axis in ((down, 2), (right, 1)))
     slope = np.hypot(down, right)
-    ridge = _is_steepest(slope, down, right)
-    faint, clear = ridge & (slope >= FAINT), ridge & (slope >= CLEAR)
-    edges = ndimage.binary_propagation(clear, structure=WHOLE, mask=faint)
+    ridge = _find_maxima(slope, down, right)
+    weak, strong = ridge & (slope >= LOW_SLOPE), ridge & (slope >= HIGH_SLOPE)
+    edges = ndimage.binary_propagation(strong, structure=WITHIN_IMAGE, mask=weak)
     return np.asarray(edges, dtype=np.float32)
 
 
-def _is_steepest(
+def _find_maxima(
     slope: NDArray[np.float64], down: NDArray[np.float64], right: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Where no neighbour across the edge, uphill or downhill, is steeper; neighbours are interpolated.
+    """Non-maximum suppression: the pixels whose slope is the maximum along the gradient, interpolated.
 
-    Of two that are equally steep, one is kept.
+    Of two equal neighbours one is kept.
     """
     count, height, width = slope.shape
     larger = np.maximum(np.abs(down), np.abs(right))
     with np.errstate(divide="ignore", invalid="ignore"):
-        step = np.stack([down, right]) / larger  # to the ring of neighbours; one of the two is ±1
+        step = np.stack([down, right]) / larger  # to the neighbouring pixels; one of the two is ±1
     step = np.where(larger > 0, step, 0)
     places = np.mgrid[0:count, 0:height, 0:width].astype(np.float64)
     uphill, downhill = (

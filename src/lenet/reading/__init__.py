@@ -1,1 +1,1 @@
-"""From any picture to a reading. Knows no data set and no training."""
+"""Reads the digits of a picture. Imports no data set and no training."""

@@ -1,7 +1,7 @@
-"""The recognition graph: every run of neighbouring segments that may be one digit, each as a crop.
+"""The segmentation graph (lattice): every run of neighbouring segments that may be a digit, as a crop.
 
-After Bengio, LeCun and Henderson's segmentation graph (LeCun et al. 1998, section V): nodes are the places
-between segments, an arc is a run of segments, and a path from end to end is a way to read the line.
+After LeCun et al. 1998, section V: the nodes are the gaps between segments, an arc is a run of segments, and
+a path from the first to the last node is a segmentation of the line into digits.
 """
 
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from lenet.images.framing import DIGIT_SIDE, Mask, Plane, draw_strokes, place, widen
-from lenet.reading.lines import MOST_PIECES, find_lines
+from lenet.images.framing import DIGIT_SIDE, Mask, Plane, draw_strokes, frame_strokes, widen
+from lenet.reading.lines import MAX_PIECES, find_lines
 from lenet.reading.segments import TEXT_HEIGHT, Labels, SegmentedLine, segment_line
 
-LONGEST_RUN = 6  # segments
-SHORTEST_DIGIT = 0.3  # of the text's height
-WIDEST_DIGIT = 2.0  # of the text's height
-WIDEST_GAP = 0.3  # of the text's height, within a digit
+MAX_RUN = 6  # segments
+MIN_DIGIT_HEIGHT = 0.3  # text heights
+MAX_DIGIT_WIDTH = 2.0  # text heights
+MAX_GAP = 0.3  # text heights, within a digit
 
 
 @dataclass(frozen=True, eq=False)
 class Arc:
-    """Segments `first` to `last`, taken for a digit: image (28, 28) uint8, white on black.
+    """Segments `first` to `last` as one digit: image uint8 (28, 28), white on black.
 
-    `height` is its own, `gap` the widest between pieces of it that stand side by side, in text heights.
+    `height` is the digit's height and `gap` the widest gap between its segments, both in text heights.
     """
 
     first: int
@@ -37,9 +37,9 @@ class Arc:
 class Lattice:
     """All segments in reading order, and the arcs over them.
 
-    For each segment: its height as a share of the text's, the connected piece that it was cut from, and its
-    box in the picture (count, 4), left, top, right and bottom. `strokes` (h, w) are the picture's pixels:
-    0 where there is no segment, else its number and 1.
+    Per segment: `heights` (count,) in text heights; `pieces` (count,), the number of the connected component
+    that it was cut from; `boxes` (count, 4), left, top, right and bottom in pixels of the picture. `strokes`
+    (h, w) holds 0 for paper, else the number of the segment plus 1.
     """
 
     arcs: tuple[Arc, ...]
@@ -49,7 +49,7 @@ class Lattice:
     strokes: Labels
 
     def box(self, arc: int) -> tuple[int, int, int, int]:
-        """Left, top, width and height of an arc."""
+        """The box of an arc: left, top, width and height, in pixels."""
         boxes = self.boxes[self.arcs[arc].first : self.arcs[arc].last + 1]
         left, top = boxes[:, :2].min(axis=0).tolist()
         right, bottom = boxes[:, 2:].max(axis=0).tolist()
@@ -57,7 +57,7 @@ class Lattice:
 
 
 def build_lattice(contrast: Plane, strokes: Mask) -> Lattice:
-    """The graph of all that is written in a picture: contrast (h, w) and the mask of its strokes."""
+    """Build the graph of a picture from its contrast (h, w) and the mask of its strokes (h, w)."""
     arcs: list[Arc] = []
     heights, pieces, boxes = [np.zeros(0)], [np.zeros(0, np.int64)], [np.zeros((0, 4), np.int64)]
     numbered = np.zeros(strokes.shape, np.int32)
@@ -66,11 +66,11 @@ def build_lattice(contrast: Plane, strokes: Mask) -> Lattice:
         line = segment_line(contrast[writing.rows, writing.columns], writing.strokes, writing.height)
         for first, last in find_runs(line):
             high = np.ptp(line.boxes[first : last + 1, 1::2]) / TEXT_HEIGHT
-            gap = widest_gap(line.boxes[first : last + 1]) / TEXT_HEIGHT
+            gap = find_widest_gap(line.boxes[first : last + 1]) / TEXT_HEIGHT
             image = draw_run(line, first, last)
             arcs.append(Arc(first + count, last + count, image, float(high), gap))
         heights.append((line.boxes[:, 3] - line.boxes[:, 1]) / TEXT_HEIGHT)
-        pieces.append(line.pieces.astype(np.int64) + MOST_PIECES * len(pieces))
+        pieces.append(line.pieces.astype(np.int64) + MAX_PIECES * len(pieces))
         boxes.append(line.places + [writing.columns.start, writing.rows.start] * 2)
         here = numbered[writing.rows, writing.columns]
         here[line.strokes > 0] = line.strokes[line.strokes > 0] + count
@@ -80,29 +80,29 @@ def build_lattice(contrast: Plane, strokes: Mask) -> Lattice:
 
 
 def find_runs(line: SegmentedLine) -> list[tuple[int, int]]:
-    """First and last of all runs of segments with a digit's size, in order."""
+    """The first and the last segment of every run that has the size of a digit, in order."""
     runs = []
     for first in range(len(line.boxes)):
-        for last in range(first, min(first + LONGEST_RUN, len(line.boxes))):
+        for last in range(first, min(first + MAX_RUN, len(line.boxes))):
             boxes = line.boxes[first : last + 1]
             left, top = boxes[:, :2].min(axis=0)
             right, bottom = boxes[:, 2:].max(axis=0)
-            too_wide = last > first and right - left > WIDEST_DIGIT * TEXT_HEIGHT
-            if too_wide or widest_gap(boxes) > WIDEST_GAP * TEXT_HEIGHT:
+            too_wide = last > first and right - left > MAX_DIGIT_WIDTH * TEXT_HEIGHT
+            if too_wide or find_widest_gap(boxes) > MAX_GAP * TEXT_HEIGHT:
                 break
-            if bottom - top >= SHORTEST_DIGIT * TEXT_HEIGHT:
+            if bottom - top >= MIN_DIGIT_HEIGHT * TEXT_HEIGHT:
                 runs.append((first, last))
     return runs
 
 
-def widest_gap(boxes: NDArray[np.int64]) -> float:
-    """The most columns of paper between neighbouring boxes (count, 4); 0 where they touch or overlap."""
+def find_widest_gap(boxes: NDArray[np.int64]) -> float:
+    """The maximum number of empty columns between neighbouring boxes (count, 4); 0 if there are none."""
     boxes = boxes[np.argsort(boxes[:, 0])]
     return float((boxes[1:, 0] - np.maximum.accumulate(boxes[:-1, 2])).max(initial=0))
 
 
 def draw_run(line: SegmentedLine, first: int, last: int) -> NDArray[np.uint8]:
-    """A run of segments as MNIST made its images, with strokes of MNIST's widths: (28, 28) uint8."""
+    """A run of segments in MNIST's framing and with MNIST's stroke widths: uint8 (28, 28)."""
     boxes = line.boxes[first : last + 1]
     left, top = boxes[:, :2].min(axis=0)
     right, bottom = boxes[:, 2:].max(axis=0)
@@ -114,4 +114,4 @@ def draw_run(line: SegmentedLine, first: int, last: int) -> NDArray[np.uint8]:
     owner = line.owner[rows, columns]
     pen = draw_strokes(line.depth[rows, columns], stroke, unit)
     pen[(owner < first) | (owner > last)] = 0
-    return place(pen)
+    return frame_strokes(pen)

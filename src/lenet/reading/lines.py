@@ -1,4 +1,4 @@
-"""Strokes -> lines of writing: pieces side by side at one height, from top to bottom."""
+"""Groups connected components of strokes into lines of writing, in reading order."""
 
 from dataclasses import dataclass
 
@@ -7,22 +7,21 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.sparse.csgraph import connected_components
 
-from lenet.images.framing import Mask
+from lenet.images.framing import EIGHT_CONNECTED, Mask
 
-BODY = 0.35  # of the text's height, either way: what is smaller decides no line
-DOT = 0.3  # of the text's height: what is smaller either way is a dot or dirt
-BESIDE = 0.4  # of the lower one's height: two pieces that share so many rows are of one line
-FAR = 4.0  # text heights: numbers farther apart are lines of their own
-BROKEN = 0.2  # text heights: parts of a digit one above the other stand no farther apart; lines do
-SMALL_PRINT = 0.35  # of the tallest line's height: lower lines are dirt or print
-MOST_PIECES = 1500  # more is no handwriting; the largest are looked at
-NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
+MIN_BODY = 0.35  # text heights: smaller components do not define lines
+DOT = 0.3  # text heights: smaller components are dots or dirt
+MIN_OVERLAP = 0.4  # of the smaller component: with this overlap in rows, two are on one line
+MAX_DISTANCE = 4.0  # text heights: components farther apart are on separate lines
+MAX_BREAK = 0.2  # text heights: the maximum vertical gap within a broken digit
+MIN_LINE_HEIGHT = 0.35  # of the tallest line: smaller lines are dirt or print
+MAX_PIECES = 1500  # components; of more only the largest are used
 Boxes = NDArray[np.int64]  # (count, 4): left, top, right, bottom
 
 
 @dataclass(frozen=True, eq=False)
 class Writing:
-    """One line: its `strokes` (h, w), where they stand, and how tall its digits are, in pixels."""
+    """One line: its `strokes` (h, w), their rows and columns in the picture, its text height in pixels."""
 
     strokes: Mask
     rows: slice
@@ -31,21 +30,21 @@ class Writing:
 
 
 def find_lines(strokes: Mask) -> list[Writing]:
-    """The lines in `strokes` (h, w), from top to bottom, and those at one height from left to right."""
-    labels, count = ndimage.label(strokes, NEIGHBOURS)
+    """The lines in `strokes` (h, w), from top to bottom, and lines at the same height from left to right."""
+    labels, count = ndimage.label(strokes, EIGHT_CONNECTED)
     if not count:
         return []
     areas = np.bincount(labels.ravel())[1:]
     boxes = np.array([(c.start, r.start, c.stop, r.stop) for r, c in ndimage.find_objects(labels)])
     wide, high = boxes[:, 2] - boxes[:, 0], boxes[:, 3] - boxes[:, 1]
-    bodies = np.flatnonzero(np.maximum(wide, high) >= BODY * weighted_median(high, areas))
-    bodies = np.sort(bodies[np.argsort(-areas[bodies], kind="stable")[:MOST_PIECES]])
-    _, groups = connected_components(are_together(boxes[bodies]), directed=False)
+    bodies = np.flatnonzero(np.maximum(wide, high) >= MIN_BODY * weighted_median(high, areas))
+    bodies = np.sort(bodies[np.argsort(-areas[bodies], kind="stable")[:MAX_PIECES]])
+    _, groups = connected_components(find_same_line(boxes[bodies]), directed=False)
     members = [bodies[groups == group] for group in range(groups.max() + 1)]
     heights = [weighted_median(high[member], areas[member]) for member in members]
     lines = []
     for member, height in zip(members, heights, strict=True):
-        if height < SMALL_PRINT * max(heights):
+        if height < MIN_LINE_HEIGHT * max(heights):
             continue
         (left, top), (right, bottom) = boxes[member, :2].min(axis=0), boxes[member, 2:].max(axis=0)
         margin = np.array([-1, -1, 1, 1]) * height / 2
@@ -59,24 +58,26 @@ def find_lines(strokes: Mask) -> list[Writing]:
         columns = slice(int(chosen[:, 0].min()), int(chosen[:, 2].max()))
         written: Mask = np.concatenate([[False], within])[labels[rows, columns]]
         lines.append(Writing(written, rows, columns, height))
-    return in_reading_order(lines)
+    return sort_lines(lines)
 
 
-def are_together(boxes: Boxes) -> NDArray[np.bool_]:
-    """Which pieces are of one line, (count, count): side by side, or parts of one broken stroke."""
+def find_same_line(boxes: Boxes) -> NDArray[np.bool_]:
+    """Which components are on one line, bool (count, count): side by side, or parts of a broken stroke."""
     left, top, right, bottom = boxes.T
     high, wide = bottom - top, right - left
     taller = np.maximum(high[:, None], high)
-    rows = np.minimum(bottom[:, None], bottom) - np.maximum(top[:, None], top)  # shared; negative: apart
+    # Overlaps in pixels; negative ones are distances.
+    rows = np.minimum(bottom[:, None], bottom) - np.maximum(top[:, None], top)
     columns = np.minimum(right[:, None], right) - np.maximum(left[:, None], left)
-    beside = (rows >= BESIDE * np.minimum(high[:, None], high)) & (columns >= -FAR * taller)
-    broken = (columns >= BESIDE * np.minimum(wide[:, None], wide)) & (rows >= -BROKEN * taller)
-    together: NDArray[np.bool_] = beside | broken
-    return together
+    beside = (rows >= MIN_OVERLAP * np.minimum(high[:, None], high)) & (columns >= -MAX_DISTANCE * taller)
+    broken = (columns >= MIN_OVERLAP * np.minimum(wide[:, None], wide)) & (rows >= -MAX_BREAK * taller)
+    same: NDArray[np.bool_] = beside | broken
+    return same
 
 
-def in_reading_order(lines: list[Writing]) -> list[Writing]:
-    """From top to bottom; those whose middle lies within the rows of the one before, from left to right."""
+def sort_lines(lines: list[Writing]) -> list[Writing]:
+    """Sort lines from top to bottom; a line whose centre is within the rows of another is at its height, and
+    such lines are sorted from left to right."""
     rows: list[list[Writing]] = []
     for line in sorted(lines, key=lambda line: line.rows.start + line.rows.stop):
         middle = (line.rows.start + line.rows.stop) / 2
@@ -88,7 +89,7 @@ def in_reading_order(lines: list[Writing]) -> list[Writing]:
 
 
 def weighted_median(values: NDArray[np.int64], weights: NDArray[np.int64]) -> float:
-    """The value at which half the weight is reached."""
+    """The value at which half of the total weight is reached."""
     order = np.argsort(values, kind="stable")
     reached = np.cumsum(weights[order])
     return float(values[order][np.searchsorted(reached, reached[-1] / 2)])

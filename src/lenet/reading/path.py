@@ -1,4 +1,7 @@
-"""What is known about a number before it is read: how many digits, which pattern, that it is an amount."""
+"""The most probable text of a segmentation graph, by beam search, and constraints on that text.
+
+Costs are in nats: they are subtracted from log-probabilities.
+"""
 
 import math
 from collections.abc import Sequence
@@ -10,20 +13,30 @@ from numpy.typing import NDArray
 from lenet.errors import PictureError
 from lenet.reading.lattice import Lattice
 
-LONGEST = 64  # digits
+MAX_DIGITS = 64
 PLACEHOLDER = "#"
+SKIP_COST = 8.0  # to skip a segment of text height; times the square of the height of a lower one
+CUT_COST = 1.5  # to cut connected strokes between two digits, since most digits are separate
+GAP_COST = 20.0  # per text height of a gap between the segments of one digit
+RUN_EXPONENT = 0.7  # a digit of n segments counts n ** RUN_EXPONENT times: its segments are not independent
+USUAL_HEIGHT, LOW_COST = 0.75, 6.0  # text heights; the cost per text height that a digit is lower
+LOW_DIGIT_COSTS = {"0": 1.0, "1": 15.0, "7": 15.0}  # a low 0 is usual; a low 1 or 7 may be a comma or dash
+NARROW_ASPECT, DIGIT_COST = 1.2, 1.0  # the cost per digit if the writing is no wider: it may be one digit
+MIN_PROBABILITY = 1e-4  # a lower bound, so that no single crop excludes a path
+MIN_RATIO = 0.02  # of the most probable class: less probable classes are not tried
+BEAM_WIDTH = 16  # texts kept per node
 
 
 @dataclass(frozen=True)
 class Constraints:
-    """`count` digits, or any number of them; `pattern` holds a # for each; an `amount` has no leading 0."""
+    """`count` digits, or any number; `pattern` has a # for each digit; an `amount` has no leading 0."""
 
     count: int | None = None
     pattern: str | None = None
     amount: bool = False
 
     def fill(self, digits: str) -> str:
-        """The digits in the pattern's places; without a pattern as they are."""
+        """The digits in the places of the pattern; unchanged without a pattern."""
         if self.pattern is None:
             return digits
         following = iter(digits)
@@ -31,13 +44,13 @@ class Constraints:
 
 
 def check_constraints(length: int | None, pattern: str | None, amount: bool) -> Constraints:
-    """What `length`, `pattern` and `amount` say together. Raises PictureError when they cannot be met."""
-    if length is not None and not 1 <= length <= LONGEST:
-        raise PictureError(f"length is {length}; it must be a number of digits from 1 to {LONGEST}")
+    """The constraints of `length`, `pattern` and `amount`. Raises PictureError if they are invalid."""
+    if length is not None and not 1 <= length <= MAX_DIGITS:
+        raise PictureError(f"length is {length}; it must be a number of digits from 1 to {MAX_DIGITS}")
     if pattern is None:
         return Constraints(length, None, amount)
     count = pattern.count(PLACEHOLDER)
-    if not 1 <= count <= LONGEST:
+    if not 1 <= count <= MAX_DIGITS:
         raise PictureError(f"pattern {pattern!r} has {count} digits; write each as #, like #####-####")
     if any(sign.isdigit() or not sign.isprintable() for sign in pattern):
         raise PictureError(f"pattern {pattern!r} may hold # and signs between, like #####-####")
@@ -48,21 +61,9 @@ def check_constraints(length: int | None, pattern: str | None, amount: bool) -> 
     return Constraints(count, pattern)
 
 
-SKIP = 8.0  # to leave out a segment as tall as the text; less for lower ones, as the square of their height
-CUT = 1.5  # to cut connected strokes between two digits: most digits stand apart
-JOIN = 20.0  # to take pieces for one digit that stand side by side, for each text height between them
-WEIGHT = 0.7  # a digit of n segments counts n ** WEIGHT times: their crops are not independent
-USUAL, LOWER = 0.75, 6.0  # what a digit lower than this share of the text costs for each share it is lower
-LOWER_DIGITS = {"0": 1.0, "1": 15.0, "7": 15.0}  # a low 0 is usual, a low 1 or 7 rather a comma or a dash
-NARROW, EACH = 1.2, 1.0  # what each digit costs where all writing is no wider for its height: mostly one
-LEAST_PROBABILITY = 1e-4  # no single crop rules a path out
-UNLIKELY = 0.02  # of the likeliest class's probability: classes below are not tried
-HYPOTHESES = 16  # texts kept at each node
-
-
 @dataclass(frozen=True)
-class Taken:
-    """A digit on the path: which arc, and its class."""
+class PathStep:
+    """A digit of a path: the number of its arc and its class."""
 
     arc: int
     label: int
@@ -70,14 +71,14 @@ class Taken:
 
 @dataclass
 class Hypothesis:
-    """A text up to a node: the logarithms of all its paths together and of the best one, and that one."""
+    """A text up to a node: the log-probability of all its paths, that of the best path, and the best path."""
 
     total: float
     best: float
-    path: tuple[Taken, ...]
+    path: tuple[PathStep, ...]
 
-    def join(self, total: float, best: float, path: tuple[Taken, ...]) -> None:
-        """Count another path to the same text."""
+    def join(self, total: float, best: float, path: tuple[PathStep, ...]) -> None:
+        """Add another path to the same text."""
         self.total = float(np.logaddexp(self.total, total))
         if best > self.best:
             self.best, self.path = best, path
@@ -85,25 +86,25 @@ class Hypothesis:
 
 def find_path(
     lattice: Lattice, probabilities: NDArray[np.float64], classes: Sequence[str], constraints: Constraints
-) -> tuple[tuple[Taken, ...] | None, float]:
-    """The digits of the likeliest text, and how clear it is where they stand; None if there is no such text.
+) -> tuple[tuple[PathStep, ...] | None, float]:
+    """The path of the most probable text, or None if no text fits, and the confidence of its segmentation.
 
-    `probabilities` is (arcs, classes), and `classes` their names. The second is the share, 0..1, that
-    readings of the same arcs have among all; how clear the classes are, their own probabilities tell.
+    `probabilities` is (arcs, classes), and `classes` the names of the classes. The confidence, 0..1, is the
+    share of all texts on the same arcs; the confidence of the classes is in their own probabilities.
     """
-    told = search(lattice, probabilities, classes, constraints)
-    if not told:
+    hypotheses = search(lattice, probabilities, classes, constraints)
+    if not hypotheses:
         return None, 0.0
-    best = max(told, key=lambda one: one.total)
-    chosen = [taken.arc for taken in best.path]
-    alike = [one.total for one in told if [taken.arc for taken in one.path] == chosen]
-    return best.path, math.exp(np.logaddexp.reduce(alike) - log_total(told))
+    best = max(hypotheses, key=lambda one: one.total)
+    chosen = [step.arc for step in best.path]
+    same_arcs = [one.total for one in hypotheses if [step.arc for step in one.path] == chosen]
+    return best.path, math.exp(np.logaddexp.reduce(same_arcs) - log_total(hypotheses))
 
 
 def measure_fit(
     lattice: Lattice, probabilities: NDArray[np.float64], classes: Sequence[str], constraints: Constraints
 ) -> float:
-    """How likely texts within the constraints are, as a share of all texts: small where they do not fit."""
+    """The probability of all texts within the constraints, as a share of all texts, 0..1."""
     if constraints.count is None:
         return 1.0
     within = search(lattice, probabilities, classes, constraints)
@@ -111,75 +112,77 @@ def measure_fit(
     return math.exp(min(0.0, log_total(within) - log_total(every)))
 
 
-def log_total(told: list[Hypothesis]) -> float:
-    """The logarithm of all of them together."""
-    return float(np.logaddexp.reduce([one.total for one in told]))
+def log_total(hypotheses: list[Hypothesis]) -> float:
+    """The logarithm of the total probability of all hypotheses."""
+    return float(np.logaddexp.reduce([one.total for one in hypotheses]))
 
 
 def search(
     lattice: Lattice, probabilities: NDArray[np.float64], classes: Sequence[str], constraints: Constraints
 ) -> list[Hypothesis]:
-    """The likeliest texts of at least one digit within the constraints, in no order."""
+    """The most probable texts of at least one digit within the constraints, unsorted, by beam search."""
     count = len(lattice.heights)
     wide, high = (np.ptp(lattice.boxes[:, side::2]) if count else 0 for side in (0, 1))
-    # Letters may be low; only of digits it is known.
-    lower = [LOWER_DIGITS.get(name, LOWER) if name.isdigit() else 0.0 for name in classes]
-    each = EACH if wide <= NARROW * high else 0.0
+    # The heights of letters are not known.
+    low_costs = [LOW_DIGIT_COSTS.get(name, LOW_COST) if name.isdigit() else 0.0 for name in classes]
+    each = DIGIT_COST if wide <= NARROW_ASPECT * high else 0.0
     starting: list[list[int]] = [[] for _ in range(count)]
     for number, arc in enumerate(lattice.arcs):
         starting[arc.first].append(number)
     nodes: list[dict[tuple[int, ...], Hypothesis]] = [{} for _ in range(count + 1)]
     nodes[0][()] = Hypothesis(0.0, 0.0, ())
     for node in range(count):
-        # A text too short to be completed is no better than none, so texts of all lengths stay in the race.
         here = keep_best(nodes[node], constraints)
-        skipped = -SKIP * min(1.0, float(lattice.heights[node])) ** 2
+        skipped = -SKIP_COST * min(1.0, float(lattice.heights[node])) ** 2
         for text, one in here:
-            reach(nodes[node + 1], text, one.total + skipped, one.best + skipped, one.path)
+            add_path(nodes[node + 1], text, one.total + skipped, one.best + skipped, one.path)
         for number in starting[node]:
             arc = lattice.arcs[number]
             after = arc.last + 1
-            price = JOIN * arc.gap + each
-            price += CUT if after < count and lattice.pieces[arc.last] == lattice.pieces[after] else 0.0
+            cost = GAP_COST * arc.gap + each
+            cost += CUT_COST if after < count and lattice.pieces[arc.last] == lattice.pieces[after] else 0.0
             row = probabilities[number]
-            for label in np.flatnonzero(row >= max(UNLIKELY * row.max(), 1e-9)).tolist():
-                gain = (after - node) ** WEIGHT * math.log(max(float(row[label]), LEAST_PROBABILITY))
-                gain -= price + lower[label] * max(0.0, USUAL - arc.height)
+            for label in np.flatnonzero(row >= max(MIN_RATIO * row.max(), 1e-9)).tolist():
+                gain = (after - node) ** RUN_EXPONENT * math.log(max(float(row[label]), MIN_PROBABILITY))
+                gain -= cost + low_costs[label] * max(0.0, USUAL_HEIGHT - arc.height)
                 for text, one in here:
                     if constraints.count is not None and len(text) >= constraints.count:
                         continue
                     if constraints.amount and len(text) == 1 and classes[text[0]] == "0":
                         continue
-                    taken = (*one.path, Taken(number, label))
-                    reach(nodes[after], (*text, label), one.total + gain, one.best + gain, taken)
-    # Where leaving everything out is likeliest, the best guess is still told; it will be rejected.
+                    path = (*one.path, PathStep(number, label))
+                    add_path(nodes[after], (*text, label), one.total + gain, one.best + gain, path)
+    # If the empty text is the most probable, the best other text is returned, and later rejected.
     return [one for text, one in nodes[count].items() if text and constraints.count in (None, len(text))]
 
 
 def keep_best(
     hypotheses: dict[tuple[int, ...], Hypothesis], constraints: Constraints
 ) -> list[tuple[tuple[int, ...], Hypothesis]]:
-    """The likeliest texts; with a known number of digits the likeliest of each length."""
+    """The most probable texts of a node; with a known number of digits, the most probable of each length.
+
+    A short text cannot always be completed to the known length, so every length is kept.
+    """
     ranked = sorted(hypotheses.items(), key=lambda item: -item[1].total)
     if constraints.count is None:
-        return ranked[:HYPOTHESES]
+        return ranked[:BEAM_WIDTH]
     seen: dict[int, int] = {}
     kept = []
     for text, one in ranked:
         seen[len(text)] = seen.get(len(text), 0) + 1
-        if seen[len(text)] <= HYPOTHESES // 2:
+        if seen[len(text)] <= BEAM_WIDTH // 2:
             kept.append((text, one))
     return kept
 
 
-def reach(
+def add_path(
     node: dict[tuple[int, ...], Hypothesis],
     text: tuple[int, ...],
     total: float,
     best: float,
-    path: tuple[Taken, ...],
+    path: tuple[PathStep, ...],
 ) -> None:
-    """Note a path to a node."""
+    """Add a path to a node."""
     if text in node:
         node[text].join(total, best, path)
     else:

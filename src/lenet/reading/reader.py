@@ -1,4 +1,4 @@
-"""A trained network and the picture chain in one object: picture -> what is written on it."""
+"""Reads pictures with a trained network: the pipeline, the network, the search and the reject rule."""
 
 import math
 from collections.abc import Iterable
@@ -18,20 +18,39 @@ from lenet.models.checkpoint import Checkpoint, load_checkpoint
 from lenet.models.network import LeNet
 from lenet.reading.lattice import Lattice
 from lenet.reading.path import Constraints, check_constraints, find_path, measure_fit
-from lenet.reading.pipeline import ReadingStep, find_lattice, follow_lattice, full_image_lattice, show_digits
+from lenet.reading.pipeline import (
+    ReadingStep,
+    build_full_image_lattice,
+    find_lattice,
+    show_digits,
+    trace_lattice,
+)
 from lenet.uncertainty.rejection import explain_rejection, find_threshold
 
 EMPTY = "no ink was found"
 NO_DIGIT = "nothing that is written looks like a digit"
-LEAST_FIT = 0.1  # of all that the strokes may say: a number of digits that they do not show is rejected
-BATCH = 1024  # crops in one pass of the network: bounds the memory
+MIN_FIT = 0.1  # the share of texts with the given number of digits, below which a reading is rejected
+BATCH = 1024  # crops per pass of the network: bounds the memory
+SHEAR = 0.25
+ROTATION = math.radians(8)
+TEST_TIME_TRANSFORMS = torch.tensor(
+    [
+        [[1, 0, 0], [0, 1, 0]],
+        *([[1, shear, 0], [0, 1, 0]] for shear in (-SHEAR, SHEAR)),
+        *(
+            [[math.cos(angle), -math.sin(angle), 0], [math.sin(angle), math.cos(angle), 0]]
+            for angle in (-ROTATION, ROTATION)
+        ),
+    ]
+)
+"""(transforms, 2, 3), as `torch.nn.functional.affine_grid` takes them."""
 
 
 @dataclass(frozen=True)
 class Digit:
-    """One digit: its class, that class's probability, and where it stands.
+    """One digit: its class, the probability of that class, and its box.
 
-    `box` is (left, top, width, height) in the pixels of the upright picture, `probabilities` one number a
+    `box` is (left, top, width, height) in pixels of the upright picture; `probabilities` has one value per
     class.
     """
 
@@ -43,10 +62,11 @@ class Digit:
 
 @dataclass(frozen=True)
 class Reading:
-    """What was read from one picture.
+    """The reading of one picture.
 
-    `confidence` is the product of the digits' probabilities. `reason` says why a reading was rejected. A
-    picture without ink is rejected, its text is empty and its confidence 0.
+    `confidence` is the product of the digits' probabilities and the confidence of the segmentation, 0..1.
+    `reason` says why a reading was rejected. A picture without ink is rejected with an empty text and the
+    confidence 0.
     """
 
     text: str
@@ -56,7 +76,7 @@ class Reading:
     digits: tuple[Digit, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
-        """What `predict --json` prints beside the picture's name."""
+        """The values that `predict --json` prints beside the picture's name."""
         return {
             "text": self.text,
             "confidence": self.confidence,
@@ -70,14 +90,14 @@ class Reading:
 
 
 class Reader:
-    """Reads pictures with one checkpoint, loaded once. Threads may share it."""
+    """Reads pictures with one checkpoint, which is loaded once. Threads may share a reader."""
 
     def __init__(self, checkpoint: Checkpoint | str | PathLike[str], max_error: float | None = None) -> None:
-        """Take a checkpoint, or load the one at a path; reject what is rather no digit than a digit.
+        """Take a checkpoint, or load one from a path. A reading is rejected if the reject class is likelier.
 
-        With `max_error`, a share, reject as many readings as it takes for no more than that share of the
-        accepted to be wrong, as measured on digits held out of training (`find_threshold`).
-        Raises CheckpointError, also when the checkpoint cannot promise that.
+        `max_error`, 0..1, sets the confidence threshold: at most this share of accepted readings is wrong, as
+        measured on digits held out of training (`find_threshold`).
+        Raises CheckpointError, also if the checkpoint cannot guarantee `max_error`.
         """
         if not isinstance(checkpoint, Checkpoint):
             checkpoint = load_checkpoint(Path(checkpoint))
@@ -94,12 +114,12 @@ class Reader:
         """Read one picture: a path, bytes, a binary file, a Pillow image or an array.
 
         Args:
-            picture: lines of digits, or a single one; lines come out one after the other.
-            length: how many digits there are, if that is known.
-            pattern: how they are written, with # for each digit: #####-####. The text holds the other signs.
-            amount: an amount of money: its separators are left out, and it has no leading zero.
+            picture: a digit, or lines of digits; the text of several lines is concatenated.
+            length: the number of digits, if known.
+            pattern: the format, with # for each digit: #####-####. The text contains the other characters.
+            amount: an amount of money: separators are omitted, and there is no leading zero.
 
-        Raises PictureError, also for a length or a pattern that makes no sense.
+        Raises PictureError, also for an invalid length or pattern.
         """
         return self.read_many([picture], length, pattern, amount)[0]
 
@@ -126,48 +146,48 @@ class Reader:
     def explain(
         self, picture: Picture, length: int | None = None, pattern: str | None = None, amount: bool = False
     ) -> tuple[Reading, list[ReadingStep]]:
-        """Read one picture, and show every step from it to its digits. Raises PictureError."""
+        """Read one picture; also return every step of the pipeline. Raises PictureError."""
         constraints = check_constraints(length, pattern, amount)
         decoded = decode(picture)
         lattice, planes = (
-            (full_image_lattice(decoded), []) if self.reads_whole_pictures else follow_lattice(decoded)
+            (build_full_image_lattice(decoded), []) if self.reads_whole_pictures else trace_lattice(decoded)
         )
         rows = self._classify([arc.image for arc in lattice.arcs])
-        taken, _ = find_path(lattice, rows, self.classes, constraints)
+        path, _ = find_path(lattice, rows, self.classes, constraints)
         steps = [ReadingStep("decoded", decoded.pixels, decoded.reason)]
         steps += [
             ReadingStep(name, np.rint(plane * 255.0).astype(np.uint8), why) for name, plane, why in planes
         ]
         if planes:
-            steps += show_digits(lattice, [step.arc for step in taken or ()])
-        for step in taken or ():
-            sure = f"{self.classes[step.label]} ({rows[step.arc, step.label]:.1%})"
-            steps.append(ReadingStep("digit", lattice.arcs[step.arc].image, sure))
+            steps += show_digits(lattice, [step.arc for step in path or ()])
+        for step in path or ():
+            reason = f"{self.classes[step.label]} ({rows[step.arc, step.label]:.1%})"
+            steps.append(ReadingStep("digit", lattice.arcs[step.arc].image, reason))
         return self._reading(lattice, rows, constraints), steps
 
-    def _look(self, images: torch.Tensor) -> torch.Tensor:
-        # Clothes do not lean; a network that learnt from whole pictures sees them as they are.
+    def _compute_probabilities(self, images: torch.Tensor) -> torch.Tensor:
+        # Full images, such as clothes, have no slant, so they are classified without augmentation.
         if self.reads_whole_pictures:
             return self.model.probabilities(images)
         return average_augmented(self.model, images)
 
     def _find(self, decoded: DecodedPicture) -> Lattice:
-        return full_image_lattice(decoded) if self.reads_whole_pictures else find_lattice(decoded)
+        return build_full_image_lattice(decoded) if self.reads_whole_pictures else find_lattice(decoded)
 
     def _classify(self, images: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """The probabilities of every class, for each crop: (N, classes)."""
+        """The class probabilities of crops: (N, classes)."""
         if not images:
             return np.zeros((0, len(self.classes)))
         batch = torch.from_numpy(np.stack(images)).unsqueeze(1)  # (N, 1, 28, 28)
         with torch.inference_mode():
-            chunks = [self._look(chunk.to(self._device)) for chunk in batch.split(BATCH)]
+            chunks = [self._compute_probabilities(chunk.to(self._device)) for chunk in batch.split(BATCH)]
         return torch.cat(chunks).double().cpu().numpy()
 
     def _reading(self, lattice: Lattice, rows: NDArray[np.float64], constraints: Constraints) -> Reading:
         if not lattice.arcs:
             return Reading("", 0.0, rejected=True, reason=EMPTY)
-        taken, share = find_path(lattice, rows, self.classes, constraints)
-        if taken is None:
+        path, share = find_path(lattice, rows, self.classes, constraints)
+        if path is None:
             missing = NO_DIGIT if constraints.count is None else f"no {constraints.count} digits were found"
             return Reading("", 0.0, rejected=True, reason=missing)
         digits = [
@@ -177,37 +197,24 @@ class Reader:
                 lattice.box(step.arc),
                 tuple(rows[step.arc].tolist()),
             )
-            for step in taken
+            for step in path
         ]
         names = [self.classes[digit.digit] for digit in digits]
         text = constraints.fill(("" if all(len(name) == 1 for name in names) else " ").join(names))
         confidence = share * math.prod(digit.probability for digit in digits)
         reason = explain_rejection([digit.probabilities for digit in digits], confidence, self.threshold)
-        if measure_fit(lattice, rows, self.classes, constraints) < LEAST_FIT:
+        if measure_fit(lattice, rows, self.classes, constraints) < MIN_FIT:
             reason = f"does not look like {constraints.count} digits"
         return Reading(text, confidence, bool(reason), reason, tuple(digits))
 
 
-LEAN = 0.25  # of the height: how far the top moves against the middle, twice
-TURN = math.radians(8)
-TEST_TIME_TRANSFORMS = torch.tensor(
-    [
-        [[1, 0, 0], [0, 1, 0]],
-        *([[1, lean, 0], [0, 1, 0]] for lean in (-LEAN, LEAN)),
-        *(
-            [[math.cos(turn), -math.sin(turn), 0], [math.sin(turn), math.cos(turn), 0]]
-            for turn in (-TURN, TURN)
-        ),
-    ]
-)  # (views, 2, 3): where each pixel is taken from, with the middle at 0 and the sides at -1 and 1
-
-
 def average_augmented(model: LeNet, images: Tensor) -> Tensor:
-    """The probabilities (N, classes) of uint8 images (N, 1, H, W), averaged over all views of each."""
+    """The probabilities (N, classes) of uint8 images (N, 1, H, W), averaged over TEST_TIME_TRANSFORMS
+    (test-time augmentation)."""
     pixels = images.float() / 255
-    every = pixels.repeat(len(TEST_TIME_TRANSFORMS), 1, 1, 1)  # (views · N, 1, H, W)
-    places = TEST_TIME_TRANSFORMS.to(images.device).repeat_interleave(len(images), dim=0)
-    grid = functional.affine_grid(places, list(every.shape), align_corners=False)
-    every = functional.grid_sample(every, grid, align_corners=False)
-    every[: len(images)] = pixels  # resampling would leave it the same to rounding only
-    return model.probabilities(every).view(len(TEST_TIME_TRANSFORMS), len(images), -1).mean(dim=0)
+    augmented = pixels.repeat(len(TEST_TIME_TRANSFORMS), 1, 1, 1)  # (transforms · N, 1, H, W)
+    matrices = TEST_TIME_TRANSFORMS.to(images.device).repeat_interleave(len(images), dim=0)
+    grid = functional.affine_grid(matrices, list(augmented.shape), align_corners=False)
+    augmented = functional.grid_sample(augmented, grid, align_corners=False)
+    augmented[: len(images)] = pixels  # resampling the identity would add rounding errors
+    return model.probabilities(augmented).view(len(TEST_TIME_TRANSFORMS), len(images), -1).mean(dim=0)

@@ -1,6 +1,6 @@
-"""Lines of ink -> segments: pieces of strokes small enough that every digit is a run of whole ones.
+"""Cuts a line of writing into segments, so that every digit is a run of segments.
 
-Cuts too many do no harm: the recognition graph puts segments together again.
+The cuts are an over-segmentation: the segmentation graph joins segments again.
 """
 
 import math
@@ -10,29 +10,37 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from lenet.images.framing import EDGE, FINE_SIDE, Mask, Plane, measure_depth, measure_strokes, resize
+from lenet.images.framing import (
+    EDGE,
+    EIGHT_CONNECTED,
+    FINE_SIDE,
+    Mask,
+    Plane,
+    measure_depth,
+    measure_strokes,
+    resize,
+)
 from lenet.reading.lines import DOT
-from lenet.reading.ruled_lines import typical_width
+from lenet.reading.ruled_lines import measure_stroke_width
 from lenet.reading.seams import find_seams
 
 Labels = NDArray[np.int32]
-MARGIN = 2  # pixels of paper around a line
-LONGEST_LINE = 4096  # pixels, after resizing: bounds the memory
-TEXT_HEIGHT = FINE_SIDE  # pixels: how tall writing is made before it is cut
-SLIVER = 0.15  # of a segment's ink: what a seam cut off on the wrong side goes back over the seam
-FLAT, DASH = 0.2, 0.8  # of the text's height: what is so low and so wide is a dash
-NEIGHBOURS = np.ones((3, 3), dtype=np.bool_)
+PADDING = 2  # pixels of paper around a line
+MAX_LINE_LENGTH = 4096  # pixels, after resizing: bounds the memory
+TEXT_HEIGHT = FINE_SIDE  # pixels: the height to which writing is resized before it is cut
+MAX_SLIVER = 0.15  # of a segment's ink: smaller fragments go to the segment on the other side of the seam
+MAX_DASH_HEIGHT, MIN_DASH_WIDTH = 0.2, 0.8  # text heights
 
 
 @dataclass(frozen=True, eq=False)
 class SegmentedLine:
-    """One line of writing at TEXT_HEIGHT: `depth` and `owner` (h, w); segments are numbered from 0.
+    """One line of writing, resized to TEXT_HEIGHT; segments are numbered from 0.
 
-    `depth` is the signed distance to the nearest edge of a stroke in pixels, positive within. `owner` is the
-    segment that each pixel is of, or is nearest to. `ink` (count,) is each segment's area in pixels and
-    `deep` (count,) the sum of their depths; `pieces` (count,) is the connected piece that each was cut from;
-    `boxes` (count, 4) are left, top, right, bottom. `strokes` are the line's own pixels before they were
-    resized: 0 where there is no segment, else its number and 1; `places` (count, 4) are the boxes there.
+    `depth` (h, w) is the signed distance to the edge of the strokes in pixels, positive inside; `owner`
+    (h, w) the nearest segment of each pixel. Per segment (count,): `ink` is its area in pixels, `deep` the
+    sum of its depths, `pieces` the connected component that it was cut from; `boxes` (count, 4) are left,
+    top, right and bottom. Before resizing: `strokes` holds 0 for paper, else the number of the segment plus
+    1, and `places` (count, 4) are the boxes.
     """
 
     depth: Plane
@@ -46,18 +54,19 @@ class SegmentedLine:
 
 
 def segment_line(contrast: Plane, strokes: Mask, text_height: float) -> SegmentedLine:
-    """Cut the strokes (h, w) of one line of writing, `text_height` pixels tall."""
-    pen = np.pad(np.where(ndimage.binary_dilation(strokes, NEIGHBOURS), contrast, np.float32(0)), MARGIN)
-    scale = min(TEXT_HEIGHT / text_height, LONGEST_LINE / max(pen.shape))
-    fine = even_ink(rescale(pen, scale), scale * typical_width(strokes))
-    connected = drop_dust(ndimage.label(fine > EDGE, NEIGHBOURS)[0])
+    """Cut the strokes (h, w) of one line of writing, `text_height` pixels high, into segments."""
+    around = ndimage.binary_dilation(strokes, EIGHT_CONNECTED)
+    pen = np.pad(np.where(around, contrast, np.float32(0)), PADDING)
+    scale = min(TEXT_HEIGHT / text_height, MAX_LINE_LENGTH / max(pen.shape))
+    fine = even_ink(rescale(pen, scale), scale * measure_stroke_width(strokes))
+    connected = drop_dust(ndimage.label(fine > EDGE, EIGHT_CONNECTED)[0])
     mask = connected > 0
     depth, nearest = measure_depth(fine, mask)
     stroke = 4 * float(depth[mask].mean()) if mask.any() else 1.0
     segments = number_left_to_right(cut_segments(connected, stroke))
     owner = segments[tuple(nearest)] - 1
     numbers = np.arange(1, segments.max() + 1)
-    boxes = bounding_boxes(segments, numbers.size)
+    boxes = find_bounding_boxes(segments, numbers.size)
     cover, deep = measure_strokes(depth)
     numbered = number_strokes(strokes, depth, owner, scale)
     return SegmentedLine(
@@ -73,42 +82,43 @@ def segment_line(contrast: Plane, strokes: Mask, text_height: float) -> Segmente
 
 
 def rescale(plane: Plane, scale: float) -> Plane:
-    """The plane at `scale`, exactly so both ways: what is no whole pixel at its right and bottom is paper."""
+    """Resize a plane (h, w) by exactly `scale` in both directions; partial border pixels are padded."""
     height, width = (max(1, math.ceil(side * scale)) for side in plane.shape)
     wanted = math.ceil(height / scale), math.ceil(width / scale)
     padded = np.pad(plane, [(0, more - side) for more, side in zip(wanted, plane.shape, strict=True)])
     return resize(padded, (width, height), (0, 0, width / scale, height / scale))
 
 
-def bounding_boxes(segments: Labels, count: int) -> NDArray[np.int64]:
-    """Left, top, right and bottom of each segment: (count, 4); zeros where it has no pixels."""
+def find_bounding_boxes(segments: Labels, count: int) -> NDArray[np.int64]:
+    """Left, top, right and bottom of each segment: (count, 4); zeros for a segment without pixels."""
     found = ndimage.find_objects(segments, count)
     sides = [(b[1].start, b[0].start, b[1].stop, b[0].stop) if b else (0, 0, 0, 0) for b in found]
     return np.array(sides, np.int64).reshape(-1, 4)
 
 
 def find_places(numbered: Labels, boxes: NDArray[np.int64], scale: float) -> NDArray[np.int64]:
-    """The boxes of the segments among the strokes; of those finer than a pixel, the pixels they lie in."""
-    places = bounding_boxes(numbered, len(boxes))
-    reduced = (boxes / scale - MARGIN).astype(np.int64)
+    """The boxes (count, 4) of segments before resizing; one smaller than a pixel gets that pixel."""
+    places = find_bounding_boxes(numbered, len(boxes))
+    reduced = (boxes / scale - PADDING).astype(np.int64)
     corners = reduced[:, :2].clip(0, [numbered.shape[1] - 1, numbered.shape[0] - 1])
     reduced = np.hstack([corners, np.maximum(reduced[:, 2:], corners + 1)])
     return np.where(places[:, 2:3] > 0, places, reduced)
 
 
 def number_strokes(strokes: Mask, depth: Plane, owner: Labels, scale: float) -> Labels:
-    """Which segment each pixel of the strokes (h, w) went to, counted from 1; 0 for paper and dust."""
+    """The segment of each pixel of the strokes (h, w), counted from 1; 0 for paper and dust."""
     rows, columns = np.nonzero(strokes)
-    fine = tuple(((pixels + MARGIN + 0.5) * scale).astype(np.int64) for pixels in (rows, columns))
+    fine = tuple(((pixels + PADDING + 0.5) * scale).astype(np.int64) for pixels in (rows, columns))
     numbers = np.zeros(strokes.shape, np.int32)
     numbers[rows, columns] = np.where(depth[fine] > -max(2.0, scale), owner[fine] + 1, 0)
     return numbers
 
 
 def even_ink(fine: Plane, stroke: float) -> Plane:
-    """Divide by the ink's contrast around each place, so that a light stroke counts like a heavy one.
+    """Divide contrast (h, w) by its local maximum, so that light and heavy strokes count equally.
 
-    A stroke is compared with itself, not with darker ones near it: `stroke` is its width in pixels.
+    The neighbourhood is small, so that a stroke is not compared with darker ones near it: `stroke` is the
+    stroke width in pixels.
     """
     reach = int(np.clip(2 * stroke, TEXT_HEIGHT / 8, TEXT_HEIGHT / 4))
     around = ndimage.gaussian_filter(ndimage.maximum_filter(fine, reach), reach / 4)
@@ -119,18 +129,18 @@ def even_ink(fine: Plane, stroke: float) -> Plane:
 
 
 def drop_dust(labels: Labels) -> Labels:
-    """Without what is never part of a digit: dots and dirt, dashes and what is left of rulings."""
+    """Remove components that are never part of a digit: dots, dirt, dashes, remains of ruled lines."""
     kept = [False]
     for rows, columns in ndimage.find_objects(labels):
         high, wide = (side.stop - side.start for side in (rows, columns))
         is_dot = max(high, wide) < DOT * TEXT_HEIGHT
-        is_dash = high < FLAT * TEXT_HEIGHT and wide > DASH * TEXT_HEIGHT
+        is_dash = high < MAX_DASH_HEIGHT * TEXT_HEIGHT and wide > MIN_DASH_WIDTH * TEXT_HEIGHT
         kept.append(not is_dot and not is_dash)
     return np.where(np.array(kept)[labels], labels, 0)
 
 
 def cut_segments(labels: Labels, stroke: float) -> Labels:
-    """Number the segments of all pieces, from 1, in any order."""
+    """Cut all components into segments and number these from 1, unsorted."""
     segments = np.zeros_like(labels)
     if not labels.any():
         return segments
@@ -142,35 +152,35 @@ def cut_segments(labels: Labels, stroke: float) -> Labels:
         parts = mask.astype(np.int32)
         for seam in seams:
             parts += mask & (np.arange(mask.shape[1]) >= seam[:, None])
-        found, parts = np.unique(mend(parts)[mask], return_inverse=True)
+        found, parts = np.unique(merge_slivers(parts)[mask], return_inverse=True)
         segments[boxes[number]][mask] = parts + count + 1
         count += len(found)
     return segments
 
 
-def mend(parts: Labels) -> Labels:
-    """Give slivers that a seam cut off back to the part they touch."""
+def merge_slivers(parts: Labels) -> Labels:
+    """Assign small fragments that a seam cut off to the part that they touch."""
     if parts.max() < 2:
         return parts
-    mended = parts.copy()
+    merged = parts.copy()
     for part in np.unique(parts[parts > 0]):
-        fragments, count = ndimage.label(parts == part, NEIGHBOURS)
+        fragments, count = ndimage.label(parts == part, EIGHT_CONNECTED)
         if count < 2:
             continue
         areas = np.bincount(fragments.ravel())
         areas[0] = 0
         for fragment in range(1, count + 1):
-            if areas[fragment] < SLIVER * areas.sum():
+            if areas[fragment] < MAX_SLIVER * areas.sum():
                 here = fragments == fragment
-                beside = mended[ndimage.binary_dilation(here, NEIGHBOURS) & ~here]
+                beside = merged[ndimage.binary_dilation(here, EIGHT_CONNECTED) & ~here]
                 beside = beside[(beside > 0) & (beside != part)]
                 if beside.size:
-                    mended[here] = np.bincount(beside).argmax()
-    return mended
+                    merged[here] = np.bincount(beside).argmax()
+    return merged
 
 
 def number_left_to_right(segments: Labels) -> Labels:
-    """Numbered from 1 by where their middle stands, from left to right."""
+    """Number segments from 1 by their horizontal centres, from left to right."""
     count = int(segments.max())
     boxes = ndimage.find_objects(segments)
     middles = [(box[1].start + box[1].stop) / 2 for box in boxes]

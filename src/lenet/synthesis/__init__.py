@@ -1,1 +1,1 @@
-"""What is drawn or distorted from a seed: augmentation, glyphs, negatives, segmentation artefacts."""
+"""Synthetic training images from a seed: augmentation, glyph variants, negatives, segmentation artefacts."""

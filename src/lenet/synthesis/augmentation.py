@@ -1,9 +1,9 @@
-"""Random distortions of a whole batch at once: rotate, scale, shear, shift, mirror, elastic; then the ink.
+"""Random distortions of a batch: rotation, scale, shear, shift, mirroring, elastic; then changes of the ink.
 
-All that are here move points and never change ink, so they are composed into one sampling grid and the
-images are interpolated once: sharper than one pass for each distortion, and far quicker. The planar ones
-follow LeCun et al. 1998, section III.C; the elastic one follows Simard, Steinkraus and Platt 2003, "Best
-practices for convolutional neural networks": a random displacement field, smoothed by a Gaussian.
+The geometric distortions are composed into one sampling grid, so that images are interpolated once: this is
+sharper and faster than one pass per distortion. The affine ones follow LeCun et al. 1998, section III.C; the
+elastic one follows Simard, Steinkraus and Platt 2003, "Best practices for convolutional neural networks": a
+random displacement field, smoothed by a Gaussian.
 """
 
 import math
@@ -13,23 +13,24 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lenet.images.geometry import pixel_centres, sampling_matrices
+from lenet.images.affine import pixel_centres, sampling_matrices
 from lenet.synthesis.distortions import Distortions
 
-ELASTIC_SMOOTHING = 4.0
-"""Standard deviation in pixels of the Gaussian that smooths the displacements: the value of Simard et al."""
+ELASTIC_SMOOTHING = 4.0  # pixels: standard deviation of the Gaussian, the value of Simard et al.
+RULED_LINES = ("left", "right", "top", "bottom", "across", "across")
+MAX_TILT = 0.06  # radians: of a line beside the writing
 
 
 def augment(images: Tensor, settings: Distortions, generator: torch.Generator) -> Tensor:
-    """Distort each image at random, by one bilinear interpolation, then its ink; what lies outside is black.
+    """Distort each image at random by one bilinear interpolation, then change its ink; the outside is black.
 
-    A pure function of its arguments: the same generator state gives the same images. The random numbers are
-    drawn on the generator's device, so that a CPU generator gives the same distortions on every device, and
-    the planar ones stay the same when elastic deformation is switched on.
+    A pure function of its arguments: the same generator state gives the same images. Random numbers are drawn
+    on the generator's device, so that a CPU generator gives the same distortions on every device. The affine
+    distortions do not depend on whether elastic deformation is on.
 
     Args:
         images: float (N, 1, H, W), 0 to 1.
-        settings: how strong each distortion is.
+        settings: the strength of each distortion.
         generator: the only source of randomness; it advances unless every strength is zero.
 
     Returns:
@@ -50,7 +51,7 @@ def augment(images: Tensor, settings: Distortions, generator: torch.Generator) -
 def random_matrices(
     count: int, settings: Distortions, generator: torch.Generator, aspect: float = 1.0
 ) -> Tensor:
-    """Draw the planar distortions of `count` images as `sampling_matrices`."""
+    """Draw the affine distortions of `count` images: float (count, 2, 3), as `sampling_matrices`."""
     drawn = torch.rand(count, 6, generator=generator, device=generator.device)
     symmetric = 2 * drawn - 1  # uniform in -1..1
     matrices = sampling_matrices(
@@ -63,16 +64,16 @@ def random_matrices(
     )
     if settings.aspect:
         wider = 1 + settings.aspect * (2 * torch.rand(count, generator=generator, device=drawn.device) - 1)
-        matrices[:, 0] /= wider[:, None]  # last in the inverse: the first that is done to the picture
+        matrices[:, 0] /= wider[:, None]  # last in the inverse, so first on the image
     return matrices
 
 
 def random_displacements(
     count: int, height: int, width: int, deviation: float, generator: torch.Generator
 ) -> Tensor:
-    """Draw a smooth displacement of each pixel: float (N, 2, H · W), in half sides, right and down.
+    """Draw a smooth displacement of each pixel: float (N, 2, H · W), right and down, in half sides.
 
-    Each is normal with the standard deviation asked for, in pixels: in the corners as in the middle.
+    Each displacement is normal with the standard deviation `deviation`, in pixels, everywhere in the image.
     """
     device = generator.device
     down, across = gaussian_weights(height).to(device), gaussian_weights(width).to(device)  # (side, nodes)
@@ -84,10 +85,10 @@ def random_displacements(
 
 @lru_cache(maxsize=16)
 def gaussian_weights(side: int) -> Tensor:
-    """How much each node of a coarse net moves each pixel of a side: float (side, nodes), rows of length 1.
+    """The weight of each node of a coarse grid for each pixel of a side: float (side, nodes), rows of norm 1.
 
-    A sum of independent standard normal numbers with such weights is standard normal again. Nodes 1.5
-    standard deviations apart are close enough that no trace of the net is seen.
+    A sum of independent standard normal numbers with these weights is standard normal. A spacing of 1.5
+    standard deviations is small enough that the grid is not visible.
     """
     step = 1.5 * ELASTIC_SMOOTHING
     count = math.ceil(side / step) + 2  # one past either end
@@ -96,20 +97,16 @@ def gaussian_weights(side: int) -> Tensor:
     return F.normalize(torch.exp(-0.5 * (distances / ELASTIC_SMOOTHING) ** 2), dim=1).float()
 
 
-RULINGS = ("left", "right", "top", "bottom", "across", "across")
-LEANING = 0.06  # radians: how far a line beside the writing leans at most
-
-
 def vary_ink(images: Tensor, settings: Distortions, generator: torch.Generator) -> Tensor:
-    """Change the ink of each image at random, in the order in which it happens on paper and in a camera.
+    """Change the ink of each image at random, in the order of writing, paper and camera.
 
     A pure function of its arguments, as `augment`. Takes and returns float (N, 1, H, W), 0 to 1.
     """
 
-    def draw(least: float, most: float, share: float = 1.0) -> Tensor:
-        """One number an image (N, 1, 1, 1): uniform for a share of the images, 0 for the rest."""
+    def draw(low: float, high: float, share: float = 1.0) -> Tensor:
+        """One number per image (N, 1, 1, 1): uniform for a share of the images, 0 for the others."""
         drawn = torch.rand(2, len(images), 1, 1, 1, generator=generator, device=generator.device)
-        return torch.where(drawn[1] < share, least + (most - least) * drawn[0], 0).to(images)
+        return torch.where(drawn[1] < share, low + (high - low) * drawn[0], 0).to(images)
 
     if settings.pen:
         images = change_pen(images, draw(-settings.pen, settings.pen))
@@ -118,13 +115,14 @@ def vary_ink(images: Tensor, settings: Distortions, generator: torch.Generator) 
     if settings.fading:
         images = images * (1 - draw(0, settings.fading, 0.5))
     if settings.ruled_lines:
-        for kind in RULINGS:
+        for kind in RULED_LINES:
             dark = draw(0.3, 1, settings.ruled_lines)
             images = draw_ruled_line(images, kind, dark, draw(0.4, 1.4), draw(0, 1), draw(-1, 1))
     if settings.paper:
         cells = int(torch.randint(2, 9, (1,), generator=generator, device=generator.device))
         shades = torch.rand(len(images), 1, cells, cells, generator=generator, device=generator.device)
-        images = torch.lerp(images, spread_shades(shades.to(images), images), draw(0, settings.paper, 0.4))
+        paper = interpolate_shades(shades.to(images), images)
+        images = torch.lerp(images, paper, draw(0, settings.paper, 0.4))
     if settings.coarseness:
         chance, share = torch.rand(2, generator=generator, device=generator.device).tolist()
         if chance < 1 / 3:
@@ -138,19 +136,19 @@ def vary_ink(images: Tensor, settings: Distortions, generator: torch.Generator) 
 
 
 def change_pen(images: Tensor, wider: Tensor) -> Tensor:
-    """Strokes wider by so many pixels (N, 1, 1, 1), from -2 to 2: towards each pixel's neighbourhood.
+    """Widen strokes by `wider` pixels (N, 1, 1, 1), from -2 to 2, by dilation or erosion.
 
-    Thinning takes ink away from strokes that have little; what is left is brought to the old darkness.
+    Erosion fades thin strokes; afterwards they are brought back to the maximum they had.
     """
     sign = wider.sign()
-    most = F.max_pool2d(sign * images, 3, 1, 1) * sign  # the least where strokes get thinner
-    changed = torch.lerp(images, most, wider.abs() / 2)
+    extreme = F.max_pool2d(sign * images, 3, 1, 1) * sign  # the minimum where strokes get thinner
+    changed = torch.lerp(images, extreme, wider.abs() / 2)
     before, after = (ink.amax(dim=(2, 3), keepdim=True) for ink in (images, changed))
     return changed * (before / after.clamp(min=1e-3)).clamp(max=4)
 
 
 def cover_strip(images: Tensor, width: Tensor, place: Tensor, upright: Tensor) -> Tensor:
-    """Blank a strip of each image: its width and place in shares of the side, (N, 1, 1, 1) each."""
+    """Blank a strip of each image; width and place are shares of the side, (N, 1, 1, 1) each."""
     sides = images.shape[2:]
     down, across = ((torch.arange(side, device=images.device) + 0.5) / side for side in sides)
     position = torch.where(upright, across.view(1, 1, 1, -1), down.view(1, 1, -1, 1))
@@ -160,15 +158,16 @@ def cover_strip(images: Tensor, width: Tensor, place: Tensor, upright: Tensor) -
 def draw_ruled_line(
     images: Tensor, kind: str, dark: Tensor, thick: Tensor, place: Tensor, tilt: Tensor
 ) -> Tensor:
-    """Draw a straight line over each image: its darkness, half its width in pixels, its place, its leaning.
+    """Draw a straight line over each image.
 
-    `kind` is a side of the image, whose outer third the line runs along, or "across": through the middle in
-    any direction. All else is (N, 1, 1, 1); `place` 0 to 1, `tilt` -1 to 1.
+    `kind` is a side of the image, along whose outer third the line runs, or "across": through the middle in
+    any direction. The others are (N, 1, 1, 1): `dark` the ink, 0 to 1, `thick` half the width in pixels,
+    `place` 0 to 1 and `tilt` -1 to 1.
     """
     height, width = images.shape[2:]
     y = (torch.arange(height, device=images.device) - (height - 1) / 2).view(1, 1, -1, 1)
     x = (torch.arange(width, device=images.device) - (width - 1) / 2).view(1, 1, 1, -1)
-    angle, side = LEANING * tilt, width
+    angle, side = MAX_TILT * tilt, width
     match kind:
         case "across":
             angle, offset = torch.pi / 2 * tilt, (place - 0.5) * 0.7 * side
@@ -181,29 +180,29 @@ def draw_ruled_line(
     return torch.maximum(images, dark * (thick + 0.5 - distance).clamp(0, 1))
 
 
-def spread_shades(shades: Tensor, images: Tensor) -> Tensor:
-    """A few shades (N, 1, cells, cells), 0 to 1, spread smoothly over paper of the images' size."""
+def interpolate_shades(shades: Tensor, images: Tensor) -> Tensor:
+    """Shades (N, 1, cells, cells), 0 to 1, interpolated smoothly to the size of `images`."""
     smooth = F.interpolate(shades, images.shape[2:], mode="bicubic", align_corners=True)
     return smooth.clamp(0, 1)
 
 
 def coarsen(images: Tensor, share: float) -> Tensor:
-    """Reduce by a share of the side and enlarge again, as a coarse scan does."""
+    """Reduce by a share of the side and enlarge again, like a scan of low resolution."""
     size = [max(1, round(side * (1 - share))) for side in images.shape[2:]]
     small = F.interpolate(images, size, mode="area")
     return F.interpolate(small, images.shape[2:], mode="bilinear", align_corners=False)
 
 
 def blur(images: Tensor, deviation: float) -> Tensor:
-    """Gaussian blur; outside is black."""
-    down, across = (gaussian(side, deviation).to(images) for side in images.shape[2:])
+    """Gaussian blur with a standard deviation in pixels; the outside is black."""
+    down, across = (blur_matrix(side, deviation).to(images) for side in images.shape[2:])
     return down @ images @ across
 
 
 @lru_cache(maxsize=16)
-def gaussian(side: int, deviation: float) -> Tensor:
-    """How much of each pixel of a side comes to each other one: float (side, side), symmetric."""
+def blur_matrix(side: int, deviation: float) -> Tensor:
+    """The weights of a Gaussian blur along one side: float (side, side), symmetric."""
     places = torch.arange(side, dtype=torch.float64)
     weights = torch.exp(-0.5 * ((places[:, None] - places) / deviation) ** 2)
-    every = torch.exp(-0.5 * (torch.arange(-100, 101) / deviation) ** 2).sum()
-    return (weights / every).float()
+    total = torch.exp(-0.5 * (torch.arange(-100, 101) / deviation) ** 2).sum()
+    return (weights / total).float()

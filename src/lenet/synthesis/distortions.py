@@ -1,4 +1,4 @@
-"""How strongly training images are distorted: settings only, so that recipes load without torch."""
+"""The settings of the random distortions of training images. No torch here, so that recipes load fast."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,10 +11,10 @@ OLD_NAMES = {"rulings": "ruled_lines"}  # in older run folders and checkpoints
 
 @dataclass(frozen=True)
 class Distortions:
-    """Strengths of the random distortions of a batch; zero leaves that one out.
+    """Strengths of the random distortions of a batch; zero turns a distortion off.
 
-    The planar affine ones are those of LeCun et al. 1998, section III.C; elastic ones are Simard et al. 2003.
-    Those from `pen` on change the ink where it lies.
+    The affine ones follow LeCun et al. 1998, section III.C; the elastic one follows Simard et al. 2003.
+    Those from `pen` on change the ink and move nothing.
     """
 
     degrees: Annotated[float, "Rotation, uniform in ± this many degrees."] = 0.0

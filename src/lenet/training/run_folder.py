@@ -123,7 +123,7 @@ class RunFolder:
             del figures[measured]  # equal trainings shall give equal files
         card = {
             "classes": data.classes,
-            "whole_pictures": data.whole,
+            "whole_pictures": data.full_image,
             "recipe": plan.recipe.to_dict() | {"data": Path(plan.recipe.data).name},
             "seed": plan.seed,
             "epoch": epoch.epoch,
