@@ -1,5 +1,6 @@
 """The doctor names what was spoilt on purpose, and finds nothing where nothing was."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -12,8 +13,9 @@ import torch
 from lenet.data.datasets import load, write_unbalanced
 from lenet.data.idx import write_idx
 from lenet.errors import DivergedError
+from lenet.insight.activations import trace_maps
 from lenet.insight.diagnosis import Diagnosis, Fault, diagnose, has_learnt_nothing, watch
-from lenet.insight.symptoms import find_dead_units, find_saturated, measure_purity, trace
+from lenet.insight.symptoms import find_dead_units, find_saturated, measure_purity
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
 from lenet.training.loop import Epoch
@@ -125,9 +127,24 @@ def test_a_run_handed_on_without_its_state_is_examined_by_its_weights(tmp_path: 
     before = diagnose(run).symptoms
     (run.path / "state.safetensors").unlink()
     after = diagnose(run).symptoms
-    assert (after.silent, after.favourite, after.favourite_share) == (
-        before.silent, before.favourite, before.favourite_share,
+    assert (after.dead_units, after.majority_class, after.majority_predicted_share) == (
+        before.dead_units, before.majority_class, before.majority_predicted_share,
     )  # fmt: skip
+
+
+def test_json_keeps_its_earlier_keys(tmp_path: Path):
+    """What programs read from `lenet doctor --json` stays, beside the names that replaced it."""
+    told = diagnose(carry_out_recipe("quick", {"epochs": 1}, tmp_path)).to_dict()
+    assert list(told) == ["run", "symptoms", "faults"]
+    symptoms = told["symptoms"]
+    for earlier, name in (
+        ("silent", "dead_units"),
+        ("favourite", "majority_class"),
+        ("favourite_share", "majority_predicted_share"),
+        ("favourite_count_share", "majority_label_share"),
+    ):
+        assert symptoms[earlier] == symptoms[name]
+    assert json.loads(json.dumps(told))["symptoms"]["saturated"] == {}
 
 
 def test_a_run_that_has_not_begun_has_no_faults(tmp_path: Path):
@@ -161,7 +178,7 @@ def test_a_sigmoid_is_given_time_to_begin(tmp_path: Path):
     assert watch_all(begin_run(recipe, device="cpu", runs_dir=tmp_path)) == []
 
 
-def test_silent_and_saturated_units_are_counted():
+def test_dead_and_saturated_units_are_counted():
     relu = LeNet(LeNetConfig(activation="relu"))
     tanh = LeNet(LeNetConfig(activation="tanh"))
     with torch.no_grad():
@@ -171,11 +188,11 @@ def test_silent_and_saturated_units_are_counted():
             bias[: len(bias) // 4] = -1e6  # type: ignore[index,arg-type]
         tanh.get_submodule("dense1").bias[:30] = 1e6  # type: ignore[index]
     images = torch.randint(0, 256, (64, 1, 28, 28), generator=torch.Generator().manual_seed(0)).byte()
-    silent = find_dead_units(relu, trace(relu, images))
-    assert (silent["relu2"], silent["relu4"]) == (0.25, 0.25)
-    saturated = find_saturated(tanh, trace(tanh, images))
+    dead = find_dead_units(relu, trace_maps(relu, images))
+    assert (dead["relu2"], dead["relu4"]) == (0.25, 0.25)
+    saturated = find_saturated(tanh, trace_maps(tanh, images))
     assert saturated["tanh3"] == 30 / 120
-    assert find_dead_units(tanh, trace(tanh, images)) == {}
+    assert find_dead_units(tanh, trace_maps(tanh, images)) == {}
 
 
 def test_purity_of_batches():

@@ -20,8 +20,9 @@ from rich.table import Table
 from rich.text import Text
 
 from lenet.errors import RunError
-from lenet.insight.plots.canvas import render_figure
-from lenet.insight.plots.curves import COLOURS, MEASURES, draw_curves, list_values, plot_curves
+from lenet.insight.plots.canvas import COLOURS, render_figure
+from lenet.insight.plots.charts import MEASURES, SPLITS, list_values
+from lenet.insight.plots.curves import draw_curves, plot_curves
 from lenet.training.loop import Epoch, Step
 from lenet.training.run_folder import RunFolder
 
@@ -84,7 +85,7 @@ def draw_sparklines(history: Sequence[Epoch], width: int = WIDTH) -> Table:
     """The curves of a training as lines of up to `width` blocks; those of one measure share their scale."""
     table = Table.grid(padding=(0, 2))
     for measure in MEASURES:
-        curves = {split: list_values(history, split, measure) for split in COLOURS}
+        curves = {split: list_values(history, split, measure) for split in SPLITS}
         values = [value for curve in curves.values() for value in curve]
         for split, curve in curves.items():
             if curve:
@@ -177,7 +178,7 @@ def write_events(epochs: Iterable[Epoch], folder: Path, earlier: Sequence[Epoch]
 
 def _write(writer: Any, epoch: Epoch) -> None:
     for measure in MEASURES:
-        for split in COLOURS:
+        for split in SPLITS:
             value = getattr(epoch, f"{split}_{measure}")
             if value is not None:
                 writer.add_scalar(f"{measure}/{split}", value, epoch.epoch)
