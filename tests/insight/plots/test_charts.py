@@ -104,20 +104,21 @@ def test_reliability_has_the_exact_interval():
 def test_the_risk_curve_is_that_of_its_thresholds(count: int, sharpness: float):
     *_, curve = make_curve(count, sharpness)
     chart = chart_risk(curve)
-    (line,) = chart.series
+    line, *reached = chart.series
     assert len(line.points) <= 2 * MAX_POINTS + 3
     for rejected, error in line.points[:-1:2]:  # ends of steps
         place = int((curve.rejected - rejected).abs().argmin())
         assert (rejected, error) == (float(curve.rejected[place]), float(curve.errors[place]))
     assert line.points[0] == (0.0, float(curve.errors[0]))
     assert line.points[-1][0] == MAX_REJECTED
-    for rejected, error, text in chart.notes:
+    for one in reached:
+        ((rejected, error),) = one.points
         assert rejected == curve.reject_rate(error)
-        assert text == f"{error:.1%} wrong, {rejected:.2%} rejected"
+        assert one.name == f"{error:.1%} wrong, {rejected:.2%} rejected"
     drawing = Drawing(chart)
     across, _ = drawing.ticks()
     assert {text for _, text in across} >= {"0\u00a0%", "100\u00a0%"}
-    for x, y, *_ in [*drawing.places(line), *drawing.notes()]:
+    for x, y in [place for one in chart.series for place in drawing.places(one)]:
         assert drawing.box["left"] <= x <= drawing.box["right"]
         assert drawing.box["top"] <= y <= drawing.box["bottom"]
 

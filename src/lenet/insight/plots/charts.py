@@ -1,4 +1,4 @@
-"""Charts as values: series, intervals and notes, computed once and drawn by matplotlib and as SVG."""
+"""Charts as values: series and intervals, computed once, then drawn by matplotlib or as SVG."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -48,8 +48,6 @@ class Chart:
     """Minimum and maximum of x, then of y; by default those of the points."""
     linear_until: float | None = None
     """The x axis is linear up to here, logarithmic beyond; by default all of it is linear."""
-    notes: Sequence[tuple[float, float, str]] = ()
-    """Marked points with a text beside them."""
 
 
 def list_values(history: Sequence[Epoch], split: str, measure: str) -> list[float]:
@@ -78,8 +76,8 @@ def chart_curves(history: Sequence[Epoch]) -> tuple[Chart, Chart]:
         for measure, style in zip(MEASURES, (".4f", ".2%"), strict=True)
     )
     return (
-        Chart("Loss", "epoch", "loss", loss, whole=True),
-        Chart("Accuracy", "epoch", "accuracy", accuracy, percent=True, whole=True),
+        Chart("Loss by epoch", "epoch", "loss", loss, whole=True),
+        Chart("Accuracy by epoch", "epoch", "accuracy", accuracy, percent=True, whole=True),
     )
 
 
@@ -90,28 +88,33 @@ def chart_reliability(reliability: Reliability) -> Chart:
     low, high = interval(np.rint([part.accuracy * part.count for part in bins]), counts)
     bars = [(part.confidence, *ends) for part, *ends in zip(bins, low.tolist(), high.tolist(), strict=True)]
     start = min(*(min(x, bottom) for x, bottom, _ in bars), 1 - 1e-3)
+    left, right = start - 0.05 * (1 - start), 1 + 0.02 * (1 - start)
     points = [(part.confidence, part.accuracy) for part in bins]
     return Chart(
-        f"Reliability: calibration error {reliability.calibration_error:.2%}",
+        f"Reliability diagram: calibration error {reliability.calibration_error:.2%}",
         "confidence",
         "accuracy",
         [
-            Series("perfect calibration", "ideal", [(start, start), (1, 1)]),
+            Series("perfect calibration", "ideal", [(left, left), (1, 1)]),
             Series(
                 "a fifteenth of the images each, 95 % interval",
-                "train", points, joined=False, marked=True, intervals=bars,
+                "train",
+                points,
+                joined=False,
+                marked=True,
+                intervals=bars,
             ),
         ],
         percent=True,
-        limits=(start, 1.0, start, 1.0),
-    )  # fmt: skip
+        limits=(left, right, left, right),
+    )
 
 
 def chart_risk(curve: RiskCurve) -> Chart:
     """The risk-coverage curve: the error among the accepted over the share that is rejected.
 
-    The x axis is logarithmic from one image on, because the errors are where few are rejected. The notes
-    tell how much has to be rejected for each of `MAX_ERRORS`.
+    The x axis is logarithmic from one image on, because the errors are where few are rejected. Points show
+    how much has to be rejected for each of `MAX_ERRORS`.
     """
     alone = 1 / curve.count  # the share of one image
     wanted = torch.from_numpy(np.append(0, np.geomspace(alone, 1, MAX_POINTS)))
@@ -123,17 +126,17 @@ def chart_risk(curve: RiskCurve) -> Chart:
         points += [(share, points[-1][1]), (share, error)] if points else [(share, error)]  # a step
     points.append((MAX_REJECTED, points[-1][1]))
     rates = [(curve.reject_rate(error), error) for error in MAX_ERRORS if error < points[0][1]]
+    reached = [
+        Series(f"{error:.1%} wrong, {rate:.2%} rejected", "validation", [(rate, error)], False, True)
+        for rate, error in rates
+        if rate <= MAX_REJECTED
+    ]
     return Chart(
-        f"Risk and coverage: area under the curve {curve.area:.2e}",
+        f"Risk–coverage curve: area below it {curve.area:.2e}",
         "rejected",
         "wrong among the accepted",
-        [Series("wrong among the accepted", "train", points)],
+        [Series("wrong among the accepted", "train", points), *reached],
         percent=True,
         limits=(0.0, 1.0, 0.0, 1.15 * max(error for _, error in points) or 0.01),
         linear_until=alone,
-        notes=[
-            (rate, error, f"{error:.1%} wrong, {rate:.2%} rejected")
-            for rate, error in rates
-            if rate <= MAX_REJECTED
-        ],
     )

@@ -61,8 +61,8 @@ def draw_reliability(reliability: Reliability, path: Path, title: str = "") -> N
 
 
 def draw_chart(axes: "Axes", chart: Chart) -> None:
-    """Draw a chart's series, intervals, notes and axes; no legend."""
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+    """Draw a chart's series, intervals and axes; no legend."""
+    from matplotlib.ticker import MaxNLocator
 
     for series in chart.series:
         colour = COLOURS[series.kind]
@@ -75,26 +75,14 @@ def draw_chart(axes: "Axes", chart: Chart) -> None:
     axes.set(xlabel=chart.x, ylabel=chart.y, title=chart.title)
     if chart.linear_until is not None:
         axes.set_xscale("symlog", linthresh=chart.linear_until)
-        axes.xaxis.set_major_formatter(lambda share, _: f"{100 * share:g}%")
-    elif chart.whole:
+    if chart.whole:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     elif chart.percent:
-        axes.xaxis.set_major_formatter(PercentFormatter(1))
+        axes.xaxis.set_major_formatter(_write_percent)
     if chart.percent:
-        axes.yaxis.set_major_formatter(PercentFormatter(1))
+        axes.yaxis.set_major_formatter(_write_percent)
     if chart.limits is not None:
         axes.set(xlim=chart.limits[:2], ylim=chart.limits[2:])
-    for x, y, text in chart.notes:
-        axes.plot(x, y, "o", color=COLOURS["validation"], markersize=5)
-        is_left = axes.transLimits.transform(axes.transScale.transform((x, y)))[0] < 0.5
-        axes.annotate(
-            text,
-            (x, y),
-            (6 if is_left else -6, 4),
-            textcoords="offset points",
-            ha="left" if is_left else "right",
-            fontsize=8,
-        )
     trim_axes(axes)
 
 
@@ -105,3 +93,7 @@ def _plot_charts(charts: Sequence[Chart], title: str, legend: str = "") -> "Figu
         if len(chart.series) > 1 or (legend and chart.series):
             axes.legend(frameon=False, title=legend)
     return figure
+
+
+def _write_percent(share: float, _: float) -> str:
+    return f"{100 * share:.6g}%"

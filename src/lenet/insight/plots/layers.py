@@ -203,11 +203,12 @@ def _show_row(cells: "Sequence[Axes]", tiles: Sequence[Tile], colours: Colours) 
     shown: AxesImage
     for axes, tile in zip(cells, tiles, strict=True):
         axes.spines[:].set_visible(False)
-        axes.set_anchor("C")
         for number, (left, top) in enumerate(tile.corners, 1):
             axes.text(left - 0.5, top - 0.5, str(number), fontsize=8, color="0.2", ha="left", va="bottom")
         shown = show_values(axes, tile.canvas, colours)
     axes.figure.colorbar(shown, ax=list(cells), pad=0.01, aspect=12, shrink=0.95)
+    for axes in cells:
+        axes.set_anchor("C")  # the bar moves it
 
 
 def _number(set_ticks: Callable[..., object], count: int, side: int) -> None:

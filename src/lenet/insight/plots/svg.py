@@ -54,11 +54,6 @@ class Drawing:
             for x, low, high in series.intervals
         ]
 
-    def notes(self) -> list[tuple[float, float, str, str]]:
-        """The chart's notes: where, which end of the text is there, and the text."""
-        placed = [(*self.place(x, y), text) for x, y, text in self.chart.notes]
-        return [(x, y, "start" if x < (LEFT + WIDTH) / 2 else "end", text) for x, y, text in placed]
-
     def ticks(self) -> tuple[list[tuple[float, str]], list[tuple[float, str]]]:
         """Marks of the x axis and of the y axis: where, and what stands there."""
         left, right, bottom, top = self.frame
