@@ -132,7 +132,7 @@ def chart_risk(curve: RiskCurve) -> Chart:
         if rate <= MAX_REJECTED
     ]
     return Chart(
-        f"Risk–coverage curve: area below it {curve.area:.2e}",
+        f"Risk–coverage curve: area under it {curve.area:.2e}",
         "rejected",
         "wrong among the accepted",
         [Series("wrong among the accepted", "train", points), *reached],
