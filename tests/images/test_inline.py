@@ -39,6 +39,7 @@ def test_a_table_escapes_its_cells():
     html = write_table("<i>", ["<th>"], [["<script>"], [7]])
     assert read_cells(html) == [["&lt;th&gt;"], ["&lt;script&gt;"], ["7"]]
     assert html.startswith("<p>&lt;i&gt;</p><table>")
+    assert type(html) is str  # what is put beside it is not escaped again
 
 
 def test_an_image_set_shows_counts_and_images_of_each_class(digits_test: ImageSet):

@@ -67,7 +67,7 @@ def test_every_network_is_drawn(config: LeNetConfig, digits_test: ImageSet, tmp_
     ]  # fmt: skip
 
 
-def test_a_network_that_is_silent_is_drawn(digits_test: ImageSet, tmp_path: Path):
+def test_a_dead_network_is_drawn(digits_test: ImageSet, tmp_path: Path):
     """Dead units answer 0 to everything: no range of values, no outline, nothing to divide by."""
     checkpoint = make(LeNetConfig(), digits_test.classes)
     with torch.no_grad():

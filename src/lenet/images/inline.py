@@ -30,6 +30,5 @@ def write_table(summary: str, header: Sequence[object], rows: Iterable[Sequence[
         Markup("<tr>{}</tr>").format(Markup("").join(Markup("<td>{}</td>").format(cell) for cell in row))
         for row in rows
     )
-    return Markup("<p>{}</p><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>").format(
-        summary, heads, body
-    )
+    table = Markup("<p>{}</p><table><thead><tr>{}</tr></thead><tbody>{}</tbody></table>")
+    return str(table.format(summary, heads, body))
