@@ -36,7 +36,7 @@ def make_figure(width: float, height: float, title: str = "", spacing: float = 0
 
     layout = ConstrainedLayoutEngine(wspace=spacing, hspace=spacing)
     figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
-    figure.suptitle("\n".join(wrap(line, int(10 * width)) for line in title.splitlines()))
+    figure.suptitle("\n".join(wrap(line, int(10 * width - 5)) for line in title.splitlines()))
     return figure
 
 
