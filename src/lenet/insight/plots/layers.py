@@ -194,7 +194,7 @@ def draw_patches(patches: Sequence[Patches], data: str, path: Path, title: str =
         axes.set_xticks([])
         axes.tick_params(length=0)
         axes.set_title(f"{layer.layer}: {size}×{size} pixels each", fontsize=10)
-        axes.set_ylabel("map (its highest activation)", fontsize=9)
+        axes.set_ylabel("map (its maximum)", fontsize=9)
     save_figure(figure, path)
 
 
