@@ -19,11 +19,11 @@ maps = trace_maps(model, subject.image[None])
 print({name: tuple(values.shape[1:]) for name, values in maps.items()})
 
 # How much does each logit fall when a patch of the image is covered?
-evidence = compute_attribution(model, subject.image)
-predicted, rival = classes[evidence.predicted], classes[evidence.rival]
-row, column = divmod(int(evidence.occlusion[0].argmax()), 28)
+attribution = compute_attribution(model, subject.image)
+predicted, rival = classes[attribution.predicted], classes[attribution.rival]
+row, column = divmod(int(attribution.occlusion[0].argmax()), 28)
 print(f"read as {predicted}; without the ink around row {row}, column {column} its logit falls most")
-row, column = divmod(int((evidence.occlusion[0] - evidence.occlusion[1]).argmax()), 28)
+row, column = divmod(int((attribution.occlusion[0] - attribution.occlusion[1]).argmax()), 28)
 print(f"the ink around row {row}, column {column} makes it {predicted} and not {rival}")
 
 # The nine parts of other images that each map of the second convolution answers to most.
@@ -31,6 +31,6 @@ patches = find_patches(model, load_data("digits", "test").images, "conv2")
 print(f"map 1 answers most to test images {patches.indices[0].tolist()}")
 
 draw_layers(model, [subject], Path("layers.png"), classes=classes)
-draw_attribution([subject], [evidence], classes, Path("evidence.png"))
+draw_attribution([subject], [attribution], classes, Path("attribution.png"))
 draw_patches([patches], "digits", Path("patches.png"))
-print("look at layers.png evidence.png patches.png")
+print("look at layers.png attribution.png patches.png")

@@ -29,8 +29,8 @@ def test_a_picture_is_explained(lenet: Lenet, workplace: Path):
     assert (outcome.code, outcome.err) == (0, "")
     first, last = outcome.out.splitlines()
     assert first.startswith(f"{PICTURE}: read as 7 (")
-    assert last == "look at explained/layers.png, explained/evidence.png, explained/filters.png"
-    for name in ("layers", "evidence", "filters"):
+    assert last == "look at explained/layers.png, explained/attribution.png, explained/filters.png"
+    for name in ("layers", "attribution", "filters"):
         with Image.open(workplace / f"explained/{name}.png") as picture:
             assert picture.width > 1000
 
@@ -38,7 +38,7 @@ def test_a_picture_is_explained(lenet: Lenet, workplace: Path):
 def test_a_sample_is_explained_for_programs(lenet: Lenet, run: Path, workplace: Path):
     told = lenet("explain", "--checkpoint", run, "--index", 15, "--out", "four", "--json").json
     assert [Path(path).name for path in told["figures"]] == [
-        "layers.png", "evidence.png", "filters.png", "patches.png",
+        "layers.png", "attribution.png", "filters.png", "patches.png",
     ]  # fmt: skip
     assert all((workplace / path).is_file() for path in told["figures"])
     (subject,) = told["subjects"]

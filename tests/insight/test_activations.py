@@ -92,6 +92,7 @@ def test_a_trace_leaves_the_network_as_it_was(digits_test: ImageSet):
     assert [row["name"] for row in rows] == [*maps]
     relu = next(row for row in rows if row["name"] == "relu1")
     one = maps["relu1"][1]
-    assert (relu["shape"], relu["least"]) == ([6, 28, 28], 0)
+    assert (relu["shape"], relu["least"], relu["minimum"]) == ([6, 28, 28], 0, 0)
+    assert relu["most"] == relu["maximum"] > 0
     assert relu["zeros"] == pytest.approx(float((one == 0).float().mean()))
     assert relu["mean"] == pytest.approx(float(one.mean()), rel=1e-5)

@@ -41,11 +41,11 @@ def test_gradients_are_what_finite_differences_are(name: str, image: torch.Tenso
 def test_contributions_add_up_to_the_logit(image: torch.Tensor):
     """A network of ReLU and max-pooling without biases is linear around each image, through zero."""
     model = make(LeNetConfig(activation="relu", pooling="max"), biases=False)
-    evidence = compute_attribution(model, image)
+    found = compute_attribution(model, image)
     with torch.no_grad():
         logits = model(image[None])[0]
-    expected = logits[[evidence.predicted, evidence.rival]]
-    assert torch.allclose(evidence.contribution.sum(dim=(1, 2)), expected, rtol=1e-4)
+    expected = logits[[found.predicted, found.rival]]
+    assert torch.allclose(found.contribution.sum(dim=(1, 2)), expected, rtol=1e-4)
 
 
 @pytest.mark.parametrize("patch", [1, 4, 5])
@@ -86,17 +86,17 @@ def test_class_and_rival(image: torch.Tensor):
     model = make(LeNetConfig())
     with torch.no_grad():
         order = model(image[None])[0].argsort(descending=True).tolist()
-    evidence = compute_attribution(model, image)
-    assert [evidence.predicted, evidence.rival] == order[:2]
+    found = compute_attribution(model, image)
+    assert [found.predicted, found.rival] == order[:2]
     assert compute_attribution(model, image, order[5]).rival == order[5]
     assert compute_attribution(model, image, order[0]).rival == order[1]  # no class is its own rival
-    assert evidence.probabilities.sum() == pytest.approx(1, abs=1e-5)
+    assert found.probabilities.sum() == pytest.approx(1, abs=1e-5)
 
 
 def test_nothing_is_left_behind(image: torch.Tensor):
     model = make(LeNetConfig(dropout=0.5)).train()
-    evidence = [compute_attribution(model, image) for _ in range(2)]
+    found = [compute_attribution(model, image) for _ in range(2)]
     assert model.training
     assert all(parameter.grad is None for parameter in model.parameters())
-    assert torch.equal(evidence[0].gradient, evidence[1].gradient)
-    assert torch.equal(evidence[0].occlusion, evidence[1].occlusion)
+    assert torch.equal(found[0].gradient, found[1].gradient)
+    assert torch.equal(found[0].occlusion, found[1].occlusion)

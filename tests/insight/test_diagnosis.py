@@ -1,5 +1,6 @@
-"""The doctor names what was spoilt on purpose, and finds nothing where nothing was."""
+"""The diagnosis names faults made on purpose, and finds none in healthy runs."""
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -12,8 +13,9 @@ import torch
 from lenet.data.datasets import load, write_unbalanced
 from lenet.data.idx import write_idx
 from lenet.errors import DivergedError
+from lenet.insight.activations import trace_maps
 from lenet.insight.diagnosis import Diagnosis, Fault, diagnose, has_learnt_nothing, watch
-from lenet.insight.symptoms import find_dead_units, find_saturated, measure_purity, trace
+from lenet.insight.symptoms import find_dead_units, find_saturated, measure_purity
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
 from lenet.training.loop import Epoch
@@ -24,9 +26,7 @@ from lenet.training.runs import begin_run, run_training
 Changes = Mapping[str, Any]
 
 
-def carry_out_recipe(
-    name: str, changes: Changes, folder: Path, seed: int = 0, data: str = "digits"
-) -> RunFolder:
+def run_recipe(name: str, changes: Changes, folder: Path, seed: int = 0, data: str = "digits") -> RunFolder:
     run = begin_run(find_recipe(name, data).override(changes), seed=seed, device="cpu", runs_dir=folder)
     try:
         for _ in run_training(run):
@@ -66,7 +66,7 @@ def mislabel(folder: Path) -> str:
     return str(folder)
 
 
-SPOILT: list[tuple[str, str, Changes, Callable[[Path], str]]] = [
+FAULTY: list[tuple[str, str, Changes, Callable[[Path], str]]] = [
     ("diverged", "d2l-relu", {"optimizer": "sgd", "lr": 9.0, "loss": "mean-squared-error"}, as_is),
     ("dead units", "d2l-relu", {"optimizer": "sgd", "lr": 0.9, "epochs": 6}, as_is),
     ("learning rate too large", "d2l", {"lr": 100.0, "epochs": 3}, as_is),
@@ -80,12 +80,12 @@ SPOILT: list[tuple[str, str, Changes, Callable[[Path], str]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("fault", "recipe", "changes", "make"), SPOILT, ids=[row[0] for row in SPOILT])
-def test_what_was_spoilt_is_named_first(
+@pytest.mark.parametrize(("fault", "recipe", "changes", "make"), FAULTY, ids=[row[0] for row in FAULTY])
+def test_a_fault_made_on_purpose_is_named_first(
     fault: str, recipe: str, changes: Changes, make: Callable[[Path], str], tmp_path: Path
 ):
     (tmp_path / "data").mkdir()
-    run = carry_out_recipe(recipe, changes, tmp_path / "runs", data=make(tmp_path / "data"))
+    run = run_recipe(recipe, changes, tmp_path / "runs", data=make(tmp_path / "data"))
     found = diagnose(run).faults
     assert [one.name for one in found][:1] == [fault], found
     assert "\n" not in found[0].sentence
@@ -93,7 +93,7 @@ def test_what_was_spoilt_is_named_first(
 
 
 def test_too_large_a_rate_saturates_as_well(tmp_path: Path):
-    run = carry_out_recipe("d2l", {"lr": 100.0, "epochs": 3}, tmp_path)
+    run = run_recipe("d2l", {"lr": 100.0, "epochs": 3}, tmp_path)
     assert [one.name for one in diagnose(run).faults] == ["learning rate too large", "saturated units"]
 
 
@@ -104,30 +104,45 @@ def test_too_large_a_rate_saturates_as_well(tmp_path: Path):
     ids=["as it is", "tanh", "gelu", "validation"],
 )
 def test_healthy_runs_raise_nothing(changes: Changes, seed: int, tmp_path: Path):
-    run = carry_out_recipe("quick", {"epochs": 8, **changes}, tmp_path, seed)
+    run = run_recipe("quick", {"epochs": 8, **changes}, tmp_path, seed)
     assert diagnose(run).faults == ()
 
 
 @pytest.mark.parametrize("recipe", ["d2l-relu", "lab3", "best", "sprint"])
 def test_named_recipes_raise_nothing_after_a_few_epochs_of_digits(recipe: str, tmp_path: Path):
-    assert diagnose(carry_out_recipe(recipe, {"epochs": 6, "batch_size": 64}, tmp_path)).faults == ()
+    assert diagnose(run_recipe(recipe, {"epochs": 6, "batch_size": 64}, tmp_path)).faults == ()
 
 
 def test_a_run_is_only_read(tmp_path: Path, tree: Callable[[Path], dict[str, bytes | None]]):
-    run = carry_out_recipe("quick", {"epochs": 2}, tmp_path)
+    run = run_recipe("quick", {"epochs": 2}, tmp_path)
     before = tree(run.path)
     diagnose(run)
     assert tree(run.path) == before
 
 
 def test_a_run_handed_on_without_its_state_is_examined_by_its_weights(tmp_path: Path):
-    run = carry_out_recipe("quick", {"epochs": 2}, tmp_path)
+    run = run_recipe("quick", {"epochs": 2}, tmp_path)
     before = diagnose(run).symptoms
     (run.path / "state.safetensors").unlink()
     after = diagnose(run).symptoms
-    assert (after.silent, after.favourite, after.favourite_share) == (
-        before.silent, before.favourite, before.favourite_share,
+    assert (after.dead_units, after.majority_class, after.majority_predicted_share) == (
+        before.dead_units, before.majority_class, before.majority_predicted_share,
     )  # fmt: skip
+
+
+def test_json_keeps_its_earlier_keys(tmp_path: Path):
+    """What programs read from `lenet doctor --json` stays, beside the names that replaced it."""
+    told = diagnose(run_recipe("quick", {"epochs": 1}, tmp_path)).to_dict()
+    assert list(told) == ["run", "symptoms", "faults"]
+    symptoms = told["symptoms"]
+    for earlier, name in (
+        ("silent", "dead_units"),
+        ("favourite", "majority_class"),
+        ("favourite_share", "majority_predicted_share"),
+        ("favourite_count_share", "majority_label_share"),
+    ):
+        assert symptoms[earlier] == symptoms[name]
+    assert json.loads(json.dumps(told))["symptoms"]["saturated"] == {}
 
 
 def test_a_run_that_has_not_begun_has_no_faults(tmp_path: Path):
@@ -137,7 +152,7 @@ def test_a_run_that_has_not_begun_has_no_faults(tmp_path: Path):
 
 
 def test_a_run_that_goes_on_after_diverging_is_forgiven(tmp_path: Path):
-    run = carry_out_recipe("quick", {"epochs": 2}, tmp_path)
+    run = run_recipe("quick", {"epochs": 2}, tmp_path)
     run.write_divergence("once")
     for _ in run_training(run):
         pass
@@ -161,7 +176,7 @@ def test_a_sigmoid_is_given_time_to_begin(tmp_path: Path):
     assert watch_all(begin_run(recipe, device="cpu", runs_dir=tmp_path)) == []
 
 
-def test_silent_and_saturated_units_are_counted():
+def test_dead_and_saturated_units_are_counted():
     relu = LeNet(LeNetConfig(activation="relu"))
     tanh = LeNet(LeNetConfig(activation="tanh"))
     with torch.no_grad():
@@ -171,11 +186,11 @@ def test_silent_and_saturated_units_are_counted():
             bias[: len(bias) // 4] = -1e6  # type: ignore[index,arg-type]
         tanh.get_submodule("dense1").bias[:30] = 1e6  # type: ignore[index]
     images = torch.randint(0, 256, (64, 1, 28, 28), generator=torch.Generator().manual_seed(0)).byte()
-    silent = find_dead_units(relu, trace(relu, images))
-    assert (silent["relu2"], silent["relu4"]) == (0.25, 0.25)
-    saturated = find_saturated(tanh, trace(tanh, images))
+    dead = find_dead_units(relu, trace_maps(relu, images))
+    assert (dead["relu2"], dead["relu4"]) == (0.25, 0.25)
+    saturated = find_saturated(tanh, trace_maps(tanh, images))
     assert saturated["tanh3"] == 30 / 120
-    assert find_dead_units(tanh, trace(tanh, images)) == {}
+    assert find_dead_units(tanh, trace_maps(tanh, images)) == {}
 
 
 def test_purity_of_batches():

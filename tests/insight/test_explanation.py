@@ -59,7 +59,7 @@ def test_every_network_is_drawn(config: LeNetConfig, digits_test: ImageSet, tmp_
     subjects = [pick_subject(data, place) for place in range(2 if config.kernel_size == 3 else 1)]
     rows = explain_subjects(checkpoint, subjects, tmp_path, "$a_b$")
     show_patches(checkpoint, data, tmp_path / "patches.png", "$a_b$")
-    for name in ("layers", "evidence", "filters", "patches"):
+    for name in ("layers", "attribution", "filters", "patches"):
         pixels = check_drawn(tmp_path / f"{name}.png").astype(int)
         assert (np.ptp(pixels, axis=2) > 60).sum() > 500 or name == "patches", "no colours"
     assert [row["name"] for row in rows[0]["layers"]] == [
@@ -67,7 +67,7 @@ def test_every_network_is_drawn(config: LeNetConfig, digits_test: ImageSet, tmp_
     ]  # fmt: skip
 
 
-def test_a_network_that_is_silent_is_drawn(digits_test: ImageSet, tmp_path: Path):
+def test_a_dead_network_is_drawn(digits_test: ImageSet, tmp_path: Path):
     """Dead units answer 0 to everything: no range of values, no outline, nothing to divide by."""
     checkpoint = make(LeNetConfig(), digits_test.classes)
     with torch.no_grad():

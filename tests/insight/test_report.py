@@ -69,8 +69,8 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory, bars: ImageSet) -> Run
     (renamed / "recipe.json").write_text(json.dumps(plan))
     (renamed / "environment.json").write_text(json.dumps({HOSTILE[0]: HOSTILE[2], "no text": "\udcff"}))
     history = (renamed / "history.jsonl").read_text().splitlines()
-    spoilt = [json.dumps(json.loads(line) | {"train_loss": float("nan")}) for line in history[:1]]
-    (renamed / "history.jsonl").write_text("\n".join([*spoilt, *history[1:]]) + "\n")
+    faulty = [json.dumps(json.loads(line) | {"train_loss": float("nan")}) for line in history[:1]]
+    (renamed / "history.jsonl").write_text("\n".join([*faulty, *history[1:]]) + "\n")
     return RunFolder(renamed)
 
 
@@ -169,9 +169,9 @@ def test_it_says_what_was_measured(run: RunFolder, written: Path):
 def test_it_shows_what_the_doctor_finds(written: Path, tmp_path: Path):
     assert "No fault" in written.read_text("utf-8")
     recipe = RECIPES["quick"].override({"epochs": 2, "lr": 0.3})
-    spoilt = finish(begin_run(recipe, device="cpu", runs_dir=tmp_path))
-    (fault,) = diagnose(spoilt).faults
-    text = unescape(write_report(spoilt).read_text("utf-8"))
+    faulty = finish(begin_run(recipe, device="cpu", runs_dir=tmp_path))
+    (fault,) = diagnose(faulty).faults
+    text = unescape(write_report(faulty).read_text("utf-8"))
     assert "No fault" not in text
     assert fault.what[1:] in text
     assert fault.remedy in text

@@ -8,11 +8,18 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binom
+from scipy.stats import binom, binomtest
 from torch import Tensor
 
 from lenet.errors import CheckpointError
-from lenet.uncertainty.rejection import MOST_POINTS, compute_risk, find_threshold, summarise_risk, upper_bound
+from lenet.uncertainty.rejection import (
+    MOST_POINTS,
+    compute_risk,
+    find_threshold,
+    interval,
+    summarise_risk,
+    upper_bound,
+)
 
 
 def make_readings(count: int, sharpness: float, seed: int) -> tuple[Tensor, Tensor]:
@@ -120,6 +127,13 @@ def test_the_bound_is_that_of_the_binomial_distribution(count: int, share: float
     assert wrong / count <= bound <= 1
     if wrong < count:
         assert binom.cdf(wrong, count, bound) == pytest.approx(0.05, rel=1e-4)
+
+
+@given(st.integers(1, 6000), st.floats(0, 1))
+def test_the_interval_is_the_exact_one_of_scipy(count: int, share: float):
+    right = round(share * count)
+    expected = binomtest(right, count).proportion_ci(0.95, "exact")
+    assert np.stack(interval(np.array([right]), np.array([count])))[:, 0] == pytest.approx(expected, abs=1e-9)
 
 
 @given(readings)

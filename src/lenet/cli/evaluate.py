@@ -61,7 +61,7 @@ def evaluate(
         values |= reliability.to_dict()
         tables.append(show_reliability(reliability))
         if out is not None:
-            from lenet.insight.plots.reliability import draw_reliability
+            from lenet.insight.plots.curves import draw_reliability
 
             draw_reliability(reliability, out / "reliability.png", title)
     if corruptions:
@@ -71,7 +71,7 @@ def evaluate(
         values |= robustness.to_dict()
         tables.append(show_robustness(robustness))
         if out is not None:
-            from lenet.insight.plots.reliability import draw_corruptions
+            from lenet.insight.plots.figures import draw_corruptions
 
             draw_corruptions(corrupted, robustness, out / "corruptions.png", title)
     print(json_module.dumps(values) if json else "\n\n".join(tables))

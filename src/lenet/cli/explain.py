@@ -93,7 +93,7 @@ def explain(
     if len(subjects) > MOST_SUBJECTS:
         raise PictureError(f"{len(subjects)} digits are too many to look into; give {MOST_SUBJECTS} at most")
     rows = explain_subjects(loaded, subjects, out, f"the network {checkpoint}")
-    figures = [out / f"{name}.png" for name in ("layers", "evidence", "filters")]
+    figures = [out / f"{name}.png" for name in ("layers", "attribution", "filters")]
     if images is not None:
         figures.append(out / "patches.png")
         show_patches(loaded, images, figures[-1], f"the network {checkpoint}")

@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from lenet.errors import DataError
+from lenet.images.inline import write_image, write_table
 
 SPLIT_SEED = 0  # of every split that a data set does not define itself
+SHOWN_CLASSES, SHOWN_IMAGES = 20, 4  # in notebooks
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +49,26 @@ class ImageSet(Dataset[tuple[Tensor, int]]):
             raise DataError(f"{self.name}: holds no image")
         if self.labels.min() < 0 or self.labels.max() >= len(self.classes):
             raise DataError(f"{self.name}: a label lies outside 0..{len(self.classes) - 1}")
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the name, and of each class (the first 20) its count and its first images."""
+        counts = self.labels.bincount(minlength=len(self.classes)).tolist()
+        shown = range(min(len(counts), SHOWN_CLASSES))
+        firsts = [self.images[self.labels == label][:SHOWN_IMAGES, 0].cpu().numpy() for label in shown]
+        height, width = self.images.shape[2:]
+        return write_table(
+            f"{self.name}: {len(self):,} images of {width} × {height} pixels, {len(counts)} classes",
+            [self.classes[label] for label in shown],
+            [
+                [f"{counts[label]:,}" for label in shown],
+                [
+                    write_image(np.concatenate(images), f"images of {self.classes[label]}", 2)
+                    if len(images)
+                    else ""
+                    for label, images in zip(shown, firsts, strict=True)
+                ],
+            ],
+        )
 
     def __len__(self) -> int:
         return len(self.labels)

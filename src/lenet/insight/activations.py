@@ -1,4 +1,4 @@
-"""What leaves each layer, which part of an image a map looks at, and what it answers to most."""
+"""The outputs of each layer, the receptive field of a map, and the patches that activate it most."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -12,12 +12,12 @@ from lenet.models.preprocessing import fit_pixels
 from lenet.training.evaluation import BATCH
 
 PATCHES = 9
-MOST_MAPS = 64  # of one layer, whose patches are looked for
+MAX_MAPS = 64  # of one layer, whose patches are looked for
 
 
 @dataclass(frozen=True, eq=False)
 class Subject:
-    """One image, uint8 (1, H, W), what it is called, and what it is, where that is known."""
+    """One image, uint8 (1, H, W), its name, and its class, where that is known."""
 
     name: str
     image: Tensor
@@ -26,10 +26,10 @@ class Subject:
 
 @dataclass(frozen=True)
 class ReceptiveField:
-    """The square of the network's input that one place of a layer sees.
+    """The square of the network's input that one output of a layer depends on.
 
-    The place (row, column) sees `size` pixels a side, from `stride` * row + `start` and `stride` * column +
-    `start` on; below 0 and beyond the input lies the padding.
+    The output at (row, column) depends on `size` pixels a side, from `stride` * row + `start` and
+    `stride` * column + `start` on; below 0 and beyond the input lies the padding.
     """
 
     size: int
@@ -39,7 +39,7 @@ class ReceptiveField:
 
 @dataclass(frozen=True, eq=False)
 class Patches:
-    """What each map of a layer answers to most, at most one place of an image, the strongest first.
+    """The patches with the highest activation of each map, at most one of each image, the highest first.
 
     Of more than 64 maps, the first 64.
     """
@@ -48,15 +48,15 @@ class Patches:
     images: Tensor
     """float (maps, count, size, size), 0 background to 1 full ink; NaN where the padding begins."""
     answers: Tensor
-    """float (maps, count): what the map gave."""
+    """float (maps, count): the activations."""
     indices: Tensor
     """int64 (maps, count): the images that they come from."""
 
 
 def trace_maps(model: LeNet, images: Tensor) -> dict[str, Tensor]:
-    """What leaves each layer for images (N, 1, H, W), by the layer's name and in order, on the CPU.
+    """The outputs of each layer for images (N, 1, H, W), by its name and in order, on the CPU.
 
-    'input' is the prepared images; the last is the logits (N, classes).
+    'input' is the prepared images; the last is the logits (N, classes). The model keeps its mode.
     """
     device = next(model.parameters()).device
     was_training = model.training
@@ -69,16 +69,19 @@ def trace_maps(model: LeNet, images: Tensor) -> dict[str, Tensor]:
 
 
 def describe_layers(maps: dict[str, Tensor], place: int) -> list[dict[str, Any]]:
-    """Figures of each layer of `trace_maps` for the image at `place`: shape, range, mean, share of zeros."""
+    """For each layer of `trace_maps`, of the image at `place`: shape, range, mean, share of zeros."""
     rows = []
     for name, values in maps.items():
         one = values[place].double()
+        low, high = one.min().item(), one.max().item()
         rows.append(
             {
                 "name": name,
                 "shape": list(one.shape),
-                "least": one.min().item(),
-                "most": one.max().item(),
+                "minimum": low,
+                "maximum": high,
+                "least": low,  # the earlier names, which programs may read
+                "most": high,
                 "mean": one.mean().item(),
                 "zeros": (one == 0).double().mean().item(),
             }
@@ -87,9 +90,9 @@ def describe_layers(maps: dict[str, Tensor], place: int) -> list[dict[str, Any]]
 
 
 def find_receptive_field(config: LeNetConfig, layer: str) -> ReceptiveField:
-    """What a place of a convolution, or of the activation or pooling behind it, sees of the input.
+    """The receptive field of a convolution, or of the activation or pooling behind it.
 
-    Raises KeyError for dense layers, which see everything, and for names of no layer.
+    Raises KeyError for dense layers, which see all of the input, and for names of no layer.
     """
     size, stride, start = 1, 1, 0
     for row in config.layers():
@@ -107,14 +110,14 @@ def find_receptive_field(config: LeNetConfig, layer: str) -> ReceptiveField:
 
 
 def find_patches(model: LeNet, images: Tensor, layer: str, count: int = PATCHES) -> Patches:
-    """The parts of `images` (N, 1, H, W) that the maps of a convolution answer to most.
+    """The parts of `images` (N, 1, H, W) that activate the maps of a convolution most.
 
-    Of each image only its strongest place counts, so that `count` images are seen (N, if that is less).
+    Of each image only its highest activation counts, so that `count` images are seen (N, if that is less).
     """
     field = find_receptive_field(model.config, layer)
     peaks, places = [], []
     for batch in images.split(BATCH):
-        maps = trace_maps(model, batch)[layer][:, :MOST_MAPS]  # (n, maps, h, w)
+        maps = trace_maps(model, batch)[layer][:, :MAX_MAPS]  # (n, maps, h, w)
         width = maps.shape[3]
         peak, place = maps.flatten(2).max(dim=2)
         peaks.append(peak)
@@ -134,7 +137,7 @@ def find_patches(model: LeNet, images: Tensor, layer: str, count: int = PATCHES)
 
 
 def crop_input(model: LeNet, image: Tensor, field: ReceptiveField, row: int, column: int) -> Tensor:
-    """What the place (row, column) sees of an image (1, H, W): (size, size) in 0..1, NaN for padding."""
+    """The receptive field of (row, column) in an image (1, H, W): (size, size) in 0..1, NaN for padding."""
     config = model.config
     with torch.inference_mode():
         pixels = fit_pixels(image[None].cpu(), config.input_size, config.fit)[0, 0]

@@ -1,7 +1,7 @@
-"""Which pixels speak for a class, and which against it: gradients, gradients times input, occlusion.
+"""Which pixels raise a class's logit, and which lower it: gradient, gradient times input, occlusion.
 
 All three are in logits, so that they can be compared: what a pixel, or a patch, adds to the class's logit.
-For a network that were linear, gradient times input and occlusion by single pixels would be the same.
+For a linear network, gradient times input and occlusion by single pixels are the same.
 """
 
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from torch import Tensor
 from lenet.models.network import LeNet
 from lenet.training.evaluation import compute_logits
 
-MOST_PLACES = 40  # a side, where a patch is put; beyond that it moves by more than a pixel
+MAX_PLACES = 40  # a side, where a patch is put; beyond that it moves by more than a pixel
 
 
 @dataclass(frozen=True, eq=False)
 class Attribution:
-    """What speaks for the class that an image is read as, and for its strongest rival.
+    """What each pixel adds to the logits of the predicted class and of a rival.
 
-    Each map is float (2, H, W): the class's, the rival's. Their difference tells the two apart.
+    Each map is float (2, H, W): the class's, the rival's.
     """
 
     predicted: int
@@ -33,9 +33,19 @@ class Attribution:
     occlusion: Tensor
     """By how much the logit falls when a patch around the pixel is covered (Zeiler and Fergus 2014)."""
 
+    @property
+    def methods(self) -> dict[str, Tensor]:
+        """By what each method measures, float (3, H, W): for the class, for the rival, their difference."""
+        maps = {
+            "gradient: more ink here would add": self.gradient,
+            "gradient × ink: the ink here adds": self.contribution,
+            "occlusion: a cover here takes away": self.occlusion,
+        }
+        return {name: torch.cat([both, both[:1] - both[1:]]) for name, both in maps.items()}
+
 
 def compute_attribution(model: LeNet, image: Tensor, rival: int | None = None, patch: int = 5) -> Attribution:
-    """The evidence in `image`, uint8 (1, H, W), for its class and for `rival`, by default the runner-up.
+    """The attribution of `image`, uint8 (1, H, W), to its class and to `rival`, by default the runner-up.
 
     `patch` is the side, in pixels, of what covers a part of the image with background.
     """
@@ -82,8 +92,8 @@ def occlude(model: LeNet, image: Tensor, patch: int = 5) -> Tensor:
     neighbouring pixels share a patch.
     """
     height, width = image.shape[1:]
-    step = -(-max(height, width) // MOST_PLACES)
-    whole = compute_logits(model, image[None])
+    step = -(-max(height, width) // MAX_PLACES)
+    uncovered = compute_logits(model, image[None])
     before = patch // 2
     rows = []
     for row in range(step // 2, height + step // 2, step):
@@ -92,6 +102,6 @@ def occlude(model: LeNet, image: Tensor, patch: int = 5) -> Tensor:
         top, bottom = max(row - before, 0), row - before + patch
         for number, column in enumerate(places):
             covered[number, 0, top:bottom, max(column - before, 0) : column - before + patch] = 0
-        rows.append(whole - compute_logits(model, covered))  # (places, classes)
+        rows.append(uncovered - compute_logits(model, covered))  # (places, classes)
     maps = torch.stack(rows).permute(2, 0, 1)  # (classes, rows, places)
     return maps.repeat_interleave(step, 1).repeat_interleave(step, 2)[:, :height, :width]

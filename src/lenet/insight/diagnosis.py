@@ -1,8 +1,8 @@
-"""What is wrong with a training: measured facts, judged; each fault with its remedy, the likeliest first.
+"""Diagnosis of a training: the faults that the measurements show, each with its remedy, the likeliest first.
 
-The thresholds were set on the named recipes, which raise nothing, and on runs that were spoilt on purpose.
-Learning rate and depth of the activations follow Glorot and Bengio 2010 (sigmoids that saturate, gradients
-that vanish) and Lu et al. 2019, "Dying ReLU and initialization".
+The thresholds were set on the named recipes, which raise no fault, and on runs with a fault made on purpose.
+The faults of activations follow Glorot and Bengio 2010 (saturated sigmoids, vanishing gradients) and Lu et
+al. 2019, "Dying ReLU and initialization".
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from lenet.training.loop import Epoch
 from lenet.training.recipe import Recipe
 from lenet.training.run_folder import RunFolder
 
-AT_CHANCE = 0.97  # of the chance loss: above it nothing has been learnt
-EXPLODED = 1.5  # times the chance loss: worse than knowing nothing
-DEAD_AT_CHANCE = 0.6  # silent units of one layer, in a network that has learnt nothing
+AT_CHANCE = 0.97  # of the chance loss: above it the network has learnt nothing
+EXPLODED = 1.5  # times the chance loss: much worse than guessing
+DEAD_AT_CHANCE = 0.6  # dead units of one layer, in a network that has learnt nothing
 DEAD = 0.9  # the same, in one that has learnt something
 SATURATED = 0.5
-SLOW_UPDATE = 1e-4  # of the weights' length a step; about 1e-3 is healthy
+SLOW_UPDATE = 1e-4  # norm of a step over norm of the weights; about 1e-3 is healthy
 VANISHED = 20  # times that the last layer moves more than the first
 CONSTANT = 0.98
 GAP = 0.06  # of accuracy, between training and held-out images
-RISE = 1.25  # of the held-out loss above its least
+RISE = 1.25  # of the held-out loss, over its minimum
 RARE = 0.1  # a class with less than this share of the mean class
 MISSED = 0.8  # of the mean recall
 SORTED = 0.9
-PATIENCE = 5  # epochs that sigmoids are given to begin; the slowest named recipe takes three
+PATIENCE = 5  # epochs that a sigmoid network may stay at chance; the slowest named recipe takes three
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Fault:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What was measured on a run, and what is wrong with it; no faults where it is well."""
+    """The measurements of a run and its faults; a healthy run has none."""
 
     run: str
     symptoms: Symptoms
@@ -56,19 +56,20 @@ class Diagnosis:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return asdict(self)
+        return {**asdict(self), "symptoms": self.symptoms.to_dict()}
 
 
 def diagnose(folder: RunFolder) -> Diagnosis:
-    """Examine a run, going on or finished. Raises what `measure_symptoms` raises."""
+    """Examine a run, finished or not. Raises what `measure_symptoms` raises."""
     symptoms = measure_symptoms(folder)
     return Diagnosis(str(folder.path), symptoms, tuple(judge(symptoms, folder.read_plan().recipe)))
 
 
 def watch(folder: RunFolder, epoch: Epoch) -> Fault | None:
-    """The fault that is plain after an epoch of a run that goes on, None where there is none (yet).
+    """The likeliest fault of a running training after an epoch, None where none is found.
 
-    Costs nothing where the loss is better than guessing; what only the end can show is left to `diagnose`.
+    Costs nothing where the loss is better than guessing; faults that only a finished run shows are left to
+    `diagnose`.
     """
     chance = compute_chance_loss(folder.read_plan().recipe)
     if not has_learnt_nothing(epoch.train_loss, chance):
@@ -77,7 +78,7 @@ def watch(folder: RunFolder, epoch: Epoch) -> Fault | None:
 
 
 def judge(symptoms: Symptoms, recipe: Recipe) -> Iterator[Fault]:
-    """The faults that the symptoms speak of, the likeliest cause first."""
+    """The faults that the symptoms show, the likeliest first."""
     if symptoms.diverged is not None:
         yield _find_divergence(symptoms, recipe)
         return
@@ -93,15 +94,15 @@ def judge(symptoms: Symptoms, recipe: Recipe) -> Iterator[Fault]:
 
 
 def has_learnt_nothing(loss: float, chance_loss: float) -> bool:
-    """True where a training loss is that of guessing, or worse."""
+    """True where a training loss is no better than that of guessing."""
     return loss > AT_CHANCE * chance_loss
 
 
 def _judge_standstill(symptoms: Symptoms, recipe: Recipe) -> Iterator[Fault]:
-    """Why nothing was learnt: the first explanation that the measurements bear out."""
+    """Why nothing was learnt: the first cause that the measurements support."""
     state = _describe_standstill(symptoms)
     rate, activation = recipe.lr, recipe.model.activation
-    silent, dead = _largest(symptoms.silent)
+    layer, dead = _largest(symptoms.dead_units)
     flat, saturated = _largest(symptoms.saturated)
     ratios = list(symptoms.update_ratios.values())
     if symptoms.batch_purity > SORTED and not recipe.shuffle:
@@ -109,7 +110,7 @@ def _judge_standstill(symptoms: Symptoms, recipe: Recipe) -> Iterator[Fault]:
     elif dead >= DEAD_AT_CHANCE:
         yield Fault(
             "dead units",
-            f"{state}; {dead:.0%} of the units of {silent} answer 0 to every image and can no longer learn: "
+            f"{state}; {dead:.0%} of the units of {layer} answer 0 to every image and can no longer learn: "
             f"the learning rate {rate:g} is too large for {activation}",
             f"begin again with --lr {rate / 10:g} or less; --activation leaky-relu or --initialisation "
             "kaiming help too",
@@ -117,7 +118,7 @@ def _judge_standstill(symptoms: Symptoms, recipe: Recipe) -> Iterator[Fault]:
     elif symptoms.train_losses[-1] > EXPLODED * symptoms.chance_loss:
         yield Fault(
             "learning rate too large",
-            f"{state}, worse than guessing: each step of {rate:g} leaps over what it aims at",
+            f"{state}, worse than guessing: each step of {rate:g} overshoots the minimum",
             f"begin again with --lr {rate / 10:g} or less",
         )
         if saturated >= SATURATED:
@@ -142,7 +143,7 @@ def _judge_standstill(symptoms: Symptoms, recipe: Recipe) -> Iterator[Fault]:
     elif symptoms.epochs >= PATIENCE:
         yield Fault(
             "nothing learnt",
-            f"{state}, though every layer moves and answers",
+            f"{state}, though the weights of every layer change and few units are dead",
             "look whether the labels belong to the images (lenet predict --sample 50 draws some); if they "
             "do, take --activation relu with --optimizer adam --lr 0.001",
         )
@@ -160,13 +161,13 @@ def _find_divergence(symptoms: Symptoms, recipe: Recipe) -> Fault:
 
 
 def _find_sorted(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
-    if recipe.shuffle or symptoms.batch_purity <= SORTED or symptoms.favourite_count_share > SORTED:
+    if recipe.shuffle or symptoms.batch_purity <= SORTED or symptoms.majority_label_share > SORTED:
         return None
     return Fault("sorted data", _describe_purity(symptoms), "shuffle them: --shuffle")
 
 
 def _find_dead(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
-    layer, share = _largest(symptoms.silent)
+    layer, share = _largest(symptoms.dead_units)
     if share < DEAD:
         return None
     return Fault(
@@ -191,14 +192,14 @@ def _find_slowness(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
 
 def _find_constancy(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
     if (
-        symptoms.favourite_share < CONSTANT
-        or symptoms.favourite_share < symptoms.favourite_count_share + 0.02
+        symptoms.majority_predicted_share < CONSTANT
+        or symptoms.majority_predicted_share < symptoms.majority_label_share + 0.02
     ):
         return None
     return Fault(
         "constant prediction",
-        f"{symptoms.favourite_share:.0%} of a thousand images are taken for {symptoms.favourite!r}, and "
-        f"{symptoms.favourite_count_share:.0%} are",
+        f"{symptoms.majority_predicted_share:.0%} of a thousand images are taken for "
+        f"{symptoms.majority_class!r}, and {symptoms.majority_label_share:.0%} are",
         "weigh the classes by their counts, --class-weights balanced, or lower --lr",
     )
 
@@ -228,15 +229,15 @@ def _find_overfitting(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
     if not losses or len(losses) != symptoms.epochs:
         return None
     gap = symptoms.train_accuracies[-1] - accuracies[-1]
-    least = min(losses)
-    if gap < GAP or losses[-1] < RISE * least:
+    lowest = min(losses)
+    if gap < GAP or losses[-1] < RISE * lowest:
         return None
     held_out = "validation" if recipe.validation else "test"
     return Fault(
         "overfitting",
         f"{symptoms.train_accuracies[-1]:.1%} of the training images are right and {accuracies[-1]:.1%} of "
-        f"the {held_out} images, whose loss has risen from {least:.2f} (epoch {losses.index(least) + 1}) to "
-        f"{losses[-1]:.2f}",
+        f"the {held_out} images, whose loss has risen from {lowest:.2f} (epoch {losses.index(lowest) + 1}) "
+        f"to {losses[-1]:.2f}",
         "vary the images (--degrees 10 --shift 0.05), take --weight-decay 0.01 or --dropout 0.3, or stop "
         "early with --validation and --patience",
     )
@@ -249,8 +250,8 @@ LEARNT_SOMETHING: tuple[Callable[[Symptoms, Recipe], Fault | None], ...] = (
 
 def _describe_standstill(symptoms: Symptoms) -> str:
     loss, chance = symptoms.train_losses[-1], symptoms.chance_loss
-    answer = f" and {symptoms.favourite!r} is the answer to everything" * (
-        symptoms.favourite_share > CONSTANT
+    answer = f" and {symptoms.majority_class!r} is the answer to everything" * (
+        symptoms.majority_predicted_share > CONSTANT
     )
     epochs = "1 epoch" if symptoms.epochs == 1 else f"{symptoms.epochs} epochs"
     return f"after {epochs} the loss is {loss:.3g}, that of guessing is {chance:.3g}{answer}"
@@ -259,8 +260,8 @@ def _describe_standstill(symptoms: Symptoms) -> str:
 def _describe_saturation(layer: str, share: float, activation: str, state: str = "") -> Fault:
     return Fault(
         "saturated units",
-        f"{state}{'; ' * bool(state)}{share:.0%} of what {layer} answers lies where {activation} is flat and "
-        "passes no gradient on",
+        f"{state}{'; ' * bool(state)}{share:.0%} of the activations of {layer} lie where {activation} is "
+        "flat and passes no gradient on",
         "lower --lr, bring the pixels to mean 0 and deviation 1 (--pixel-mean, --pixel-std), begin with "
         "--initialisation xavier, or take --activation relu",
     )

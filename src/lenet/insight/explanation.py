@@ -1,4 +1,4 @@
-"""The images that are looked into: digits of a picture as the network sees them, or samples of a data set."""
+"""Explanations of single images: the digits of a picture as the network sees them, or test images."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -23,9 +23,9 @@ MOST_SUBJECTS = 6  # side by side; more cannot be made out
 
 
 def find_subjects(checkpoint: Checkpoint, picture: Picture, name: str) -> list[Subject]:
-    """What the network sees of a picture: an image for each digit read, or one for all of it.
+    """The images that the network gets of a picture: one for each digit read, or one for all of it.
 
-    Raises PictureError when the picture cannot be read or holds nothing to look into.
+    Raises PictureError when the picture cannot be read or holds nothing to explain.
     """
     reading, steps = Reader(checkpoint).explain(picture)
     images = [torch.tensor(step.image)[None] for step in steps if step.name == "digit"]
@@ -67,27 +67,27 @@ def pick_sample(data: ImageSet, label: str) -> Subject:
 def explain_subjects(
     checkpoint: Checkpoint, subjects: Sequence[Subject], folder: Path, title: str = ""
 ) -> list[dict[str, Any]]:
-    """Draw layers.png, evidence.png and filters.png; return what stands in them, a row a subject."""
+    """Draw layers.png, attribution.png and filters.png; return their main values, a row for each subject."""
     model, classes = checkpoint.model, checkpoint.classes
-    evidence = []
+    attributions = []
     for subject in subjects:
         # Where the truth is known and missed, it is the rival to understand.
         truth = None if subject.label is None else classes.index(subject.label)
-        evidence.append(compute_attribution(model, subject.image, truth))
+        attributions.append(compute_attribution(model, subject.image, truth))
     draw_layers(model, subjects, folder / "layers.png", title, classes)
-    draw_attribution(subjects, evidence, classes, folder / "evidence.png", title)
+    draw_attribution(subjects, attributions, classes, folder / "attribution.png", title)
     draw_filters(model, folder / "filters.png", title)
     rows = []
-    for subject, weighed in zip(subjects, evidence, strict=True):
-        row, column = divmod(int(weighed.occlusion[0].argmax()), weighed.occlusion.shape[2])
+    for subject, found in zip(subjects, attributions, strict=True):
+        row, column = divmod(int(found.occlusion[0].argmax()), found.occlusion.shape[2])
         rows.append(
             {
                 "name": subject.name,
                 "label": subject.label,
-                "predicted": classes[weighed.predicted],
-                "probability": float(weighed.probabilities[weighed.predicted]),
-                "rival": classes[weighed.rival],
-                "rival_probability": float(weighed.probabilities[weighed.rival]),
+                "predicted": classes[found.predicted],
+                "probability": float(found.probabilities[found.predicted]),
+                "rival": classes[found.rival],
+                "rival_probability": float(found.probabilities[found.rival]),
                 "strongest_evidence": {"row": row, "column": column},
                 "layers": describe_layers(trace_maps(model, subject.image[None]), 0),
             }
@@ -96,8 +96,8 @@ def explain_subjects(
 
 
 def show_patches(checkpoint: Checkpoint, data: ImageSet, path: Path, title: str = "") -> None:
-    """Draw what each map of the first two convolutions answers to most in `data`."""
-    names = [f"conv{number}" for number in range(1, 3)][: len(checkpoint.model.config.channels)]
+    """Draw the patches of `data` that activate each map of the first two convolutions most."""
+    names = ["conv1", "conv2"][: len(checkpoint.model.config.channels)]
     patches = [find_patches(checkpoint.model, data.images, name) for name in names]
     draw_patches(patches, data.name, path, title)
 
@@ -107,8 +107,9 @@ def compare_classes(
 ) -> dict[str, Any]:
     """Draw the first two layers for an image of each of two classes, and where the classes differ.
 
-    Returns, by layer, the maps (from 1) in the order of how far the mean maps of the two classes lie apart,
-    in standard deviations of the map. Raises DataError where the data have no such class or no image of it.
+    Returns, by layer, the maps (from 1) in the order of the distance between the mean maps of the two
+    classes, in standard deviations of the map. Raises DataError where the data have no such class or no
+    image of it.
     """
     model, data = checkpoint.model, match_classes(checkpoint, data)
     numbers = [find_class(data.classes, name) for name in names]

@@ -1,6 +1,6 @@
-"""What consumes the records of a training: the terminal, the notebook, TensorBoard and curves.png.
+"""Consumers of a training's records: the terminal, the notebook, TensorBoard and curves.png.
 
-Each function takes the iterator of a training, passes its epochs on, and can be put around another one.
+Each function takes the iterator of a training and yields its epochs, so that they can be chained.
 """
 
 from __future__ import annotations
@@ -20,23 +20,24 @@ from rich.table import Table
 from rich.text import Text
 
 from lenet.errors import RunError
-from lenet.insight.plots.canvas import render_figure
-from lenet.insight.plots.curves import COLOURS, MEASURES, draw_curves, list_values, plot_curves
+from lenet.insight.plots.canvas import COLOURS, render_figure
+from lenet.insight.plots.charts import MEASURES, SPLITS, list_values
+from lenet.insight.plots.curves import draw_curves, plot_curves
 from lenet.training.loop import Epoch, Step
 from lenet.training.run_folder import RunFolder
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 WIDTH = 60  # characters of a curve on a terminal
-SECONDS_BETWEEN_PICTURES = 1.0  # in a notebook; a picture takes a third of one
-SECONDS_BETWEEN_DRAWINGS = 20  # of curves.png while it trains; drawing takes half of one
+SECONDS_BETWEEN_PICTURES = 1.0  # in a notebook; drawing one takes 0.3 s
+SECONDS_BETWEEN_DRAWINGS = 20  # of curves.png during training; drawing it takes 0.5 s
 
 
 def show_progress(records: Iterable[Step | Epoch], *, quiet: bool = False) -> Iterator[Epoch]:
-    """Pass the epochs on, and show how far the training is and how its curves go.
+    """Yield the epochs, and show the progress and the curves of the training.
 
-    In a notebook the curves are a picture that is replaced as epochs end. On a terminal they are lines of
-    blocks on standard error, below a bar with loss, accuracy, examples a second and time left; elsewhere
-    there is a line an epoch. Works around `train` as it does around a run.
+    In a notebook the curves are a picture that is replaced after each epoch. On a terminal they are lines of
+    blocks on standard error, above a bar with loss, accuracy, examples a second and time left; elsewhere
+    each epoch is a line of text. Takes the records of `train` or of a run.
     """
     console = Console(stderr=True, quiet=quiet)
     if quiet or not console.is_jupyter:
@@ -84,7 +85,7 @@ def draw_sparklines(history: Sequence[Epoch], width: int = WIDTH) -> Table:
     """The curves of a training as lines of up to `width` blocks; those of one measure share their scale."""
     table = Table.grid(padding=(0, 2))
     for measure in MEASURES:
-        curves = {split: list_values(history, split, measure) for split in COLOURS}
+        curves = {split: list_values(history, split, measure) for split in SPLITS}
         values = [value for curve in curves.values() for value in curve]
         for split, curve in curves.items():
             if curve:
@@ -94,11 +95,11 @@ def draw_sparklines(history: Sequence[Epoch], width: int = WIDTH) -> Table:
     return table
 
 
-def _draw_line(values: Sequence[float], least: float, most: float, width: int) -> str:
-    """A block for each value, at most `width` of them, as high as it lies between `least` and `most`."""
+def _draw_line(values: Sequence[float], low: float, high: float, width: int) -> str:
+    """A block for each value, at most `width` of them, as high as it lies between `low` and `high`."""
     count = min(len(values), width)
     shown = [values[(number + 1) * len(values) // count - 1] for number in range(count)]
-    heights = ((value - least) / ((most - least) or 1) for value in shown)
+    heights = ((value - low) / ((high - low) or 1) for value in shown)
     return "".join(BLOCKS[round(height * (len(BLOCKS) - 1))] for height in heights)
 
 
@@ -117,11 +118,11 @@ def write_epoch(epoch: Epoch) -> str:
 
 
 def show_in_notebook(records: Iterable[Step | Epoch]) -> Iterator[Epoch]:
-    """Pass the epochs on, and keep one picture of their curves in the notebook's output.
+    """Yield the epochs, and keep one picture of their curves in the notebook's output.
 
     The last picture shows every epoch, also when the loop is left with `break`.
     """
-    from IPython.display import Image, display  # there in every notebook
+    from IPython.display import Image, display  # installed where a notebook runs
 
     history: list[Epoch] = []
     handle, drawn, drawn_at = None, 0, -math.inf
@@ -160,10 +161,10 @@ def find_writer() -> Any:
 
 
 def write_events(epochs: Iterable[Epoch], folder: Path, earlier: Sequence[Epoch] = ()) -> Iterator[Epoch]:
-    """Pass the epochs on, and write each to a TensorBoard events file in `folder`, which holds nothing else.
+    """Yield the epochs, and write each to a TensorBoard events file in `folder`, which holds nothing else.
 
-    `earlier` are epochs of the same run that were finished before: they are written first, and what the
-    folder held is removed, so that a resumed run has one curve, not two. Raises what `find_writer` raises.
+    `earlier` are finished epochs of the same run: they are written first, and the folder's old files are
+    removed, so that a resumed run has one curve, not two. Raises what `find_writer` raises.
     """
     shutil.rmtree(folder, ignore_errors=True)
     with find_writer()(str(folder)) as writer:
@@ -177,7 +178,7 @@ def write_events(epochs: Iterable[Epoch], folder: Path, earlier: Sequence[Epoch]
 
 def _write(writer: Any, epoch: Epoch) -> None:
     for measure in MEASURES:
-        for split in COLOURS:
+        for split in SPLITS:
             value = getattr(epoch, f"{split}_{measure}")
             if value is not None:
                 writer.add_scalar(f"{measure}/{split}", value, epoch.epoch)
@@ -185,7 +186,7 @@ def _write(writer: Any, epoch: Epoch) -> None:
 
 
 def keep_curves(records: Iterable[Step | Epoch], folder: RunFolder) -> Iterator[Step | Epoch]:
-    """Pass the records of a run on, and draw its curves.png while it trains and at its end."""
+    """Yield the records of a run, and draw its curves.png during training and at its end."""
 
     def draw() -> None:
         draw_curves(folder.read_history(), folder.path / "curves.png", title=folder.path.name)

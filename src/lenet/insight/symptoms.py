@@ -1,4 +1,4 @@
-"""What can be measured on a run: its history, and its network at work on a thousand training images."""
+"""Measurements of a run: its history, and the activations and updates on a thousand training images."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from torch import Tensor
 
 from lenet.data.datasets import load
 from lenet.data.imageset import ImageSet
+from lenet.insight.activations import trace_maps
 from lenet.models.checkpoint import load_checkpoint
 from lenet.models.network import LeNet
 from lenet.training.optimisation import measure_loss, weigh_classes
@@ -19,8 +20,8 @@ from lenet.training.recipe import Recipe
 from lenet.training.run_folder import Plan, RunFolder
 from lenet.training.start import TrainingState, make_model, start
 
-SAMPLE = 1000  # images; a unit that answers to none of them answers to almost none
-FLAT = 0.01  # of its steepest: where the slope of a sigmoid or tanh counts as gone
+SAMPLE = 1000  # images; a unit that is 0 for all of them is 0 for almost all images
+FLAT = 0.01  # of the maximum slope of a sigmoid or tanh: below it a unit counts as saturated
 
 
 @dataclass(frozen=True)
@@ -31,42 +32,48 @@ class Symptoms:
     """Finished ones."""
     is_finished: bool
     diverged: str | None
-    """What was said when the loss was no longer finite."""
+    """The message of the run that ended because its loss was no longer finite."""
     chance_loss: float
-    """What the loss is when every class is as likely as every other to the network."""
+    """The loss of a network to which all classes are equally likely."""
     train_losses: tuple[float, ...]
     train_accuracies: tuple[float, ...]
     held_out_losses: tuple[float, ...]
     """Of the validation images, or of the test images where none are held out."""
     held_out_accuracies: tuple[float, ...]
-    silent: dict[str, float]
-    """ReLU layers: the share of units (channels behind a convolution) that answer 0 to every image."""
+    dead_units: dict[str, float]
+    """ReLU layers: the share of units (channels behind a convolution) that are 0 for every image."""
     saturated: dict[str, float]
-    """Sigmoid and tanh layers: the share of answers where the slope is below 1 % of the steepest."""
+    """Sigmoid and tanh layers: the share of activations where the slope is below 1 % of its maximum."""
     update_ratios: dict[str, float]
-    """By layer: how far one step at the recipe's rate moves the weights, as a share of their length."""
-    favourite: str
-    """The class that is answered most often."""
-    favourite_share: float
-    """Of the answers."""
-    favourite_count_share: float
+    """By layer: the norm of one step at the recipe's learning rate, as a share of the norm of the weights."""
+    majority_class: str
+    """The class that is predicted most often."""
+    majority_predicted_share: float
+    """Of the predictions."""
+    majority_label_share: float
     """The share of images that are of that class."""
     class_counts: dict[str, int]
     recalls: dict[str, float]
-    """Of each class: on the test images at the end of the run, before that on the sample."""
+    """Of each class: on the test images once the run is finished, before that on the sample."""
     batch_purity: float
     """Share of the most frequent class in a batch, mean over the batches, in the order of the file."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+        """Plain values for JSON; some stand under their earlier names, too, which programs may read."""
+        earlier = {
+            "silent": self.dead_units,
+            "favourite": self.majority_class,
+            "favourite_share": self.majority_predicted_share,
+            "favourite_count_share": self.majority_label_share,
+        }
+        return asdict(self) | earlier
 
 
 def measure_symptoms(folder: RunFolder) -> Symptoms:
-    """Measure a run, going on or finished. Reads the run and its data; changes neither.
+    """Measure a run, finished or not. Reads the run and its data; changes neither.
 
-    Raises RunError when it is no run, CheckpointError when its weights are damaged, DataError where
-    its data are not there.
+    Raises RunError when the folder is no run, CheckpointError when its weights are damaged, DataError when
+    its data are missing.
     """
     plan, history, evaluation = folder.read_plan(), folder.read_history(), folder.read_evaluation()
     recipe, data = plan.recipe, load(plan.recipe.data, "train")
@@ -75,15 +82,15 @@ def measure_symptoms(folder: RunFolder) -> Symptoms:
     accuracies = [getattr(epoch, f"{held_out}_accuracy") for epoch in history]
     state = start(make_model(recipe, plan.seed), recipe)
     folder.read_state(state)
-    if history and not state.epoch:  # handed on without the state that resuming needs
+    if history and not state.epoch:  # copied without the state that resuming needs
         weights = load_checkpoint(folder.last).model.state_dict()
         state.model.load_state_dict(weights)
         state.averaged.load_state_dict(weights)
     sample = sample_images(data, plan)
-    outputs = trace(state.averaged, sample.images)
+    outputs = trace_maps(state.averaged, sample.images)
     predicted = outputs["output"].argmax(dim=1)
     counts = predicted.bincount(minlength=len(data.classes))
-    favourite = int(counts.argmax())
+    majority = int(counts.argmax())
     if evaluation is None:
         recalls = _measure_recalls(predicted, sample)
     else:
@@ -97,12 +104,12 @@ def measure_symptoms(folder: RunFolder) -> Symptoms:
         train_accuracies=tuple(epoch.train_accuracy for epoch in history),
         held_out_losses=tuple(loss for loss in losses if loss is not None),
         held_out_accuracies=tuple(accuracy for accuracy in accuracies if accuracy is not None),
-        silent=find_dead_units(state.averaged, outputs),
+        dead_units=find_dead_units(state.averaged, outputs),
         saturated=find_saturated(state.averaged, outputs),
         update_ratios=measure_updates(state, sample, recipe),
-        favourite=data.classes[favourite],
-        favourite_share=counts[favourite].item() / len(sample),
-        favourite_count_share=(sample.labels == favourite).double().mean().item(),
+        majority_class=data.classes[majority],
+        majority_predicted_share=counts[majority].item() / len(sample),
+        majority_label_share=(sample.labels == majority).double().mean().item(),
         class_counts=dict(
             zip(data.classes, data.labels.bincount(minlength=len(data.classes)).tolist(), strict=True)
         ),
@@ -112,11 +119,9 @@ def measure_symptoms(folder: RunFolder) -> Symptoms:
 
 
 def compute_chance_loss(recipe: Recipe) -> float:
-    """The recipe's loss where nothing is known: ln C, or the variance of one-hot targets."""
-    answers = recipe.model.classes + recipe.model.reject_class
-    if recipe.loss == "cross-entropy":
-        return math.log(answers)
-    return (answers - 1) / answers**2
+    """The recipe's loss of uniform probabilities: ln C, or the variance of one-hot targets."""
+    outputs = recipe.model.classes + recipe.model.reject_class
+    return math.log(outputs) if recipe.loss == "cross-entropy" else (outputs - 1) / outputs**2
 
 
 def sample_images(data: ImageSet, plan: Plan) -> ImageSet:
@@ -125,36 +130,26 @@ def sample_images(data: ImageSet, plan: Plan) -> ImageSet:
     return data.subset(order[:SAMPLE])
 
 
-def trace(model: LeNet, images: Tensor) -> dict[str, Tensor]:
-    """What leaves each layer, as the network answers when it is not trained."""
-    was_training = model.training
-    model.eval()
-    with torch.inference_mode():
-        outputs = model.trace(images)
-    model.train(was_training)
-    return outputs
-
-
 def find_dead_units(model: LeNet, outputs: dict[str, Tensor]) -> dict[str, float]:
-    """The share of dead units in each ReLU layer."""
-    silent = {}
+    """The share of dead units in each ReLU layer, of the outputs (N, units) or (N, channels, h, w)."""
+    dead = {}
     for name, layer in model.named_children():
         if isinstance(layer, torch.nn.ReLU):
-            answers = outputs[name].flatten(2).amax(dim=(0, 2)) if outputs[name].ndim > 2 else None
-            largest = outputs[name].amax(dim=0) if answers is None else answers  # (units,)
-            silent[name] = (largest <= 0).double().mean().item()
-    return silent
+            others = [axis for axis in range(outputs[name].ndim) if axis != 1]
+            maxima = outputs[name].amax(dim=others)  # (units,)
+            dead[name] = (maxima <= 0).double().mean().item()
+    return dead
 
 
 def find_saturated(model: LeNet, outputs: dict[str, Tensor]) -> dict[str, float]:
-    """The share of answers in each sigmoid or tanh layer that lie where the function is flat."""
+    """The share of activations in each sigmoid or tanh layer that lie where the function is flat."""
     saturated = {}
     for name, layer in model.named_children():
-        answers = outputs[name]
+        values = outputs[name]
         if isinstance(layer, torch.nn.Sigmoid):
-            slope = 4 * answers * (1 - answers)
+            slope = 4 * values * (1 - values)
         elif isinstance(layer, torch.nn.Tanh):
-            slope = 1 - answers.square()
+            slope = 1 - values.square()
         else:
             continue
         saturated[name] = (slope < FLAT).double().mean().item()
@@ -162,7 +157,10 @@ def find_saturated(model: LeNet, outputs: dict[str, Tensor]) -> dict[str, float]
 
 
 def measure_updates(state: TrainingState[LeNet], sample: ImageSet, recipe: Recipe) -> dict[str, float]:
-    """Take one step of the recipe's optimiser on a batch of the sample, and see how far the weights go."""
+    """Take one step of the recipe's optimiser on a batch of the sample; measure how far the weights move.
+
+    Changes the weights of `state`.
+    """
     layers = {
         name: layer
         for name, layer in state.model.named_children()
@@ -185,7 +183,7 @@ def measure_updates(state: TrainingState[LeNet], sample: ImageSet, recipe: Recip
 
 
 def measure_purity(labels: Tensor, batch_size: int) -> float:
-    """How much of a batch is of one class, mean over the batches of an epoch without shuffling."""
+    """The share of a batch's most frequent class, mean over the batches of an epoch without shuffling."""
     batches = labels.split(batch_size)
     shares: list[float] = [batch.bincount().max().item() / len(batch) for batch in batches]
     return sum(shares) / len(shares)

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lenet.images.decoding import DecodedPicture, Picture, decode
+from lenet.images.inline import write_table
 from lenet.models.checkpoint import Checkpoint, load_checkpoint
 from lenet.models.network import LeNet
 from lenet.reading.lattice import Lattice
@@ -74,6 +75,15 @@ class Reading:
     rejected: bool = False
     reason: str = ""
     digits: tuple[Digit, ...] = ()
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the text in a line, and a table of the digits."""
+        verdict = f"rejected: {self.reason}" if self.rejected else "accepted"
+        return write_table(
+            f"{self.text or 'nothing'} ({self.confidence:.1%}), {verdict}",
+            ("digit", "probability", "box: left, top, width, height"),
+            [(one.digit, f"{one.probability:.1%}", ", ".join(map(str, one.box))) for one in self.digits],
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """The values that `predict --json` prints beside the picture's name."""

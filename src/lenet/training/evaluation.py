@@ -12,6 +12,7 @@ from torch.nn import functional
 from lenet.data.imageset import ImageSet
 from lenet.errors import DataError
 from lenet.images.corruptions import CORRUPTIONS
+from lenet.images.inline import write_table
 from lenet.models.adapter import Network, as_network, plain_pixels
 from lenet.models.checkpoint import Checkpoint
 from lenet.models.config import LeNetConfig
@@ -21,7 +22,7 @@ from lenet.uncertainty.calibration import (
     compute_calibration_error,
     fit_temperature,
 )
-from lenet.uncertainty.rejection import compute_risk, summarise_risk
+from lenet.uncertainty.rejection import compute_risk, interval, summarise_risk
 
 BATCH = 1000  # fits the caches better than the whole set at once
 
@@ -63,6 +64,33 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...]
     """Row: the true class; column: the predicted one."""
     hardest: tuple[HardExample, ...]
+
+    @property
+    def count_right(self) -> int:
+        """How many images are read right."""
+        return sum(row[number] for number, row in enumerate(self.confusion))
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % confidence interval of the accuracy (Clopper and Pearson 1934)."""
+        low, high = interval(self.count_right, self.count)
+        return float(low), float(high)
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the metrics in a line, and a table of the classes."""
+        low, high = self.interval
+        rows = []
+        for number, (one, counts) in enumerate(zip(self.per_class, self.confusion, strict=True)):
+            wrong = [0 if place == number else count for place, count in enumerate(counts)]
+            often = f"{self.per_class[wrong.index(max(wrong))].name} ({max(wrong):,})" if any(wrong) else ""
+            shares = (f"{share:.2%}" for share in (one.precision, one.recall, one.f1))
+            rows.append((one.name, f"{one.count:,}", *shares, often))
+        return write_table(
+            f"accuracy {self.accuracy:.2%} of {self.count:,} images (95 % interval {low:.2%} to {high:.2%}), "
+            f"loss {self.loss:.4f}, calibration error {self.calibration_error:.2%}",
+            ("class", "images", "precision", "recall", "F1", "most often confused with"),
+            rows,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

@@ -139,12 +139,23 @@ def find_threshold(rejection: object, max_error: float) -> float:
     return float(kept.min())
 
 
-def upper_bound(wrong: np.ndarray, count: np.ndarray) -> np.ndarray:
-    """Upper bound of Clopper and Pearson, 95 % certain, on a share of which `wrong` in `count` were seen."""
+def upper_bound(wrong: np.ndarray, count: np.ndarray, certainty: float = CERTAINTY) -> np.ndarray:
+    """One-sided upper bound of Clopper and Pearson on a share of which `wrong` in `count` were seen."""
     seen = np.clip(wrong, 0, count - 1)
     from scipy.special import betaincinv  # takes a fifth of a second, which most trainings need not wait
 
-    return np.where(wrong >= count, 1.0, betaincinv(seen + 1, count - seen, CERTAINTY))
+    return np.where(wrong >= count, 1.0, betaincinv(seen + 1, count - seen, certainty))
+
+
+def interval(count_right: np.ndarray | int, count: np.ndarray | int) -> tuple[np.ndarray, np.ndarray]:
+    """Two-sided 95 % interval of Clopper and Pearson 1934 for an accuracy: `count_right` of `count`.
+
+    The exact interval of the binomial distribution; `count` is at least 1. Returns the lower and the upper
+    ends, 0..1, in the shape of the arguments, which may be plain numbers.
+    """
+    certainty = (1 + CERTAINTY) / 2  # of each end
+    right, total = np.asarray(count_right), np.asarray(count)
+    return 1 - upper_bound(total - right, total, certainty), upper_bound(right, total, certainty)
 
 
 def _check_curve(rejection: object) -> tuple[int, np.ndarray]:

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from lenet.insight import progress
-from lenet.insight.plots.canvas import render_figure
-from lenet.insight.plots.curves import COLOURS, list_values, plot_curves, plot_runs
+from lenet.insight.plots.canvas import COLOURS, render_figure
+from lenet.insight.plots.charts import list_values
+from lenet.insight.plots.curves import plot_curves, plot_runs
 from lenet.insight.progress import keep_curves
 from lenet.training.loop import Epoch
 from lenet.training.recipe import Recipe

@@ -10,7 +10,8 @@ from PIL import Image
 from lenet.data.corrupted import corrupt_all
 from lenet.data.imageset import ImageSet
 from lenet.images.corruptions import CORRUPTIONS
-from lenet.insight.plots.reliability import draw_corruptions, draw_reliability
+from lenet.insight.plots.curves import draw_reliability
+from lenet.insight.plots.figures import draw_corruptions
 from lenet.training.evaluation import Robustness
 from lenet.uncertainty.calibration import Reliability, bin_confidence
 from lenet.uncertainty.rejection import compute_risk

@@ -1,6 +1,7 @@
-"""What all figures share: how one is made and saved, and the rule for the colours of maps."""
+"""What all figures share: making and saving one, its colours, axes, images and captions."""
 
 import io
+import textwrap
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,21 +12,32 @@ from numpy.typing import NDArray
 from lenet.files import write_bytes
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
 
-SIGNED, UNSIGNED = "RdBu_r", "magma"
-NOTHING = (0.62, 0.68, 0.76)  # blue-grey, where no pixel is
 Array = NDArray[np.floating]
-Colours = tuple[str, float, float]  # the map's name, and the values at its ends
+Colours = tuple[str, float, float]  # the colour map's name, and the values at its ends
+
+DPI = 110
+COLOURS = {"train": "#4269d0", "validation": "#ff725c", "test": "#3ca951", "ideal": "0.6"}
+"""Of a series, by its kind."""
+SIGNED, UNSIGNED = "RdBu_r", "magma"
+PADDING = (0.62, 0.68, 0.76)  # blue-grey, for what lies beyond the image
 
 
-def choose_colours(values: Array, signed: bool = False) -> Colours:
-    """Red above zero and blue below where there is anything below zero, else from dark to bright."""
-    least, most = float(np.nanmin(values)), float(np.nanmax(values))
-    if signed or least < 0:
-        most = max(abs(least), abs(most)) or 1.0
-        return SIGNED, -most, most
-    return UNSIGNED, least, most if most > least else least + 1
+def make_figure(width: float, height: float, title: str = "", spacing: float = 0.02) -> "Figure":
+    """An empty figure, sizes in inches; `spacing` lies between axes, as a share of their size.
+
+    A title that is wider than the figure is wrapped.
+    """
+    from matplotlib.figure import Figure  # a second to import, needed only here
+    from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+    layout = ConstrainedLayoutEngine(wspace=spacing, hspace=spacing)
+    figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
+    figure.suptitle("\n".join(wrap(line, int(10 * width - 5)) for line in title.splitlines()))
+    return figure
 
 
 def save_figure(figure: "Figure", path: Path) -> None:
@@ -44,3 +56,59 @@ def render_figure(figure: "Figure") -> bytes:
         warnings.filterwarnings("ignore", "Glyph")  # what the font lacks is drawn as a box
         figure.savefig(content, format="png")
     return content.getvalue()
+
+
+def choose_colours(values: Array, signed: bool = False) -> Colours:
+    """Red above zero and blue below where a value is negative, otherwise from dark to bright."""
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    if signed or low < 0:
+        high = max(abs(low), abs(high)) or 1.0
+        return SIGNED, -high, high
+    return UNSIGNED, low, high if high > low else low + 1
+
+
+def colour_values(values: Array, colours: Colours) -> NDArray[np.uint8]:
+    """The pixels (h, w, 3) of a map (h, w)."""
+    import matplotlib
+
+    name, low, high = colours
+    pixels = matplotlib.colormaps[name]((values - low) / (high - low), bytes=True)
+    return np.ascontiguousarray(pixels[..., :3])
+
+
+def colour_patch(patch: Array) -> Array:
+    """A patch (h, w) of 0..1 as grey RGB (h, w, 3), 0..1; NaN, beyond the image, becomes blue-grey."""
+    pixels = np.repeat(patch.clip(0, 1)[..., None], 3, axis=2)
+    pixels[np.isnan(patch)] = PADDING
+    return pixels
+
+
+def show_values(axes: "Axes", values: Array, colours: Colours) -> "AxesImage":
+    """Draw a map (h, w), without ticks."""
+    name, low, high = colours
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set_linewidth(0.4)
+    return axes.imshow(values, cmap=name, vmin=low, vmax=high, interpolation="nearest")
+
+
+def show_image(axes: "Axes", image: NDArray[np.uint8]) -> None:
+    """Draw an image (h, w) or (h, w, 3), without ticks; small ones with sharp pixels."""
+    is_small = min(image.shape[:2]) < 64
+    axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest" if is_small else None)
+    axes.set(xticks=[], yticks=[])
+
+
+def name_row(axes: "Axes", text: str) -> None:
+    """Write the name of a row to the left of its first axes."""
+    axes.set_ylabel(text, rotation=0, ha="right", va="center", fontsize=9)
+
+
+def trim_axes(axes: "Axes") -> None:
+    """A pale grid, and no frame above and to the right."""
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def wrap(text: str, width: int) -> str:
+    """Text in lines of at most `width` characters."""
+    return "\n".join(textwrap.wrap(text, width))

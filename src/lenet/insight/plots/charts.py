@@ -1,18 +1,26 @@
-"""Line charts as plain coordinates; a page draws them as SVG, in its own colours and letters."""
+"""Charts as values: series and intervals, computed once, then drawn by matplotlib or as SVG."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
-WIDTH, HEIGHT = 460, 280  # of the drawing
-LEFT, RIGHT, TOP, BOTTOM = 54, 24, 12, 42  # margins for the numbers and names of the axes
-MARGIN = 0.04  # of the height, above and below what is drawn
+import numpy as np
+import torch
+
+from lenet.training.loop import Epoch
+from lenet.uncertainty.calibration import MAX_ERRORS, Reliability
+from lenet.uncertainty.rejection import RiskCurve, interval
+
+MEASURES = ("loss", "accuracy")
+SPLITS = ("train", "validation", "test")
+MAX_MARKED = 40  # epochs; the points of longer curves are not marked one by one
+MAX_POINTS = 300  # of the risk-coverage curve
+MAX_REJECTED = 0.9  # of a handful that is accepted, one error is a high share
 Points = Sequence[tuple[float, float]]
 
 
 @dataclass(frozen=True)
 class Series:
-    """A line, or points, named; `kind` decides the colour: train, validation, test, ideal."""
+    """A named line, or points; `kind` decides the colour: train, validation, test, ideal."""
 
     name: str
     kind: str
@@ -20,99 +28,115 @@ class Series:
     joined: bool = True
     marked: bool = False
     """Whether a dot stands at each point."""
-    spans: Sequence[tuple[float, float, float]] = ()
-    """Vertical bars: where, from, to."""
+    intervals: Sequence[tuple[float, float, float]] = ()
+    """Vertical bars: x, and the interval of y."""
 
 
 @dataclass(frozen=True)
 class Chart:
-    """Lines over common axes."""
+    """Series over common axes."""
 
+    title: str
     x: str
     y: str
-    lines: Sequence[Series]
+    series: Sequence[Series]
     percent: bool = False
-    """True when y, and x where it is no count, are shares of 1."""
+    """True when y, and x where it counts nothing, are shares of 1."""
     whole: bool = False
     """True when x counts something."""
     limits: tuple[float, float, float, float] | None = None
-    """Least and most x, least and most y; by default what the points take."""
-    frame: tuple[float, float, float, float] = field(init=False)
+    """Minimum and maximum of x, then of y; by default those of the points."""
+    linear_until: float | None = None
+    """The x axis is linear up to here, logarithmic beyond; by default all of it is linear."""
 
-    def __post_init__(self) -> None:
-        points = [point for line in self.lines for point in keep_finite(line.points)] or [(0.0, 0.0)]
-        across, up = zip(*points, strict=True)
-        left, right, bottom, top = self.limits or (min(across), max(across), min(up), max(up))
-        left, right = _widen(left, right, 0)
-        bottom, top = _widen(bottom, top, 0 if self.limits else MARGIN)
-        object.__setattr__(self, "frame", (left, right, bottom, top))
 
-    @property
-    def box(self) -> dict[str, int]:
-        """The drawing's size, and where its axes end."""
-        return {
-            "width": WIDTH,
-            "height": HEIGHT,
-            "left": LEFT,
-            "right": WIDTH - RIGHT,
-            "bottom": HEIGHT - BOTTOM,
-        }
+def list_values(history: Sequence[Epoch], split: str, measure: str) -> list[float]:
+    """One curve: `measure` (loss, accuracy) on `split` (train, validation, test), a value for each epoch.
 
-    def place(self, x: float, y: float) -> tuple[float, float]:
-        """Where a point stands in the drawing, in pixels from the top left."""
-        left, right, bottom, top = self.frame
-        across = LEFT + (x - left) / (right - left) * (WIDTH - LEFT - RIGHT)
-        down = TOP + (top - y) / (top - bottom) * (HEIGHT - TOP - BOTTOM)
-        return round(across, 1), round(down, 1)
+    Empty where an epoch has none.
+    """
+    values = [getattr(epoch, f"{split}_{measure}") for epoch in history]
+    return [] if None in values else values
 
-    def places(self, line: Series) -> list[tuple[float, float]]:
-        """The line's points in the drawing; those that are not finite are left out."""
-        return [self.place(*point) for point in keep_finite(line.points)]
 
-    def path(self, line: Series) -> str:
-        """The line as SVG's `points`."""
-        return " ".join(f"{x},{y}" for x, y in self.places(line))
-
-    def bars(self, line: Series) -> list[tuple[float, float, float]]:
-        """The line's vertical bars: where, and from where to where downwards."""
-        _, _, bottom, top = self.frame
-        return [
-            (self.place(x, low)[0], self.place(x, max(low, bottom))[1], self.place(x, min(high, top))[1])
-            for x, low, high in line.spans
+def chart_curves(history: Sequence[Epoch]) -> tuple[Chart, Chart]:
+    """Loss and accuracy of each epoch on the training, validation and test images."""
+    numbers = [epoch.epoch for epoch in history]
+    loss, accuracy = (
+        [
+            Series(
+                f"{split} {format(values[-1], style)}",
+                split,
+                list(zip(numbers, values, strict=True)),
+                marked=len(values) < MAX_MARKED,
+            )
+            for split in SPLITS
+            if (values := list_values(history, split, measure))
         ]
-
-    def ticks(self) -> tuple[list[tuple[float, str]], list[tuple[float, str]]]:
-        """Marks of the x axis and of the y axis: where, and what stands there."""
-        left, right, bottom, top = self.frame
-        across = [(self.place(v, bottom)[0], t) for v, t in _mark(left, right, self.percent, self.whole)]
-        up = [(self.place(left, v)[1], t) for v, t in _mark(bottom, top, self.percent, False)]
-        return across, up
-
-
-def keep_finite(points: Points) -> list[tuple[float, float]]:
-    """The points whose both numbers are finite: a loss that diverged has no place in a drawing."""
-    return [(float(x), float(y)) for x, y in points if math.isfinite(x) and math.isfinite(y)]
+        for measure, style in zip(MEASURES, (".4f", ".2%"), strict=True)
+    )
+    return (
+        Chart("Loss by epoch", "epoch", "loss", loss, whole=True),
+        Chart("Accuracy by epoch", "epoch", "accuracy", accuracy, percent=True, whole=True),
+    )
 
 
-def _widen(least: float, most: float, share: float) -> tuple[float, float]:
-    room = share * (most - least)
-    return (least - room, most + room) if most > least else (least - 0.5, most + 0.5)
+def chart_reliability(reliability: Reliability) -> Chart:
+    """The reliability diagram: accuracy over confidence, with 95 % intervals of Clopper and Pearson."""
+    bins = reliability.bins
+    counts = np.array([part.count for part in bins])
+    low, high = interval(np.rint([part.accuracy * part.count for part in bins]), counts)
+    bars = [(part.confidence, *ends) for part, *ends in zip(bins, low.tolist(), high.tolist(), strict=True)]
+    start = min(*(min(x, bottom) for x, bottom, _ in bars), 1 - 1e-3)
+    left, right = start - 0.05 * (1 - start), 1 + 0.02 * (1 - start)
+    points = [(part.confidence, part.accuracy) for part in bins]
+    return Chart(
+        f"Reliability diagram: calibration error {reliability.calibration_error:.2%}",
+        "confidence",
+        "accuracy",
+        [
+            Series("perfect calibration", "ideal", [(left, left), (1, 1)]),
+            Series(
+                "a fifteenth of the images each, 95 % interval",
+                "train",
+                points,
+                joined=False,
+                marked=True,
+                intervals=bars,
+            ),
+        ],
+        percent=True,
+        limits=(left, right, left, right),
+    )
 
 
-def _mark(least: float, most: float, percent: bool, whole: bool) -> list[tuple[float, str]]:
-    """Round numbers between two, with their names."""
-    from matplotlib.ticker import MaxNLocator
+def chart_risk(curve: RiskCurve) -> Chart:
+    """The risk-coverage curve: the error among the accepted over the share that is rejected.
 
-    factor = 100 if percent and not whole else 1
-    locator = MaxNLocator(nbins=6, integer=whole, min_n_ticks=1 if whole else 2)
-    values = locator.tick_values(least * factor, most * factor)
-    step = abs(values[1] - values[0]) if len(values) > 1 else 1
-    decimals = max(0, min(6, -math.floor(math.log10(step) + 1e-9)))
-    if abs(step * 10**decimals - round(step * 10**decimals)) > 1e-6:
-        decimals += 1  # as 0.25, whose first figure does not tell it
-    room = 1e-9 * (most - least) * factor
-    return [
-        (value / factor, f"{value:,.{decimals}f}" + ("\u00a0%" if factor == 100 else ""))
-        for value in values
-        if least * factor - room <= value <= most * factor + room
+    The x axis is logarithmic from one image on, because the errors are where few are rejected. Points show
+    how much has to be rejected for each of `MAX_ERRORS`.
+    """
+    alone = 1 / curve.count  # the share of one image
+    wanted = torch.from_numpy(np.append(0, np.geomspace(alone, 1, MAX_POINTS)))
+    places = (torch.searchsorted(curve.rejected, wanted, right=True) - 1).unique()
+    rejected, errors = curve.rejected[places], curve.errors[places]
+    few = rejected <= MAX_REJECTED
+    points: list[tuple[float, float]] = []
+    for share, error in zip(rejected[few].tolist(), errors[few].tolist(), strict=True):
+        points += [(share, points[-1][1]), (share, error)] if points else [(share, error)]  # a step
+    points.append((MAX_REJECTED, points[-1][1]))
+    rates = [(curve.reject_rate(error), error) for error in MAX_ERRORS if error < points[0][1]]
+    reached = [
+        Series(f"{error:.1%} wrong, {rate:.2%} rejected", "validation", [(rate, error)], False, True)
+        for rate, error in rates
+        if rate <= MAX_REJECTED
     ]
+    return Chart(
+        f"Risk–coverage curve: area under it {curve.area:.2e}",
+        "rejected",
+        "wrong among the accepted",
+        [Series("wrong among the accepted", "train", points), *reached],
+        percent=True,
+        limits=(0.0, 1.0, 0.0, 1.15 * max(error for _, error in points) or 0.01),
+        linear_until=alone,
+    )

@@ -1,67 +1,51 @@
-"""Training curves as pictures: loss on the left, accuracy on the right; one run, or several in one."""
+"""Charts drawn by matplotlib: the training curves of one run or several, calibration and rejection."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from lenet.insight.plots.canvas import save_figure
+from lenet.insight.plots.canvas import COLOURS, make_figure, save_figure, trim_axes
+from lenet.insight.plots.charts import Chart, chart_curves, chart_reliability, chart_risk
 from lenet.training.loop import Epoch
+from lenet.uncertainty.calibration import Reliability
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-MEASURES = ("loss", "accuracy")
-COLOURS = {"train": "#4269d0", "validation": "#ff725c", "test": "#3ca951"}
 STYLES: dict[str, Literal["-", "--", ":"]] = {"train": "-", "validation": "--", "test": ":"}
-MOST_MARKED = 40  # points stand apart up to here
-
-
-def list_values(history: Sequence[Epoch], split: str, measure: str) -> list[float]:
-    """One curve: `measure` (loss, accuracy) on `split` (train, validation, test), a value an epoch.
-
-    Empty where an epoch has none.
-    """
-    values = [getattr(epoch, f"{split}_{measure}") for epoch in history]
-    return [] if None in values else values
 
 
 def plot_curves(history: Sequence[Epoch], title: str) -> "Figure":
     """Loss and accuracy of every epoch, a colour each for training, validation and test."""
-    figure, places = _begin(title)
-    for measure, axes in places.items():
-        for split, colour in COLOURS.items():
-            if values := list_values(history, split, measure):
-                _plot(axes, history, values, color=colour, label=f"{split} {_write(measure, values[-1])}")
-        if axes.lines:
-            axes.legend(frameon=False, title="at the last epoch")
-    return figure
+    return _plot_charts(chart_curves(history), title, "at the last epoch")
 
 
 def plot_runs(histories: Mapping[str, Sequence[Epoch]], title: str) -> "Figure":
-    """Several runs in one picture: a colour for each run, a kind of line for each half of the data."""
+    """Several runs in one figure: a colour for each run, a line style for each split of the data."""
     from matplotlib import colormaps
     from matplotlib.lines import Line2D
 
     # Ten colours that are told apart easily; beyond those, shades in the order of the runs.
-    palette = colormaps["tab10" if len(histories) <= 10 else "viridis"]
-    colours = [
-        palette(i if len(histories) <= 10 else i / (len(histories) - 1)) for i in range(len(histories))
-    ]
-    figure, places = _begin(title)
+    count = len(histories)
+    palette = colormaps["tab10" if count <= 10 else "viridis"]
+    colours = [palette(i if count <= 10 else i / (count - 1)) for i in range(count)]
+    figure = make_figure(10, 4 + 0.22 * count, title)
+    places = figure.subplots(1, 2)
     drawn: set[str] = set()
-    for measure, axes in places.items():
-        for colour, history in zip(colours, histories.values(), strict=True):
-            for split, style in STYLES.items():
-                if values := list_values(history, split, measure):
-                    _plot(axes, history, values, color=colour, linestyle=style)
-                    drawn.add(split)
+    for axes, empty in zip(places, chart_curves([]), strict=True):
+        draw_chart(axes, empty)
+    for colour, history in zip(colours, histories.values(), strict=True):
+        for axes, chart in zip(places, chart_curves(history), strict=True):
+            for line in chart.series:
+                mark = "." if line.marked else ""
+                axes.plot(*zip(*line.points, strict=True), mark, color=colour, linestyle=STYLES[line.kind])
+                drawn.add(line.kind)
+    splits = [split for split in STYLES if split in drawn]
+    kinds = [Line2D([], [], color="black", linestyle=STYLES[split]) for split in splits]
     runs = [Line2D([], [], color=colour, lw=3) for colour in colours]
-    kinds = [Line2D([], [], color="black", linestyle=STYLES[split]) for split in STYLES if split in drawn]
-    labels = [split for split in STYLES if split in drawn]
-    figure.legend(kinds, labels, loc="outside right upper", frameon=False, title="images")
+    figure.legend(kinds, splits, loc="outside right upper", frameon=False, title="images")
     figure.legend(runs, list(histories), loc="outside lower left", frameon=False)
-    figure.set_figheight(4 + 0.22 * len(histories))
     return figure
 
 
@@ -70,27 +54,46 @@ def draw_curves(history: Sequence[Epoch], path: Path, title: str) -> None:
     save_figure(plot_curves(history, title), path)
 
 
-def _begin(title: str) -> tuple["Figure", dict[str, "Axes"]]:
-    """An empty figure with a place for each measure."""
-    from matplotlib.figure import Figure  # a second to import, needed only here
-    from matplotlib.ticker import MaxNLocator, PercentFormatter
+def draw_reliability(reliability: Reliability, path: Path, title: str = "") -> None:
+    """Draw the risk-coverage curve and, beside it, the reliability diagram."""
+    charts = (chart_risk(reliability.curve), chart_reliability(reliability))
+    save_figure(_plot_charts(charts, title), path)
 
-    figure = Figure(figsize=(10, 4), dpi=120, layout="constrained")
-    figure.suptitle(title)
-    places = {measure: figure.add_subplot(1, 2, number) for number, measure in enumerate(MEASURES, 1)}
-    for measure, axes in places.items():
-        axes.set(xlabel="epoch", ylabel=measure)
+
+def draw_chart(axes: "Axes", chart: Chart) -> None:
+    """Draw a chart's series, intervals and axes; no legend."""
+    from matplotlib.ticker import MaxNLocator
+
+    for series in chart.series:
+        colour = COLOURS[series.kind]
+        line = "" if not series.joined else "--" if series.kind == "ideal" else "-"
+        mark = "" if not series.marked else "." if series.joined else "o"
+        across, up = zip(*series.points, strict=True)
+        axes.plot(across, up, color=colour, linestyle=line, marker=mark, label=series.name)
+        if series.intervals:
+            axes.vlines(*zip(*series.intervals, strict=True), color=colour)
+    axes.set(xlabel=chart.x, ylabel=chart.y, title=chart.title)
+    if chart.linear_until is not None:
+        axes.set_xscale("symlog", linthresh=chart.linear_until)
+    if chart.whole:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.25)
-        axes.spines[["top", "right"]].set_visible(False)
-    places["accuracy"].yaxis.set_major_formatter(PercentFormatter(1))
-    return figure, places
+    elif chart.percent:
+        axes.xaxis.set_major_formatter(_write_percent)
+    if chart.percent:
+        axes.yaxis.set_major_formatter(_write_percent)
+    if chart.limits is not None:
+        axes.set(xlim=chart.limits[:2], ylim=chart.limits[2:])
+    trim_axes(axes)
 
 
-def _plot(axes: "Axes", history: Sequence[Epoch], values: Sequence[float], **look: Any) -> None:
-    numbers = [epoch.epoch for epoch in history]
-    axes.plot(numbers, values, marker="." if len(values) < MOST_MARKED else "", **look)
+def _plot_charts(charts: Sequence[Chart], title: str, legend: str = "") -> "Figure":
+    figure = make_figure(10, 4.2, title)
+    for axes, chart in zip(figure.subplots(1, len(charts), squeeze=False)[0], charts, strict=True):
+        draw_chart(axes, chart)
+        if len(chart.series) > 1 or (legend and chart.series):
+            axes.legend(frameon=False, title=legend)
+    return figure
 
 
-def _write(measure: str, value: float) -> str:
-    return f"{value:.2%}" if measure == "accuracy" else f"{value:.4f}"
+def _write_percent(share: float, _: float) -> str:
+    return f"{100 * share:.6g}%"
