@@ -2,8 +2,8 @@
 
     python examples/read_folder.py [FOLDER]
 
-`lenet predict FOLDER --out results.csv` writes the same rows to a file and can be interrupted and resumed. Here
-each row is used as it arrives; memory does not grow with the number of pictures.
+`lenet predict FOLDER --out results.csv` writes the same rows to a file, and can be interrupted and resumed.
+Here each row is used as it arrives; memory does not grow with the number of pictures.
 """
 
 import heapq
