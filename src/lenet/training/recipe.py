@@ -115,7 +115,7 @@ class Recipe:
         elif weights not in ("none", "balanced"):
             raise RecipeError(f"class_weights is {weights!r}; it must be none, balanced or numbers")
 
-    def override(self, changes: Mapping[str, Any]) -> Recipe:
+    def override(self, changes: Mapping[str, object]) -> Recipe:
         """The recipe with some values changed: its own, its network's or its distortions'.
 
         Raises RecipeError on a name that is none of them, ModelError where the network cannot be.
