@@ -78,7 +78,10 @@ def doctor(
 
     diagnosis = diagnose(RunFolder(run))
     if json:
-        print(json_module.dumps(diagnosis.to_dict()))
+        faults = [
+            asdict(fault) | {"remedy": name_flags(fault.remedy, ["train"])} for fault in diagnosis.faults
+        ]
+        print(json_module.dumps(diagnosis.to_dict() | {"faults": faults}))
     elif diagnosis.faults:
         for fault in diagnosis.faults:
             print(f"{run}: {name_flags(fault.sentence, ['train'])}")
