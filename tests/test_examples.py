@@ -35,6 +35,10 @@ def test_an_example_needs_the_public_names_only(path: Path):
     assert not [module for module in modules if module.startswith("lenet.")]
 
 
+def test_the_notebook_needs_the_public_names_only():
+    assert "from lenet." not in (EXAMPLES / "lesson.ipynb").read_text("utf-8")
+
+
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_an_example_says_what_it_promises(
     path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
