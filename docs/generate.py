@@ -11,7 +11,6 @@ from collections.abc import Callable
 from dataclasses import MISSING, fields
 from inspect import cleandoc, getdoc, isclass, isfunction, signature
 from pathlib import Path
-from typing import Literal, get_args, get_origin
 
 from cyclopts import App
 from rich.console import Console
@@ -19,12 +18,12 @@ from rich.console import Console
 import lenet
 from lenet import errors
 from lenet.cli.app import register_verbs
-from lenet.cli.flags import PARTS, field_docs, field_types
+from lenet.cli.flags import PARTS, describe_range, describe_setting, read_setting
 from lenet.cli.tables import show_network
 from lenet.data.sources import SOURCES
 from lenet.models.config import MODELS, name_model
 from lenet.training import run_folder as folder
-from lenet.training.recipe import RANGES, SETTINGS, Recipe
+from lenet.training.recipe import SETTINGS
 from lenet.training.recipes import RECIPES
 
 app = register_verbs()
@@ -84,11 +83,7 @@ def write_recipes() -> list[str]:
     meanings, values = [], []
     for setting, part in SETTINGS.items():
         kind, _ = PARTS[part]
-        meaning = field_docs(kind).get(setting, "")
-        if get_origin(hint := field_types(kind)[setting]) is Literal:
-            meaning += f" One of {', '.join(get_args(hint))}."
-        if setting in RANGES:
-            meaning += " From {:,.10g} to {:,.10g}.".format(*RANGES[setting])
+        meaning = describe_setting(setting) + describe_range(setting)
         default = next(field.default for field in fields(kind) if field.name == setting)
         meanings.append([f"`{setting}`", meaning, "" if default is MISSING else show(default)])
         chosen = [read_setting(recipe, setting) for recipe in RECIPES.values()]
@@ -101,12 +96,6 @@ def write_recipes() -> list[str]:
         "### Values of every recipe\n\nA dot is the default.",
         table(["setting", *(f"`{name}`" for name in RECIPES)], values),
     ]
-
-
-def read_setting(recipe: Recipe, setting: str) -> object:
-    """A setting's value in a recipe, whichever part of the recipe contains it."""
-    part = SETTINGS[setting]
-    return getattr(recipe if part == "own" else getattr(recipe, part), setting)
 
 
 def write_networks() -> list[str]:

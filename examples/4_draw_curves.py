@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from lenet import RECIPES, load_data, make_model, show_progress, train
-from lenet.insight.plots.curves import draw_curves, plot_runs, save_figure
+from lenet import RECIPES, draw_curves, load_data, make_model, plot_runs, save_figure, show_progress, train
 
 data, test = load_data("digits", "train"), load_data("digits", "test")
 histories = {}

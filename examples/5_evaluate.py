@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-from lenet import evaluate, load, load_data
-from lenet.insight.plots.figures import draw_confusion, draw_hardest
+from lenet import draw_confusion, draw_hardest, evaluate, load, load_data
 
 checkpoint = load("mnist")  # weights that come with the package, trained on MNIST
 data = load_data("digits", "test")  # other people's digits, scanned at 8×8: never seen in training

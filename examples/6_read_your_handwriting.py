@@ -3,8 +3,7 @@
 import sys
 from pathlib import Path
 
-from lenet import Reader, load
-from lenet.insight.plots.figures import draw_steps
+from lenet import Reader, draw_steps, load
 
 pictures = [Path(name) for name in sys.argv[1:]]
 if not pictures:

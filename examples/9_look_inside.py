@@ -1,12 +1,18 @@
-"""What a trained network sees: which part of a digit spoke for the answer, and what each map looks for."""
+"""What a trained network sees: which pixels of a digit support the answer, and what each map responds to."""
 
 from pathlib import Path
 
-from lenet import load, load_data
-from lenet.insight.activations import find_patches, trace_maps
-from lenet.insight.attribution import compute_attribution
-from lenet.insight.explanation import find_subjects
-from lenet.insight.plots.layers import draw_attribution, draw_layers, draw_patches
+from lenet import (
+    compute_attribution,
+    draw_attribution,
+    draw_layers,
+    draw_patches,
+    find_patches,
+    find_subjects,
+    load,
+    load_data,
+    trace_maps,
+)
 
 PICTURE = Path(__file__).parent / "pictures/7-blue-ink.png"
 
@@ -26,9 +32,9 @@ print(f"read as {predicted}; without the ink around row {row}, column {column} i
 row, column = divmod(int((attribution.occlusion[0] - attribution.occlusion[1]).argmax()), 28)
 print(f"the ink around row {row}, column {column} makes it {predicted} and not {rival}")
 
-# The nine parts of other images that each map of the second convolution answers to most.
+# The nine patches of other images that each map of the second convolution responds to most.
 patches = find_patches(model, load_data("digits", "test").images, "conv2")
-print(f"map 1 answers most to test images {patches.indices[0].tolist()}")
+print(f"map 1 responds most to test images {patches.indices[0].tolist()}")
 
 draw_layers(model, [subject], Path("layers.png"), classes=classes)
 draw_attribution([subject], [attribution], classes, Path("attribution.png"))

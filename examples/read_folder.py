@@ -1,23 +1,22 @@
-"""Read a folder of pictures, and look at what the reader is least sure of.
+"""Read a folder of pictures, and show those with the lowest confidence.
 
     python examples/read_folder.py [FOLDER]
 
-`lenet predict FOLDER --out results.csv` does the first half, and can be interrupted. Here the rows are used
-as they come, one at a time, however many pictures there are.
+`lenet predict FOLDER --out results.csv` writes the same rows to a file, and can be interrupted and resumed.
+Here each row is used as it arrives; memory does not grow with the number of pictures.
 """
 
 import heapq
 import sys
 
-from lenet.batch.folders import find_pictures
-from lenet.batch.pool import read_in_bulk
+from lenet import find_pictures, read_in_bulk
 
 SHOWN = 3
 
 
 def main(folder: str) -> None:
     count = rejected = failed = 0
-    doubtful: list[tuple[float, str, str]] = []  # a heap of the least sure so far
+    doubtful: list[tuple[float, str, str]] = []  # a heap of the lowest confidences so far
     for row in read_in_bulk(find_pictures([folder]), "reader"):
         count += 1
         if "error" in row:
@@ -33,5 +32,5 @@ def main(folder: str) -> None:
         print(f"{-confidence:6.1%}  {text or '-'}  {picture}")
 
 
-if __name__ == "__main__":  # the readers are processes of their own, and begin by importing this file
+if __name__ == "__main__":  # the worker processes import this file
     main(sys.argv[1] if len(sys.argv) > 1 else "examples/pictures")

@@ -306,17 +306,17 @@ cases("Unknown option", flag=["train", "--bogus", "1"], flag_nearly=["train", "-
 cases("zzz", no_such_model=["summary", "zzz"], no_such_recipe=["train", "zzz"], no_such_verb=["zzz"])
 cases("", no_such_data_verb=["data", "zzz"], summary_of_nothing=["summary"], evaluate_of_nothing=["evaluate"])
 cases("epochs", epochs_text=["train", "--epochs", "many"], epochs_zero=["train", "--epochs", "0"])
-cases("'1.5' is no whole number", seed_fraction=["train", "--seed", "1.5"])
+cases("'1.5' is not a whole number", seed_fraction=["train", "--seed", "1.5"])
 cases("epochs", epochs_negative=["train", "--epochs", "-3"], epochs_fraction=["train", "--epochs", "1.5"])
 cases("epochs", epochs_huge=["train", "--epochs", "9" * 30], epochs_nothing=["train", "--epochs"])
-cases("batch_size is 0", batch_size_zero=[*QUICK, "--batch-size", "0"])
+cases("--batch-size is 0", batch_size_zero=[*QUICK, "--batch-size", "0"])
 cases("seed is -1", seed_negative=[*QUICK, "--seed", "-1"])
 cases("seed is", seed_huge=[*QUICK, "--seed", str(2**64), "--validation", "100"])
 cases(
     "lr", lr_zero=[*QUICK, "--lr", "0"], lr_nan=[*QUICK, "--lr", "nan"], lr_infinite=[*QUICK, "--lr", "inf"]
 )
 cases("degrees", degrees_nan=[*QUICK, "--degrees", "nan"], degrees_negative=[*QUICK, "--degrees", "-1"])
-cases("channels is 'six'", channels_words=[*QUICK, "--channels", "six"])
+cases("--channels is 'six'", channels_words=[*QUICK, "--channels", "six"])
 cases("channels is 0", channels_zero=[*QUICK, "--channels", "0,4"])
 cases("channels is empty", channels_empty=[*QUICK, "--channels", ","])
 cases("more than 100 layers", channels_many=[*QUICK, "--channels", ",".join(["1"] * 200)])
@@ -327,11 +327,16 @@ cases("optimizer", optimizer=[*QUICK, "--optimizer", "rmsprop"])
 cases("dropout", dropout_one=[*QUICK, "--dropout", "1"])
 cases("a number above 0", class_weights_negative=[*QUICK, "--class-weights=-1,2"])
 cases("digits has 10 classes", class_weights_few=[*QUICK, "--class-weights", "1,2"])
-cases("class_weights", class_weights_word=[*QUICK, "--class-weights", "heavy"])
-cases("flip makes no sense on digits", flip=[*QUICK, "--flip"])
+cases("--class-weights is 'heavy'", class_weights_word=[*QUICK, "--class-weights", "heavy"])
+cases("--flip makes no sense on digits", flip=[*QUICK, "--flip"])
 cases("hold out", validation_all=[*QUICK, "--validation", "1437"])
-cases("patience needs images", patience_alone=[*QUICK, "--patience", "3"])
-cases("this machine has no cuda:99", gpu_missing=["train", "quick", "--device", "cuda:99"])
+cases(
+    "--patience needs images to judge by; give --validation too", patience_alone=[*QUICK, "--patience", "3"]
+)
+cases(
+    "this machine has no cuda:99; take --device auto or cpu",
+    gpu_missing=["train", "quick", "--device", "cuda:99"],
+)
 cases("no device is called", device=["train", "quick", "--device", "gpu"])
 cases("split", split=["evaluate", MODEL, "--split", "validation"])
 cases("--mnist", data_verb_flag=["data", "fetch", "--mnist"])

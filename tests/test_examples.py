@@ -1,5 +1,6 @@
 """Every example runs as it stands, says what it promises, and is short."""
 
+import ast
 import runpy
 import sys
 from pathlib import Path
@@ -24,6 +25,18 @@ SAYS = {
 
 def test_every_example_is_run():
     assert [path.stem for path in LESSONS] == sorted(SAYS)
+
+
+@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*.py")), ids=lambda path: path.stem)
+def test_an_example_needs_the_public_names_only(path: Path):
+    nodes = list(ast.walk(ast.parse(path.read_text("utf-8"))))
+    modules = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    modules += [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    assert not [module for module in modules if module.startswith("lenet.")]
+
+
+def test_the_notebook_needs_the_public_names_only():
+    assert "from lenet." not in (EXAMPLES / "lesson.ipynb").read_text("utf-8")
 
 
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)

@@ -19,7 +19,7 @@ def test_auto_takes_a_gpu_where_there_is_one():
 
 @pytest.mark.parametrize("name", ["cuda:99", "meta", "cpu:5", "xpu", "hpu:0"])
 def test_a_device_that_is_not_here(name: str):
-    with pytest.raises(DeviceError, match=f"this machine has no {name}; take --device auto or cpu"):
+    with pytest.raises(DeviceError, match=f"this machine has no {name}; take `device=auto` or cpu"):
         find_device(name)
 
 

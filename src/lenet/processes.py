@@ -54,5 +54,5 @@ def find_device(name: str) -> "torch.device":
         raise DeviceError(f"no device is called {name!r}; choose auto, cpu, cuda, cuda:N or mps") from None
     count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}
     if (device.index or 0) >= count.get(device.type, 0):
-        raise DeviceError(f"this machine has no {name}; take --device auto or cpu")
+        raise DeviceError(f"this machine has no {name}; take `device=auto` or cpu")
     return device

@@ -161,7 +161,7 @@ MISTAKES = {
     "below a file": (["photos", "--out", "notes.txt/r.csv"], "notes.txt"),
     "another file": (["photos", "--out", "own.csv"], "something other than results"),
     "standard input": (["-", "--out", "r.csv"], "has no name"),
-    "no workers": (["photos", "--out", "r.csv", "--workers", "0"], "from 1 on"),
+    "no workers": (["photos", "--out", "r.csv", "--workers", "0"], "--workers is 0; it must be 1 or more"),
     "half a worker": (["photos", "--out", "r.csv", "--workers", "0.5"], "workers"),
     "workers for one": (["photos/0/1.png", "--workers", "2"], "--out"),
     "an explanation": (["photos", "--out", "r.csv", "--explain", "s.png"], "--explain"),
@@ -221,7 +221,7 @@ def test_stopped_politely_it_says_how_to_go_on(here: Path, stop: signal.Signals,
         out, err = process.communicate(timeout=120)
     rows = len(rows_of(here / "r.csv"))
     assert (process.returncode, out) == (130, "")
-    assert err == f"lenet: stopped; r.csv holds {rows} pictures; the same command goes on with it\n"
+    assert err == f"lenet: stopped; r.csv holds {rows} pictures; the same command resumes it\n"
     assert 0 < rows < COUNT
     with pytest.raises(ProcessLookupError):  # nobody of the group is left
         wait_for(lambda: os.killpg(process.pid, 0))
@@ -236,7 +236,7 @@ def test_two_workers_write_what_none_would_also_when_one_dies(read: Lenet, here:
         out, err = process.communicate()
     assert (process.returncode, out) == (2, "")
     assert err.startswith("lenet: a worker died")
-    assert err.endswith("the same command goes on with two.csv\n")
+    assert err.endswith("the same command resumes two.csv\n")
     assert err.count("\n") == 1
     with start("photos", "--out", "two.csv", "--workers", 2) as process:
         process.communicate()

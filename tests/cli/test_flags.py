@@ -51,7 +51,7 @@ def test_what_was_given_is_taken(given: dict[str, Any], taken: dict[str, Any]):
 
 @pytest.mark.parametrize("text", ["six", "6;16", "6.5", "6,x"])
 def test_lists_that_are_none(text: str):
-    with pytest.raises(RecipeError, match="give numbers with commas between, such as 6,16"):
+    with pytest.raises(RecipeError, match="give numbers separated by commas, such as 6,16"):
         read_changes(Flags(channels=text))
 
 

@@ -33,7 +33,7 @@ def test_runs_say_what_was_changed(lenet: Lenet, three_runs: list[str]):
     }  # fmt: skip
     text = lenet("runs").out
     assert "channels=2,3" in text
-    assert "go on with --resume" in text
+    assert "resume with --resume" in text
 
 
 def test_a_recipe_of_ones_own_has_no_changes(lenet: Lenet, three_runs: list[str]):

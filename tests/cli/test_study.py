@@ -1,5 +1,6 @@
 """`lenet study` and `lenet doctor`, as they are typed."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -52,7 +53,7 @@ def test_a_search(lenet: Lenet, bars_folder: Path, workplace: Path):
         (["poling"], "did you mean 'pooling'?"),
         (["pooling", "--trials", 3], "--trials and --storage are for a search"),
         (["pooling", "--over", "lr=1,2"], "--over makes a study of its own"),
-        (["--over", "lr=0.1:0.2"], "lr is a range; say how often to try"),
+        (["--over", "lr=0.1:0.2"], "lr is a range; say how often to try with --trials 50"),
         (["--over", "lr=0.1,0.2", "--storage", "sqlite:///a"], "--storage is for a search"),
         (["--over", "lr=0.1:0.2", "--trials", 3, "--storage", "mysql://a"], "neither sqlite"),
         (["pooling", "--seeds", 0], "seeds is 0"),
@@ -82,6 +83,9 @@ def test_the_doctor(lenet: Lenet, bars_folder: Path, workplace: Path):
     assert outcome.out.startswith(f"{bad}: learning rate too small: ")
     values = lenet("doctor", bad, "--json").json
     assert values["faults"][0]["name"] == "learning rate too small"
+    assert re.match(r"take --lr [\d.e-]+$", values["faults"][0]["remedy"])
+    assert "; take --lr " in outcome.out
+    assert "; take --lr " in trained.err
     assert set(values) >= {"run", "symptoms", "faults"}
     assert "warning" not in lenet("train", "quick", *flags, "--lr", "1e-9", "--quiet").err
     assert lenet("doctor", "nowhere").err.startswith("lenet: nowhere is no run folder")

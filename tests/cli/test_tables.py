@@ -38,7 +38,7 @@ def test_runs_are_shown():
     lines = show_runs([RUN, unfinished]).splitlines()
     assert len({len(line.rstrip()) for line in lines[:1]}) == 1
     assert lines[1].endswith("finished")
-    assert lines[2].endswith("go on with --resume")
+    assert lines[2].endswith("resume with --resume")
     assert "50.00%" in lines[2]
 
 

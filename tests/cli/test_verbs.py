@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,8 +16,11 @@ import pytest
 from PIL import Image
 
 import lenet as package
-from lenet.cli.app import register_verbs
+from lenet.cli.app import name_flags, register_verbs
+from lenet.cli.flags import ELSEWHERE, FIRST, describe_setting, read_setting
+from lenet.cli.tables import write_setting
 from lenet.data.imageset import ImageSet
+from lenet.training.recipe import SETTINGS
 
 app = register_verbs()
 
@@ -25,7 +29,8 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 VERBS = [
     (), ("train",), ("evaluate",), ("predict",), ("explain",), ("report",), ("recipes",), ("models",),
     ("summary",), ("runs",),
-    ("runs", "plot"), ("bench",), ("doctor",), ("study",), ("data",), ("data", "list"), ("data", "fetch"),
+    ("runs", "plot"), ("bench",), ("env",), ("completion",), ("doctor",), ("study",), ("data",),
+    ("data", "list"), ("data", "fetch"),
     ("data", "import"),
 ]  # fmt: skip
 
@@ -38,7 +43,7 @@ VERBS = [
             ("train", "--lr", "x"),
             'Invalid value for --lr: unable to convert "x" into float; `lenet train --help`',
         ),
-        (("runs", "plott"), "nothing is known to do with 'plott'; `lenet runs --help` shows what there is"),
+        (("runs", "plott"), "unexpected argument 'plott'; `lenet runs --help` shows what there is"),
     ],
 )
 def test_misuse_is_sent_to_the_help_that_says_it(lenet: Lenet, words: tuple[str, ...], line: str):
@@ -163,14 +168,80 @@ def test_one_command_twice_gives_the_same_file(lenet: Lenet, bars_folder: Path, 
     assert files[0] == files[1]
 
 
-def test_every_setting_is_a_flag_with_an_explanation(lenet: Lenet):
-    from lenet.training.recipe import SETTINGS
-
+def test_the_help_of_train_explains_what_people_change_first_and_names_the_rest(lenet: Lenet):
     text = lenet("train", "--help").out
+    assert len(text.splitlines()) < 90
+    explained, _, more = text.partition("More settings")
     for name in SETTINGS:
-        assert f"--{name.replace('_', '-')}" in text
-    for word in ("Where the values", "Training", "Network", "Distortions"):
-        assert word in text or word == "Where the values"
+        flag = rf"--{name.replace('_', '-')}(?![\w-])"
+        assert bool(re.search(flag, explained)) == (name in FIRST | ELSEWHERE), name
+        assert bool(re.search(flag, more)) == (name not in FIRST | ELSEWHERE), name
+    for word in ("Training", "Network", "Distortions"):
+        assert word in explained
+    assert 20 <= len(FIRST) <= 24
+    assert set(SETTINGS) > FIRST
+
+
+def test_the_settings_of_a_recipe_are_explained(lenet: Lenet):
+    rows = {line.split()[0]: line for line in lenet("recipes", "best").out.splitlines()[1:]}
+    assert set(rows) == set(SETTINGS)
+    for name, line in rows.items():
+        value = write_setting(read_setting(package.RECIPES["best"], name))
+        assert line.split(maxsplit=1)[1].startswith(value)
+        assert line.endswith(describe_setting(name))
+    (row,) = lenet("recipes", "best", "--json").json
+    assert row["name"] == "best"
+    assert "did you mean 'best'?" in lenet("recipes", "bets").err
+
+
+def test_the_machine_is_described(lenet: Lenet):
+    values = lenet("env", "--json").json
+    assert set(values) >= {
+        "lenet", "python", "torch", "numpy", "processor", "cores", "threads", "kernel", "kernel_reason",
+        "instruction_set", "gpu", "system", "commit",
+    }  # fmt: skip
+    assert values["lenet"] == package.__version__
+    assert values["kernel"] in ("compiled", "torch")
+    assert (values["kernel"] == "compiled") == (values["instruction_set"] is not None)
+    text = lenet("env").out
+    for key in ("lenet", "processor", "kernel_reason"):
+        assert re.search(rf"^{key.replace('_', ' ')} +{re.escape(values[key])}$", text, re.MULTILINE)
+
+
+def test_the_machine_is_described_without_the_kernel(tmp_path: Path):
+    result = run_for_real("env", "--json", env={**os.environ, "LENET_KERNEL": "off"}, cwd=tmp_path)
+    values = json.loads(result.stdout)
+    assert (values["kernel"], values["instruction_set"]) == ("torch", None)
+    assert "LENET_KERNEL=off" in values["kernel_reason"]
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "powershell"])
+def test_shells_complete_verbs_and_flags(lenet: Lenet, shell: str):
+    script = lenet("completion", shell).out
+    assert "evaluate" in script
+    assert "batch-size" in script
+    if shell == "bash" and shutil.which("bash"):
+        check = f'{script}\nCOMP_WORDS=(lenet tra); COMP_CWORD=1; _lenet; echo "${{COMPREPLY[@]}}"'
+        done = subprocess.run(["bash", "-c", check], capture_output=True, text=True, check=True)
+        assert done.stdout.split() == ["train"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "written"),
+    [
+        (["train"], "lower `lr`, or take `clip_norm=1`", "lower --lr, or take --clip-norm 1"),
+        (["train", "d2l"], "batch_size is 0; give more", "--batch-size is 0; give more"),
+        (["train"], "mine.txt: batch_size is 0", "mine.txt: batch_size is 0"),
+        (["train"], "take `shuffle=True`, not `flip=False`", "take --shuffle, not --no-flip"),
+        (["train"], "`lenet runs` lists the `unknown`", "`lenet runs` lists the `unknown`"),
+        (["evaluate", "x"], "take `lr=1`; name it with `data`", "take `lr=1`; name it with --data"),
+        (["study", "--over", "lr=1:2"], "say so with `trials=50`", "say so with --trials 50"),
+        (["runs", "plot"], "give `runs_dir`, `names`", "give --runs-dir, `names`"),
+        (["bench"], "batch_size is 0", "--batch-size is 0"),
+    ],
+)
+def test_the_library_names_settings_and_the_command_flags(words: list[str], said: str, written: str):
+    assert name_flags(said, words) == written
 
 
 def test_flags_reach_the_plan(lenet: Lenet, bars_folder: Path, workplace: Path):

@@ -89,7 +89,7 @@ def test_a_fault_made_on_purpose_is_named_first(
     found = diagnose(run).faults
     assert [one.name for one in found][:1] == [fault], found
     assert "\n" not in found[0].sentence
-    assert re.search(r"--[a-z]|lenet ", found[0].remedy), "the remedy says what to type"
+    assert re.search(r"`[a-z_]+(=[^`]+)?`", found[0].remedy), "the remedy names a setting"
 
 
 def test_too_large_a_rate_saturates_as_well(tmp_path: Path):

@@ -122,7 +122,7 @@ def _read_with_workers(
                 yield from done.pop(due)
                 due += 1
     except (EOFError, ConnectionError) as error:
-        raise ResultsError("a worker died, perhaps for want of memory; take fewer --workers") from error
+        raise ResultsError("a worker died, perhaps for want of memory; take fewer `workers`") from error
     finally:
         for worker in team:
             worker.end()

@@ -113,7 +113,7 @@ class Results:
         kind = KINDS.get(path.suffix.lower())
         if kind is None:
             known = " or ".join(KINDS)
-            raise ResultsError(f"{path}: results are written as {known}; give --out such a name")
+            raise ResultsError(f"{path}: results are written as {known}; choose such a name")
         self.path, self.count, self.failed, self.rejected = path, 0, 0, 0
         self._kind = kind()
         self._names: set[str] = set()

@@ -4,22 +4,16 @@ Rivals run in turn, A B A B …, in one process with the same threads, and the m
 what counts: a machine's speed drifts, a ratio within a second does not.
 """
 
-import os
-import platform
 import statistics
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
-import numpy
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-import lenet
-from lenet.kernels.convolution import explain_backend
+from lenet.bench.machine import describe_machine as describe_machine
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
 
@@ -111,46 +105,6 @@ def measure_peak(side: int = 1024) -> float:
     left, right = torch.rand(side, side), torch.rand(side, side)
     seconds = min(time_once(lambda: left @ right) for _ in range(20))
     return 2 * side**3 / seconds
-
-
-def describe_machine() -> dict[str, object]:
-    """Processor, cores, threads, system, versions, and who computes the convolution blocks."""
-    return {
-        "processor": _processor(),
-        "cores": os.cpu_count(),
-        "threads": torch.get_num_threads(),
-        "vector_instructions": torch.backends.cpu.get_cpu_capability(),
-        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": numpy.__version__,
-        "lenet": lenet.__version__,
-        "commit": _commit(),
-        "blocks": ", ".join(explain_backend()),
-    }
-
-
-def _processor() -> str:
-    """Name, family and model: cloud providers call processors of very different speed by one name."""
-    cpuinfo = Path("/proc/cpuinfo")
-    if not cpuinfo.exists():
-        return platform.processor()
-    found: dict[str, str] = {}
-    for line in cpuinfo.read_text().splitlines():
-        name, _, value = line.partition(":")
-        found.setdefault(name.strip(), value.strip())
-    numbers = [f"{name.split()[-1]} {found[name]}" for name in ("cpu family", "model") if name in found]
-    return ", ".join([found.get("model name", platform.processor()), *numbers])
-
-
-def _commit() -> str | None:
-    """The commit that the package runs from; None where it is installed and not checked out."""
-    try:
-        words = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=12"]
-        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return None
 
 
 def time_once(work: Callable[[], object]) -> float:

@@ -1,30 +1,47 @@
-"""What there is: `lenet recipes`, `lenet models`, `lenet summary`; and `lenet bench`, how fast it is here."""
+"""Verbs that list and describe: recipes, models, summary, data; this machine: env, bench; and completion."""
 
 from __future__ import annotations
 
 import json as json_module
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from lenet.cli.app import Json, app
-from lenet.cli.tables import align, show_network
+from lenet.cli.flags import describe_setting, read_setting
+from lenet.cli.tables import align, show_machine, show_network, write_setting
 from lenet.errors import RecipeError
 from lenet.models.config import MODELS, find_model
-from lenet.training.recipes import RECIPES, describe_recipe
+from lenet.training.recipe import SETTINGS
+from lenet.training.recipes import RECIPES, describe_recipe, find_recipe
 
 
 @app.command
-def recipes(*, json: Json = False) -> None:
-    """List the named recipes and where they come from.
+def recipes(
+    recipe: Annotated[
+        str | None, Parameter(help="The name of a recipe: list its settings, their values and meanings.")
+    ] = None,
+    /,
+    *,
+    json: Json = False,
+) -> None:
+    """List the named recipes with their sources, or all settings of one recipe.
 
-    Example: lenet recipes --json
+    Example: lenet recipes
+    Example: lenet recipes d2l
     """
-    rows = [describe_recipe(recipe) for recipe in RECIPES.values()]
+    chosen = list(RECIPES.values()) if recipe is None else [find_recipe(recipe)]
+    rows = [describe_recipe(each) for each in chosen]
     if json:
         print(json_module.dumps(rows))
+        return
+    if recipe is not None:
+        settings = [
+            [name, write_setting(read_setting(chosen[0], name)), describe_setting(name)] for name in SETTINGS
+        ]
+        print(align([["setting", "value", "meaning"], *settings]))
         return
     table = [[row[key] for key in ("name", "model", "data", "epochs", "source")] for row in rows]
     print(align([["recipe", "network", "data", "epochs", "source"], *table], right=(3,)))
@@ -32,7 +49,7 @@ def recipes(*, json: Json = False) -> None:
 
 @app.command
 def models(*, json: Json = False) -> None:
-    """List the named networks.
+    """List the named networks with their settings.
 
     Example: lenet models
     """
@@ -53,12 +70,12 @@ def models(*, json: Json = False) -> None:
 
 @app.command
 def summary(
-    model: Annotated[str, Parameter(help="A network's name, or a recipe's for its network.")],
+    model: Annotated[str, Parameter(help="The name of a network, or of a recipe for its network.")],
     /,
     *,
     json: Json = False,
 ) -> None:
-    """Print the layers of a network: output shapes, parameters, multiply-adds for an image.
+    """Print the layers of a network: output shapes, parameters and multiply-adds per image.
 
     Example: lenet summary d2l
     """
@@ -73,17 +90,20 @@ def summary(
 
 @app.command
 def bench(
-    model: Annotated[str, Parameter(help="A network's name, or a recipe's for its network.")] = "lenet5-relu",
+    model: Annotated[
+        str, Parameter(help="The name of a network, or of a recipe for its network.")
+    ] = "lenet5-relu",
     /,
     *,
-    batch_size: Annotated[int, Parameter(help="Images a step.")] = 256,
+    batch_size: Annotated[int, Parameter(help="Images per step.")] = 256,
     json: Json = False,
 ) -> None:
-    """Measure training and reading on this processor, beside PyTorch's own operators in the same run.
+    """Measure training and inference speed on this machine, compared with PyTorch's own operators.
 
     Example: lenet bench d2l
     """
-    from lenet.bench.speed import describe_machine, measure_speed
+    from lenet.bench.machine import describe_machine
+    from lenet.bench.speed import measure_speed
 
     if not 1 <= batch_size <= 100_000:
         raise RecipeError(f"batch_size is {batch_size}; it must be a number from 1 to 100,000")
@@ -94,18 +114,47 @@ def bench(
         print(json_module.dumps([asdict(figure) | {"machine": machine} for figure in figures]))
         return
     rows = [[figure.what, f"{figure.value:,.1f}", figure.unit] for figure in figures]
-    print(", ".join(f"{key} {value}" for key, value in machine.items() if value is not None))
+    print(f"{show_machine(machine)}\n")
     print(align([["what", "value", "unit"], *rows], right=(1,)))
 
 
-data_app = App(name="data", help="The data sets: list, fetch, import.", help_format="plaintext")
+@app.command
+def env(*, json: Json = False) -> None:
+    """Print versions, processor and threads, and whether the compiled kernel is used and why.
+
+    Example: lenet env --json
+    """
+    from lenet.bench.machine import describe_machine
+
+    machine = describe_machine()
+    print(json_module.dumps(machine) if json else show_machine(machine))
+
+
+@app.command
+def completion(
+    shell: Annotated[
+        Literal["bash", "zsh", "fish", "powershell"], Parameter(help="The shell.", show_choices=True)
+    ],
+    /,
+) -> None:
+    """Print a script that makes a shell complete verbs and flags with the Tab key.
+
+    For bash, write it to ~/.local/share/bash-completion/completions/lenet; for zsh, to a file _lenet in a
+    folder of $fpath; for fish, to ~/.config/fish/completions/lenet.fish. Then open a new shell.
+
+    Example: lenet completion bash
+    """
+    print(app.generate_completion(shell=shell))
+
+
+data_app = App(name="data", help="List, fetch and import data sets.", help_format="plaintext")
 
 app.command(data_app)
 
 
 @data_app.command(name="list")
 def data_list(*, json: Json = False) -> None:
-    """List the data sets, their licences, and where their files were found.
+    """List the data sets, their licences and where their files are.
 
     Example: lenet data list
     """
@@ -120,8 +169,8 @@ def data_list(*, json: Json = False) -> None:
 
 
 @data_app.command
-def fetch(name: Annotated[str, Parameter(help="A data set's name.")], /) -> None:
-    """Fetch a data set from its mirrors into the cache, checked by its checksums.
+def fetch(name: Annotated[str, Parameter(help="The name of a data set.")], /) -> None:
+    """Download a data set to the cache and verify its checksums.
 
     Example: lenet data fetch mnist
     """
@@ -135,9 +184,9 @@ def data_import(
     path: Annotated[Path, Parameter(help="A folder, archive or file.")],
     /,
     *,
-    name: Annotated[str | None, Parameter(help="Which data set it is, where its files do not tell.")] = None,
+    name: Annotated[str | None, Parameter(help="The data set, if the files do not identify it.")] = None,
 ) -> None:
-    """Put the files of a known data set into the cache, recognised by their checksums.
+    """Copy the files of a known data set to the cache; checksums identify them.
 
     Example: lenet data import ~/Downloads/mnist.zip
     """

@@ -14,22 +14,28 @@ from lenet.cli.tables import show_evaluation, show_reliability, show_robustness
 
 @app.command
 def evaluate(
-    checkpoint: Annotated[str, Parameter(help="A .safetensors file, a run folder, or shipped weights.")],
+    checkpoint: Annotated[
+        str, Parameter(help="A .safetensors file, a run folder or the name of shipped weights.")
+    ],
     /,
     *,
-    data: Annotated[str | None, Parameter(help="A data set; by default the one it was trained on.")] = None,
-    split: Annotated[Literal["test", "train"], Parameter(help="Which half of the data.")] = "test",
+    data: Annotated[
+        str | None, Parameter(help="A data set. [default: the one that the checkpoint was trained on]")
+    ] = None,
+    split: Annotated[Literal["test", "train"], Parameter(help="Which images of the data set.")] = "test",
     risk_coverage: Annotated[
-        bool, Parameter(negative=(), help="What rejection costs: the price of 1, 0.5 and 0.1 % wrong.")
+        bool,
+        Parameter(negative=(), help="Also the share rejected for an error of at most 1, 0.5 and 0.1 %."),
     ] = False,
     corruptions: Annotated[
-        bool, Parameter(negative=(), help="Accuracy on images spoilt in fifteen ways; --data may be MNIST-C.")
+        bool,
+        Parameter(negative=(), help="Also the accuracy on fifteen corruptions; --data may be MNIST-C."),
     ] = False,
-    out: Annotated[Path | None, Parameter(help="A folder for figures: confusion.png and more.")] = None,
+    out: Annotated[Path | None, Parameter(help="A folder for plots: confusion.png and others.")] = None,
     device: Device = "auto",
     json: Json = False,
 ) -> None:
-    """Measure a checkpoint: accuracy, loss, each class, confusion matrix, hardest examples.
+    """Evaluate a checkpoint: accuracy, loss, metrics per class, confusion matrix, hardest examples.
 
     Example: lenet evaluate runs/lab3-mnist-0/epoch-005.safetensors --data mnist --out figures
     Example: lenet evaluate mnist --risk-coverage --corruptions --out figures

@@ -20,24 +20,26 @@ def explain(
     checkpoint: CheckpointName = SHIPPED,
     data: Annotated[
         str | None,
-        Parameter(help="A data set, by default the one it was trained on; also what each map answers to."),
+        Parameter(
+            help="The data set of --label, --index and --compare. With it, also draw what each map responds "
+            "to. [default: the one that the checkpoint was trained on]"
+        ),
     ] = None,
     label: Annotated[
         str | None, Parameter(help="Instead of pictures: the first test image of this class.")
     ] = None,
     index: Annotated[
-        int | None, Parameter(help="Instead of pictures: this test image, from 0.", converter=read_whole)
+        int | None,
+        Parameter(help="Instead of pictures: the test image with this index, from 0.", converter=read_whole),
     ] = None,
     compare: Annotated[
         tuple[str, str] | None,
-        Parameter(
-            negative=(), help="Two classes side by side in the first two layers, and where they differ."
-        ),
+        Parameter(negative=(), help="Instead of pictures: two classes side by side in the first two layers."),
     ] = None,
-    out: Annotated[Path, Parameter(help="The folder for the figures.")] = Path("explained"),
+    out: Annotated[Path, Parameter(help="The folder for the plots.")] = Path("explained"),
     json: Json = False,
 ) -> None:
-    """Show what a network sees in a picture: every layer's maps, the filters, the evidence for the answer.
+    """Draw what a network computes from a picture: activations of every layer, filters, attribution.
 
     Example: lenet explain photo.jpg --out explained
     Example: lenet explain --checkpoint runs/lab3-mnist-0 --data mnist --label 7
@@ -91,7 +93,7 @@ def explain(
             for subject in find_subjects(loaded, sys.stdin.buffer.read() if name == "-" else Path(name), name)
         ]
     if len(subjects) > MOST_SUBJECTS:
-        raise PictureError(f"{len(subjects)} digits are too many to look into; give {MOST_SUBJECTS} at most")
+        raise PictureError(f"{len(subjects)} digits are too many to explain; the maximum is {MOST_SUBJECTS}")
     rows = explain_subjects(loaded, subjects, out, f"the network {checkpoint}")
     figures = [out / f"{name}.png" for name in ("layers", "attribution", "filters")]
     if images is not None:

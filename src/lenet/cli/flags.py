@@ -1,6 +1,6 @@
-"""Command-line flags for every value of a recipe, made from the dataclasses that define them.
+"""Command-line flags for every setting of a recipe, made from the dataclasses that define them.
 
-A value is named, typed and explained in one place, its field; the flag, its help and its check follow.
+A setting is named, typed and explained in one place, its field; the flag, its help and its check follow.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,15 +13,20 @@ from cyclopts import Group, Parameter, Token
 from lenet.errors import RecipeError
 from lenet.models.config import LeNetConfig
 from lenet.synthesis.distortions import Distortions
-from lenet.training.recipe import SETTINGS, Recipe
+from lenet.training.recipe import RANGES, SETTINGS, Recipe
 
 PARTS: dict[str, tuple[type, str]] = {
     "own": (Recipe, "Training"),
     "model": (LeNetConfig, "Network"),
     "distortions": (Distortions, "Distortions of the training images"),
 }
-# Flags of their own on the command line.
-ELSEWHERE = {"data"}
+ELSEWHERE = {"data"}  # has its own flag on the command line
+# What people change first: the help of `lenet train` explains these, and lists the rest by name.
+FIRST = frozenset(
+    ("epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule", "initialisation", "loss",
+     "label_smoothing", "class_weights", "shuffle", "validation", "patience", "channels", "kernel_size",
+     "activation", "pooling", "hidden", "dropout", "degrees", "scale", "shift")
+)  # fmt: skip
 
 
 @cache
@@ -37,22 +42,46 @@ def field_types(kind: type) -> Mapping[str, Any]:
     return get_type_hints(kind)
 
 
+def describe_setting(name: str) -> str:
+    """What a setting means, and its choices where it has some."""
+    kind = PARTS[SETTINGS[name]][0]
+    hint, doc = field_types(kind)[name], field_docs(kind).get(name, "")
+    if _is_list(hint):
+        return f"{doc} Numbers separated by commas."
+    return f"{doc} One of {', '.join(get_args(hint))}." if get_origin(hint) is Literal else doc
+
+
+def describe_range(name: str) -> str:
+    """The numbers that a setting accepts; '' where it has no range."""
+    return " From {:,.10g} to {:,.10g}.".format(*RANGES[name]) if name in RANGES else ""
+
+
+def read_setting(recipe: Recipe, name: str) -> Any:
+    """The value of a setting, in whichever part of the recipe it is."""
+    part = SETTINGS[name]
+    return getattr(recipe if part == "own" else getattr(recipe, part), name)
+
+
+def list_more_settings() -> str:
+    """The settings that the help of `lenet train` does not explain, and where they are explained."""
+    flags = (f"--{name.replace('_', '-')}" for name in SETTINGS if name not in FIRST | ELSEWHERE)
+    return f"More settings, which `lenet recipes RECIPE` explains: {', '.join(flags)}."
+
+
 def make_flags() -> type:
-    """A dataclass with one optional field for each value of a recipe: None means 'as the recipe has it'."""
+    """A dataclass with one optional field for each setting of a recipe; None keeps the recipe's value."""
     flags: list[Any] = []
     for name, part in SETTINGS.items():
         if name in ELSEWHERE:
             continue
         kind, title = PARTS[part]
         hint = field_types(kind)[name]
-        doc = field_docs(kind).get(name, "")
         if _is_list(hint):
-            hint, doc = str, f"{doc} Numbers with commas between."
-        elif get_origin(hint) is Literal:
-            doc = f"{doc} One of {', '.join(get_args(hint))}."
+            hint = str
         parameter = Parameter(
-            help=doc.replace("`", ""),
+            help=describe_setting(name).replace("`", ""),
             group=Group(title, sort_key=list(PARTS).index(part) + 1),
+            show=name in FIRST,
             show_choices=False,
             converter=read_whole if hint is int else None,
         )
@@ -63,7 +92,7 @@ def make_flags() -> type:
 
 
 def read_changes(flags: object) -> dict[str, Any]:
-    """The values that were given, as `Recipe.override` takes them. Raises RecipeError on a bad list."""
+    """The settings that were given, as `Recipe.override` takes them. Raises RecipeError on a bad list."""
     changes: dict[str, Any] = {}
     for flag in fields(flags):  # type: ignore[arg-type]
         value = getattr(flags, flag.name)
@@ -75,22 +104,22 @@ def read_changes(flags: object) -> dict[str, Any]:
 
 
 def read_whole(_: type, tokens: Sequence[Token]) -> int:
-    """A whole number as it is written; cyclopts itself would take 1.5 for 2."""
+    """A whole number; cyclopts itself would round 1.5 to 2."""
     try:
         return int(tokens[0].value)
     except ValueError:
-        raise ValueError(f"{tokens[0].value!r} is no whole number") from None
+        raise ValueError(f"{tokens[0].value!r} is not a whole number") from None
 
 
 def read_share(_: type, tokens: Sequence[Token]) -> float:
-    """A share between 0 and 1, as one writes it: 0.5% or 0.005."""
+    """A share between 0 and 1, written as 0.5% or 0.005."""
     text = tokens[0].value
     try:
         share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
     except ValueError:
         share = -1
     if not 0 < share < 1:
-        raise ValueError(f"{text!r} is no share above 0 and below 1; write it as 0.5% or 0.005")
+        raise ValueError(f"{text!r} is not a share above 0 and below 1; write it as 0.5% or 0.005")
     return share
 
 
@@ -100,7 +129,7 @@ def _is_list(hint: Any) -> bool:
 
 
 def _read_list(name: str, text: str, hint: Any) -> Any:
-    """'6,16' as (6, 16); a word stays a word, for the recipe to judge."""
+    """'6,16' as (6, 16); a word stays a word, which the recipe checks."""
     number = int if hint == tuple[int, ...] else float
     parts = [part.strip() for part in text.split(",") if part.strip()]
     try:
@@ -108,4 +137,4 @@ def _read_list(name: str, text: str, hint: Any) -> Any:
     except ValueError:
         if number is float and len(parts) == 1:
             return text
-        raise RecipeError(f"{name} is {text!r}; give numbers with commas between, such as 6,16") from None
+        raise RecipeError(f"{name} is {text!r}; give numbers separated by commas, such as 6,16") from None

@@ -17,47 +17,53 @@ from lenet.cli.app import SHIPPED, CheckpointName, Json, Quiet, app, end
 from lenet.cli.flags import read_share, read_whole
 from lenet.errors import PictureError, RecipeError, ResultsError
 
-MOST_SAMPLES = 400  # a grid of more is no picture to look at
+MAX_SAMPLES = 400  # in a larger grid the images are too small to see
 
 
 @app.command
 def predict(
     *pictures: Annotated[
         str,
-        Parameter(help="Pictures, with --out folders too; - is standard input.", allow_leading_hyphen=True),
+        Parameter(
+            help="Pictures, or with --out also folders; - is standard input.", allow_leading_hyphen=True
+        ),
     ],
     checkpoint: CheckpointName = SHIPPED,
     max_error: Annotated[
         float | None,
-        Parameter(help="Reject what would make more of the rest wrong: 0.5%.", converter=read_share),
+        Parameter(
+            help="Reject readings so that at most this share of the others is wrong: 0.5%.",
+            converter=read_share,
+        ),
     ] = None,
     length: Annotated[
-        int | None, Parameter(help="There are so many digits in each picture.", converter=read_whole)
+        int | None, Parameter(help="The number of digits in each picture, if known.", converter=read_whole)
     ] = None,
     pattern: Annotated[
-        str | None, Parameter(help="How they are written, # for each digit: '#####-####'.")
+        str | None, Parameter(help="The format of the number, # for each digit: '#####-####'.")
     ] = None,
     amount: Annotated[
-        bool, Parameter(help="Amounts of money: no leading zero; their digits come out alone.", negative="")
+        bool,
+        Parameter(help="Read amounts of money: no leading zero, separators are left out.", negative=""),
     ] = False,
-    explain: Annotated[Path | None, Parameter(help="Draw each step of the reading to this PNG.")] = None,
+    explain: Annotated[Path | None, Parameter(help="Draw the steps of the reading to this PNG.")] = None,
     sample: Annotated[
         int, Parameter(help="Read this many random test images of --data instead.", converter=read_whole)
     ] = 0,
-    data: Annotated[str | None, Parameter(help="The data set that --sample draws from.")] = None,
-    seed: Annotated[int, Parameter(help="Decides which images --sample draws.", converter=read_whole)] = 0,
+    data: Annotated[str | None, Parameter(help="The data set for --sample.")] = None,
+    seed: Annotated[int, Parameter(help="Seed for --sample.", converter=read_whole)] = 0,
     out: Annotated[
         Path | None,
-        Parameter(help="Keep results in this .csv or .jsonl, or go on with it. With --sample: the grid."),
+        Parameter(help="Write results to this .csv or .jsonl, or resume it. With --sample: the plot."),
     ] = None,
     workers: Annotated[
         int | None,
-        Parameter(help="Processes that read for --out. [default: one a core]", converter=read_whole),
+        Parameter(help="Worker processes for --out. [default: one per core]", converter=read_whole),
     ] = None,
     quiet: Quiet = False,
     json: Json = False,
 ) -> int:
-    """Read the digits in each picture: one line a picture.
+    """Read the digits in each picture; print one line per picture.
 
     Example: lenet predict photo.jpg --explain steps.png
     Example: lenet predict zip.png --length 5
@@ -75,10 +81,12 @@ def predict(
         raise PictureError("--sample reads single digits; leave --length, --pattern and --amount out")
     if out is not None and not sample:
         if explain is not None or not pictures:
-            raise PictureError("--out keeps the results of pictures and folders; name some, and no --explain")
+            raise PictureError(
+                "--out writes the results of pictures and folders; name some, and leave --explain out"
+            )
         return read_into(out, pictures, checkpoint, workers, max_error, quiet=quiet, json=json, **known)
     if workers is not None:
-        raise PictureError("--workers read for --out; name a results.csv there, or leave them out")
+        raise PictureError("--workers needs --out; add --out results.csv, or leave --workers out")
     from lenet.models.checkpoint import load_checkpoint
 
     loaded = load_checkpoint(checkpoint)
@@ -131,8 +139,8 @@ def predict_sample(loaded: Any, data: str, count: int, seed: int, out: Path, *, 
     from lenet.training.evaluation import match_classes
     from lenet.training.randomness import check_seed
 
-    if not 1 <= count <= MOST_SAMPLES:
-        raise RecipeError(f"sample is {count}; it must be a number from 1 to {MOST_SAMPLES}")
+    if not 1 <= count <= MAX_SAMPLES:
+        raise RecipeError(f"sample is {count}; it must be a number from 1 to {MAX_SAMPLES}")
     check_seed(seed)
     images = match_classes(loaded, load(data, "test"))
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
@@ -163,17 +171,15 @@ def read_into(
     from lenet.batch.results import Results
 
     if "-" in given:
-        raise PictureError("- has no name that a results file could keep; give a file or a folder")
+        raise PictureError("standard input has no name for a results file; give a file or a folder")
     if workers is not None and workers < 1:
-        raise PictureError(f"workers is {workers}; it must be a number from 1 on")
+        raise PictureError(f"workers is {workers}; it must be 1 or more")
     for name in given:
         if not Path(name).exists():
             raise PictureError(f"{name}: there is no such file or folder; check the path")
     if next(find_pictures(given), None) is None:
         raise PictureError(f"no pictures in {', '.join(given)}; check the path")
-    signal.signal(
-        signal.SIGTERM, signal.default_int_handler
-    )  # to be stopped is the same from wherever it comes
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops it as Ctrl-C does
     with Results(out) as results:
         kept = results.count
         total = sum(name not in results for name, _ in find_pictures(given))
@@ -184,11 +190,9 @@ def read_into(
                 for row in shown:
                     results.append(row)
         except KeyboardInterrupt:
-            end(
-                f"stopped; {out} holds {results.count:,} pictures; the same command goes on with it", code=130
-            )
+            end(f"stopped; {out} holds {results.count:,} pictures; the same command resumes it", code=130)
         except ResultsError as error:
-            raise ResultsError(f"{error}; the same command goes on with {out}") from error
+            raise ResultsError(f"{error}; the same command resumes {out}") from error
     summary = {"out": str(out), "pictures": results.count, "new": results.count - kept}
     summary |= {"failed": results.failed, "rejected": results.rejected}
     if json:
@@ -204,7 +208,7 @@ def read_into(
 def show_reading(
     rows: Iterable[dict[str, Any]], total: int, *, quiet: bool = False
 ) -> Generator[dict[str, Any], None, None]:
-    """Pass the rows of pictures on, and show on a terminal's standard error how far the reading is."""
+    """Pass rows on, and show a progress bar on standard error where that is a terminal."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

@@ -1,4 +1,4 @@
-"""`lenet runs`: what trainings left, side by side; `lenet runs plot`: their curves in one picture."""
+"""`lenet runs`, `lenet runs plot`, `lenet doctor` and `lenet report`: what to do with finished runs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from lenet.cli.app import Json, RunsDir, app
+from lenet.cli.app import Json, RunsDir, app, name_flags
 from lenet.cli.tables import name_run, show_runs
 
 runs_app = App(name="runs", help_format="plaintext")
@@ -19,7 +19,7 @@ app.command(runs_app)
 
 @runs_app.default
 def runs(*, runs_dir: RunsDir = Path("runs"), json: Json = False) -> None:
-    """List the runs in a folder: figures, and what was changed in the recipe of each.
+    """List the runs in a folder, with their metrics and the settings that differ from the recipe.
 
     Example: lenet runs --runs-dir runs
     """
@@ -30,18 +30,18 @@ def runs(*, runs_dir: RunsDir = Path("runs"), json: Json = False) -> None:
         print(json_module.dumps([asdict(summary) for summary in summaries]))
     else:
         print(
-            show_runs(summaries) if summaries else f"no runs in {runs_dir}; begin one with: lenet train quick"
+            show_runs(summaries) if summaries else f"no runs in {runs_dir}; start one with: lenet train quick"
         )
 
 
 @runs_app.command
 def plot(
-    *names: Annotated[str, Parameter(help="Runs: folders, or their names in --runs-dir. [default: all]")],
-    out: Annotated[Path, Parameter(help="The PNG to draw.")] = Path("curves.png"),
+    *names: Annotated[str, Parameter(help="Run folders, or names of runs in --runs-dir. [default: all]")],
+    out: Annotated[Path, Parameter(help="The PNG file to write.")] = Path("curves.png"),
     runs_dir: RunsDir = Path("runs"),
     json: Json = False,
 ) -> None:
-    """Draw the curves of several runs into one picture: a colour for each run.
+    """Plot the curves of several runs in one figure, with one colour per run.
 
     Example: lenet runs plot quick-digits-0 quick-digits-0-2 --out curves.png
     """
@@ -52,7 +52,7 @@ def plot(
 
     chosen = names or [run.run for run in list_runs(runs_dir) if run.epochs]
     if not chosen:
-        raise RunError(f"no runs in {runs_dir}; begin one with: lenet train quick")
+        raise RunError(f"no runs in {runs_dir}; start one with: lenet train quick")
     folders = [find_run(name, runs_dir) for name in chosen]
     histories = {name_run(summarise_run(folder)): folder.read_history() for folder in folders}
     save_figure(plot_runs(histories, f"{len(histories)} runs"), out)
@@ -62,14 +62,14 @@ def plot(
 
 @app.command
 def doctor(
-    run: Annotated[Path, Parameter(help="A run folder, finished or not; it is only read.")],
+    run: Annotated[Path, Parameter(help="A run folder, finished or not; nothing in it is changed.")],
     /,
     *,
     json: Json = False,
 ) -> int:
-    """Say what is wrong with a training and what to do: measured on its history and on its network at work.
+    """Diagnose a run: find its faults and say what to change, from its history and its network.
 
-    Ends with exit code 1 where there is a fault.
+    The exit code is 1 if there is a fault.
 
     Example: lenet doctor runs/quick-digits-0
     """
@@ -78,10 +78,13 @@ def doctor(
 
     diagnosis = diagnose(RunFolder(run))
     if json:
-        print(json_module.dumps(diagnosis.to_dict()))
+        faults = [
+            asdict(fault) | {"remedy": name_flags(fault.remedy, ["train"])} for fault in diagnosis.faults
+        ]
+        print(json_module.dumps(diagnosis.to_dict() | {"faults": faults}))
     elif diagnosis.faults:
         for fault in diagnosis.faults:
-            print(f"{run}: {fault.sentence}")
+            print(f"{run}: {name_flags(fault.sentence, ['train'])}")
     else:
         epochs = diagnosis.symptoms.epochs
         print(f"{run}: {epochs} epochs, no fault found" if epochs else f"{run}: no epoch is finished yet")
@@ -94,11 +97,11 @@ def report(
     /,
     *,
     out: Annotated[
-        Path | None, Parameter(help="Where the page goes. [default: report.html in the run's folder]")
+        Path | None, Parameter(help="The HTML file to write. [default: report.html in the run folder]")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write all about a run into one HTML file that needs no network: to read, to send, to print.
+    """Write a report of a run as one HTML file that works offline.
 
     Example: lenet report runs/quick-digits-0
     """

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
-from rich.console import Console
 
 from lenet.cli.app import Json, Quiet, RunsDir, app, end
 from lenet.cli.flags import read_whole
@@ -28,45 +27,45 @@ if TYPE_CHECKING:
 
 @app.command
 def study(
-    name: Annotated[str | None, Parameter(help="A study's name; without one, they are listed.")] = None,
+    name: Annotated[str | None, Parameter(help="The name of a study; without it, list the studies.")] = None,
     /,
     *,
-    data: Annotated[str | None, Parameter(help="Another data set than the study's.")] = None,
+    data: Annotated[str | None, Parameter(help="A data set, in place of the study's.")] = None,
     epochs: Annotated[
-        int | None, Parameter(help="Another number of epochs than the study's.", converter=read_whole)
+        int | None, Parameter(help="The number of epochs, in place of the study's.", converter=read_whole)
     ] = None,
-    seeds: Annotated[int, Parameter(help="Runs of each variant.", converter=read_whole)] = 3,
+    seeds: Annotated[int, Parameter(help="Runs per variant.", converter=read_whole)] = 3,
     over: Annotated[
         list[str] | None,
         Parameter(
-            help="Settings to try instead: lr=0.01:0.9:log activation=relu,sigmoid hidden=120-84,64.",
+            help="Settings to try: lr=0.01:0.9:log activation=relu,sigmoid hidden=120-84,64.",
             consume_multiple=True,
             negative=(),
         ),
     ] = None,
-    recipe: Annotated[str, Parameter(help="With --over: the recipe whose settings are tried.")] = "quick",
+    recipe: Annotated[str, Parameter(help="With --over: the recipe to change.")] = "quick",
     trials: Annotated[
         int | None,
         Parameter(
-            help="With --over: search with this many trials in all. [default: every combination of lists]",
+            help="With --over: search with this many trials. [default: a grid of all combinations]",
             converter=read_whole,
         ),
     ] = None,
     storage: Annotated[
         str | None,
-        Parameter(help="With --trials: postgresql://… that processes share. [default: a SQLite file]"),
+        Parameter(help="With --trials: a shared database, postgresql://…. [default: a SQLite file]"),
     ] = None,
     workers: Annotated[
         int | None,
-        Parameter(help="Trainings at once, with a thread each. [default: one a core]", converter=read_whole),
+        Parameter(help="Parallel runs, with one thread each. [default: one per core]", converter=read_whole),
     ] = None,
     runs_dir: RunsDir = Path("runs"),
     quiet: Quiet = False,
     json: Json = False,
 ) -> None:
-    """Answer a question by training: one thing varied, several seeds, mean and spread, a conclusion.
+    """Compare variants of a recipe over several seeds: mean, standard deviation and a conclusion.
 
-    Killed at any time, the same command keeps the runs that are finished and goes on.
+    If it is killed, the same command keeps the finished runs and resumes.
 
     Example: lenet study pooling --seeds 3
     Example: lenet study --over lr=0.001,0.01 activation=relu,tanh --recipe quick
@@ -123,7 +122,7 @@ def search(
         for _ in show_trials(running, quiet=quiet):
             pass
     except KeyboardInterrupt:
-        end("stopped; the trials that are finished are kept, the same command goes on with them", code=130)
+        end("stopped; finished trials are kept, and the same command resumes", code=130)
     results = list_results(plan, url)
     draw_search(plan, results, folder / "trials.png")
     ranked = sorted(
@@ -179,7 +178,7 @@ def conduct(chosen: Study, seeds: int, workers: int | None, folder: Path, *, qui
     try:
         outcomes = list(show_outcomes(running, seeds * len(chosen.variants), quiet=quiet))
     except KeyboardInterrupt:
-        end(f"stopped; {folder} keeps what is finished, the same command goes on with it", code=130)
+        end(f"stopped; {folder} keeps the finished runs, and the same command resumes", code=130)
     comparison = compare(chosen, seeds, outcomes)
     write_comparison(comparison, folder)
     if json:
@@ -193,7 +192,9 @@ def conduct(chosen: Study, seeds: int, workers: int | None, folder: Path, *, qui
 
 
 def show_outcomes(outcomes: Iterable[Outcome], total: int, *, quiet: bool = False) -> Iterator[Outcome]:
-    """Pass the outcomes of trainings on, and show a line for each on standard error."""
+    """Pass the outcomes of runs on, and print a line for each on standard error."""
+    from rich.console import Console
+
     console = Console(stderr=True, quiet=quiet)
     for done, outcome in enumerate(outcomes, start=1):
         accuracy = outcome.test_accuracy
@@ -203,7 +204,9 @@ def show_outcomes(outcomes: Iterable[Outcome], total: int, *, quiet: bool = Fals
 
 
 def show_trials(results: Iterable[TrialResult], *, quiet: bool = False) -> Iterator[TrialResult]:
-    """Pass the trials of a search on, and show a line for each on standard error."""
+    """Pass the trials of a search on, and print a line for each on standard error."""
+    from rich.console import Console
+
     console = Console(stderr=True, quiet=quiet)
     for result in results:
         accuracy = result.validation_accuracy

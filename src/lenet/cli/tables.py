@@ -1,8 +1,8 @@
-"""Results as plain text for standard output. No torch here: a table of numbers needs none."""
+"""Results as plain text for standard output. No torch here, so that tables print fast."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def align(rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> str:
-    """Rows as columns two spaces apart, the first row their heads; columns in `right` are set right."""
+    """Rows as aligned columns, the first row being the header; columns in `right` are right-aligned."""
     texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
     widths = [max(len(text) for text in column) for column in zip(*texts, strict=True)]
     lines = []
@@ -38,8 +38,14 @@ def show_network(config: LeNetConfig) -> str:
     return align(rows, right=(3, 4))
 
 
+def show_machine(machine: Mapping[str, object]) -> str:
+    """What `lenet env` prints: a line per property that this machine has."""
+    rows = [[key.replace("_", " "), value] for key, value in machine.items() if value is not None]
+    return align([row for row in rows if row[0] != "blocks"])  # says kernel and reason once more
+
+
 def show_run(summary: RunSummary) -> str:
-    """What came of a run, in a few lines."""
+    """The results of a run, in a few lines."""
     lines = [f"{summary.run}: {summary.epochs} epochs in {summary.seconds:.1f} s of training"]
     lines[0] += f", {summary.examples_per_second:,.0f} examples/s"
     if summary.train_loss is not None:
@@ -52,28 +58,29 @@ def show_run(summary: RunSummary) -> str:
 
 
 def show_runs(summaries: Sequence[RunSummary]) -> str:
-    """A table of runs, with what was changed in the recipe of each."""
+    """A table of runs, with the settings that differ from the recipe."""
     rows: list[list[object]] = [["run", "epochs", "train loss", "validation", "test", "state", "changed"]]
     for run in summaries:
         loss = None if run.train_loss is None else f"{run.train_loss:.4f}"
         shares = [None if a is None else f"{a:.2%}" for a in (run.validation_accuracy, run.test_accuracy)]
-        state = "finished" if run.is_finished else "go on with --resume"
+        state = "finished" if run.is_finished else "resume with --resume"
         rows.append([run.run, run.epochs, loss, *shares, state, write_changes(run)])
     return align(rows, right=(1, 2, 3, 4))
 
 
 def name_run(run: RunSummary) -> str:
-    """A run's path, and what was changed in its recipe."""
+    """A run's path, and the settings that differ from its recipe."""
     return " ".join((run.run, write_changes(run))).rstrip()
 
 
 def write_changes(run: RunSummary) -> str:
-    """What was changed in a run's recipe, as one would type it."""
-    texts = {
-        name: ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
-        for name, value in run.changes.items()
-    }
-    return " ".join(f"{name}={text}" for name, text in texts.items())
+    """The settings that differ from the run's recipe, as name=value."""
+    return " ".join(f"{name}={write_setting(value)}" for name, value in run.changes.items())
+
+
+def write_setting(value: object) -> str:
+    """A value as a flag takes it: a list with commas."""
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def show_evaluation(evaluation: Evaluation) -> str:
@@ -102,7 +109,7 @@ def show_evaluation(evaluation: Evaluation) -> str:
 
 
 def show_reliability(reliability: Reliability) -> str:
-    """What has to be rejected for few of the rest to be wrong."""
+    """The share that has to be rejected for each maximum error."""
     values = reliability.to_dict()
     rows = [["at most wrong", "rejected"]]
     rows += [[f"{row['max_error']:.1%}", f"{row['rejected']:.2%}"] for row in values["reject_rates"]]

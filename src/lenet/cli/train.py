@@ -10,37 +10,46 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from lenet.cli.app import Json, Quiet, RunsDir, app, end
-from lenet.cli.flags import make_flags, read_changes, read_whole
+from lenet.cli.app import Json, Quiet, RunsDir, app, end, name_flags
+from lenet.cli.flags import list_more_settings, make_flags, read_changes, read_whole
 from lenet.cli.tables import show_run
 from lenet.training.recipes import find_recipe
 
 Flags = make_flags()
 
 
-@app.command
+@app.command(help_epilogue=list_more_settings())
 def train(
     recipe: Annotated[
         str | None, Parameter(help="A recipe's name; `lenet recipes` lists them. [default: quick]")
     ] = None,
     /,
     *,
-    data: Annotated[str | None, Parameter(help="A data set's name, or a folder or CSV of your own.")] = None,
+    data: Annotated[
+        str | None, Parameter(help="The name of a data set, or a folder or CSV of your own images.")
+    ] = None,
     seed: Annotated[
         int | None,
-        Parameter(help="Decides first weights, order, distortions. [default: 0]", converter=read_whole),
+        Parameter(
+            help="Seed of the initial weights, the order and the distortions. [default: 0]",
+            converter=read_whole,
+        ),
     ] = None,
-    device: Annotated[str | None, Parameter(help="auto, cpu, cuda, cuda:N or mps. [default: auto]")] = None,
-    resume: Annotated[Path | None, Parameter(help="Go on with this run, to the same bits.")] = None,
+    device: Annotated[
+        str | None, Parameter(help="Where to compute: auto, cpu, cuda, cuda:N or mps. [default: auto]")
+    ] = None,
+    resume: Annotated[
+        Path | None, Parameter(help="Resume this run; the result is the same, bit for bit.")
+    ] = None,
     runs_dir: RunsDir = Path("runs"),
     tensorboard: Annotated[
-        bool, Parameter(negative=(), help="Also write TensorBoard events, into the run's folder events.")
+        bool, Parameter(negative=(), help="Also write TensorBoard events, to the folder events of the run.")
     ] = False,
     quiet: Quiet = False,
     json: Json = False,
     flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # type: ignore[valid-type]  # noqa: B008
 ) -> None:
-    """Train a recipe into a run folder; any of its values can be changed.
+    """Train a recipe and write a run folder. Flags change the recipe's settings.
 
     Example: lenet train d2l --epochs 3 --lr 0.5 --seed 1
     """
@@ -49,7 +58,7 @@ def train(
     from lenet.training.runs import begin_run, open_run, run_training, summarise_run
 
     if tensorboard:
-        find_writer()  # so that a run is not begun without it
+        find_writer()  # raises before a run begins
     changes = read_changes(flags)
     if resume is not None:
         epochs = changes.pop("epochs", None)
@@ -66,9 +75,9 @@ def train(
     try:
         for epoch in epochs_shown:
             if not warned and (fault := watch(run, epoch)) is not None:
-                print(f"lenet: warning: {fault.sentence}", file=sys.stderr)
+                print(f"lenet: warning: {name_flags(fault.sentence, ['train'])}", file=sys.stderr)
                 warned = True
     except KeyboardInterrupt:
-        end(f"stopped; go on with: lenet train --resume {run.path}", code=130)
+        end(f"stopped; resume with: lenet train --resume {run.path}", code=130)
     summary = summarise_run(run)
     print(json_module.dumps(asdict(summary)) if json else show_run(summary))

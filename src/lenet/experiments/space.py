@@ -88,7 +88,7 @@ def make_grid(recipe: Recipe, space: Sequence[Range | Choice]) -> Study:
     for part in space:
         if isinstance(part, Range):
             raise RecipeError(
-                f"{part.name} is a range; say how often to try with --trials 50, or list values"
+                f"{part.name} is a range; say how often to try with `trials=50`, or list values"
             )
         choices.append([(part.name, value) for value in part.values])
     variants = [dict(values) for values in itertools.product(*choices)]

@@ -106,20 +106,20 @@ def _judge_standstill(symptoms: Symptoms, recipe: Recipe) -> Iterator[Fault]:
     flat, saturated = _largest(symptoms.saturated)
     ratios = list(symptoms.update_ratios.values())
     if symptoms.batch_purity > SORTED and not recipe.shuffle:
-        yield Fault("sorted data", f"{state}; {_describe_purity(symptoms)}", "shuffle them: --shuffle")
+        yield Fault("sorted data", f"{state}; {_describe_purity(symptoms)}", "shuffle them: `shuffle=True`")
     elif dead >= DEAD_AT_CHANCE:
         yield Fault(
             "dead units",
             f"{state}; {dead:.0%} of the units of {layer} answer 0 to every image and can no longer learn: "
             f"the learning rate {rate:g} is too large for {activation}",
-            f"begin again with --lr {rate / 10:g} or less; --activation leaky-relu or --initialisation "
-            "kaiming help too",
+            f"begin again with `lr={rate / 10:g}` or less; `activation=leaky-relu` or "
+            "`initialisation=kaiming` help too",
         )
     elif symptoms.train_losses[-1] > EXPLODED * symptoms.chance_loss:
         yield Fault(
             "learning rate too large",
             f"{state}, worse than guessing: each step of {rate:g} overshoots the minimum",
-            f"begin again with --lr {rate / 10:g} or less",
+            f"begin again with `lr={rate / 10:g}` or less",
         )
         if saturated >= SATURATED:
             yield _describe_saturation(flat, saturated, activation)
@@ -130,22 +130,22 @@ def _judge_standstill(symptoms: Symptoms, recipe: Recipe) -> Iterator[Fault]:
             "learning rate too small",
             f"{state}; a step moves no layer by more than {max(ratios):.1g} of its weights (about 0.001 is "
             "healthy)",
-            f"take --lr {rate * 100:g}",
+            f"take `lr={rate * 100:g}`",
         )
     elif ratios and ratios[-1] > VANISHED * ratios[0] and ratios[0] < SLOW_UPDATE:
         yield Fault(
             "vanishing gradient",
             f"{state}; a step moves the last layer by {ratios[-1]:.1g} of its weights and the first by only "
             f"{ratios[0]:.1g}: little of the gradient comes through {activation}",
-            "take --activation relu with --optimizer adam --lr 0.001; to stay with "
-            f"{activation}, --initialisation xavier and a larger --lr such as 0.9",
+            "take `activation=relu` with `optimizer=adam` and `lr=0.001`; to stay with "
+            f"{activation}, `initialisation=xavier` and a larger `lr` such as 0.9",
         )
     elif symptoms.epochs >= PATIENCE:
         yield Fault(
             "nothing learnt",
             f"{state}, though the weights of every layer change and few units are dead",
-            "look whether the labels belong to the images (lenet predict --sample 50 draws some); if they "
-            "do, take --activation relu with --optimizer adam --lr 0.001",
+            "look whether the labels belong to the images (`lenet predict --sample 50` draws some); if they "
+            "do, take `activation=relu` with `optimizer=adam` and `lr=0.001`",
         )
 
 
@@ -156,14 +156,14 @@ def _find_divergence(symptoms: Symptoms, recipe: Recipe) -> Fault:
         "diverged",
         f"{said}: the learning rate {recipe.lr:g} is too large for {recipe.model.activation} with "
         f"{recipe.optimizer}",
-        f"begin again with --lr {recipe.lr / 10:g}, or limit the gradient with --clip-norm 1",
+        f"begin again with `lr={recipe.lr / 10:g}`, or limit the gradient with `clip_norm=1`",
     )
 
 
 def _find_sorted(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
     if recipe.shuffle or symptoms.batch_purity <= SORTED or symptoms.majority_label_share > SORTED:
         return None
-    return Fault("sorted data", _describe_purity(symptoms), "shuffle them: --shuffle")
+    return Fault("sorted data", _describe_purity(symptoms), "shuffle them: `shuffle=True`")
 
 
 def _find_dead(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
@@ -173,7 +173,7 @@ def _find_dead(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
     return Fault(
         "dead units",
         f"{share:.0%} of the units of {layer} answer 0 to every image and can no longer learn",
-        f"begin again with --lr {recipe.lr / 10:g}, or with --activation leaky-relu",
+        f"begin again with `lr={recipe.lr / 10:g}`, or with `activation=leaky-relu`",
     )
 
 
@@ -186,7 +186,7 @@ def _find_slowness(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
         "learning rate too small",
         f"the loss has only come from {symptoms.chance_loss:.2f} to {symptoms.train_losses[-1]:.2f}; a step "
         f"moves no layer by more than {max(ratios):.1g} of its weights (about 0.001 is healthy)",
-        f"take --lr {recipe.lr * 10:g}",
+        f"take `lr={recipe.lr * 10:g}`",
     )
 
 
@@ -200,7 +200,7 @@ def _find_constancy(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
         "constant prediction",
         f"{symptoms.majority_predicted_share:.0%} of a thousand images are taken for "
         f"{symptoms.majority_class!r}, and {symptoms.majority_label_share:.0%} are",
-        "weigh the classes by their counts, --class-weights balanced, or lower --lr",
+        "weigh the classes by their counts, `class_weights=balanced`, or lower `lr`",
     )
 
 
@@ -220,7 +220,7 @@ def _find_imbalance(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
         "class imbalance",
         f"{name!r} has {counts[name]:,} training images where a class has {mean:,.0f} on average, and only "
         f"{missed[name]:.0%} of its images are found (all classes: {mean_recall:.0%})",
-        "weigh the classes by their counts, --class-weights balanced, or collect more of it",
+        "weigh the classes by their counts, `class_weights=balanced`, or collect more of it",
     )
 
 
@@ -238,8 +238,8 @@ def _find_overfitting(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
         f"{symptoms.train_accuracies[-1]:.1%} of the training images are right and {accuracies[-1]:.1%} of "
         f"the {held_out} images, whose loss has risen from {lowest:.2f} (epoch {losses.index(lowest) + 1}) "
         f"to {losses[-1]:.2f}",
-        "vary the images (--degrees 10 --shift 0.05), take --weight-decay 0.01 or --dropout 0.3, or stop "
-        "early with --validation and --patience",
+        "vary the images (`degrees=10`, `shift=0.05`), take `weight_decay=0.01` or `dropout=0.3`, or stop "
+        "early with `validation` and `patience`",
     )
 
 
@@ -262,8 +262,8 @@ def _describe_saturation(layer: str, share: float, activation: str, state: str =
         "saturated units",
         f"{state}{'; ' * bool(state)}{share:.0%} of the activations of {layer} lie where {activation} is "
         "flat and passes no gradient on",
-        "lower --lr, bring the pixels to mean 0 and deviation 1 (--pixel-mean, --pixel-std), begin with "
-        "--initialisation xavier, or take --activation relu",
+        "lower `lr`, bring the pixels to mean 0 and deviation 1 (`pixel_mean`, `pixel_std`), begin with "
+        "`initialisation=xavier`, or take `activation=relu`",
     )
 
 

@@ -7,7 +7,7 @@ that equal trainings give equal files. Its SHA-256 over card and weights shows a
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from lenet.models.network import LeNet
 
 FORMAT = "lenet/1"
 WEIGHTS = Path(__file__).parents[1] / "weights"
+DIGITS = tuple("0123456789")
 LARGEST_FILE = 1 << 30  # bytes; the largest network that a configuration allows takes a fifth of it
 
 
@@ -49,7 +50,7 @@ class Checkpoint:
         """The data set it was trained on. Raises CheckpointError when the card does not say."""
         recipe = self.card.get("recipe")
         if not isinstance(recipe, dict) or not isinstance(recipe.get("data"), str):
-            raise CheckpointError("the checkpoint does not say what it was trained on; name it with --data")
+            raise CheckpointError("the checkpoint does not say what it was trained on; give `data`")
         return str(recipe["data"])
 
 
@@ -66,6 +67,29 @@ def save_checkpoint(path: Path, model: LeNet, card: Mapping[str, Any]) -> None:
         )
     content = {**card, "format": FORMAT, "config": model.config.to_dict(), "classes": classes}
     write_tensors(path, model.state_dict(), content)
+
+
+def save_network(
+    network: LeNet | Checkpoint, path: Path | str, *, classes: Sequence[str] | None = None
+) -> None:
+    """Write a network to `path`, whole or not at all; `load` reads it back.
+
+    Args:
+        network: a model, or a loaded checkpoint, which keeps its card.
+        path: the file, such as digits.safetensors.
+        classes: the name of each class, in the order of the logits. By default those of the checkpoint, or
+            "0" to "9" for a model with ten outputs.
+
+    Raises CheckpointError when the classes are not known, or not as many as the network has.
+    """
+    model, card = (network.model, network.card) if isinstance(network, Checkpoint) else (network, {})
+    if classes is None and not card:
+        if model.config.classes != len(DIGITS):
+            raise CheckpointError(
+                f"the network has {model.config.classes} classes and they have no names; give `classes`"
+            )
+        classes = DIGITS
+    save_checkpoint(Path(path), model, card if classes is None else {**card, "classes": list(classes)})
 
 
 def load_checkpoint(name: Path | str, device: torch.device | str = "cpu") -> Checkpoint:

@@ -223,7 +223,7 @@ def _means(totals: Tensor, examples: int, epoch: int, step: int) -> tuple[float,
 def _diverged(epoch: int, step: int) -> DivergedError:
     return DivergedError(
         f"the loss is not finite in epoch {epoch}, by step {step}: the learning rate is too large for this "
-        "network; lower --lr, or limit the gradient with --clip-norm 1"
+        "network; lower `lr`, or limit the gradient with `clip_norm=1`"
     )
 
 

@@ -98,12 +98,12 @@ class Recipe:
         if self.model.reject_class and self.loss != "cross-entropy":
             raise RecipeError("reject_class is a matter of probabilities; take cross-entropy for the loss")
         if self.negatives and not self.model.reject_class:
-            raise RecipeError("negatives are learnt as the reject class; give reject_class too")
+            raise RecipeError("negatives are learnt as the reject class; give `reject_class=True` too")
         if self.lr <= 0:
             raise RecipeError("lr is 0; nothing would be learnt")
         for name in ("patience", "calibrate"):
             if getattr(self, name) and not self.validation:
-                raise RecipeError(f"{name} needs images to judge by; give validation too, such as 5000")
+                raise RecipeError(f"{name} needs images to judge by; give `validation` too, such as 5000")
         weights = self.class_weights
         if isinstance(weights, tuple):
             # Above 0: a batch of classes without weight would have no loss at all.
@@ -112,7 +112,7 @@ class Recipe:
         elif weights not in ("none", "balanced"):
             raise RecipeError(f"class_weights is {weights!r}; it must be none, balanced or numbers")
 
-    def override(self, changes: Mapping[str, Any]) -> Recipe:
+    def override(self, changes: Mapping[str, object]) -> Recipe:
         """The recipe with some values changed: its own, its network's or its distortions'.
 
         Raises RecipeError on a name that is none of them, ModelError where the network cannot be.

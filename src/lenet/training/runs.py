@@ -102,8 +102,7 @@ def open_run(path: Path, epochs: int | None = None, given: Mapping[str, Any] | N
             else plan.recipe.override({name: value}) == plan.recipe
         )
         if not is_same:
-            flag = name.replace("_", "-")
-            raise RunError(f"{path} goes on as planned, with more epochs at most; {flag} was not so")
+            raise RunError(f"{path} goes on as planned, with more epochs at most; `{name}` was not so")
     if epochs is not None and epochs != plan.recipe.epochs:
         if plan.recipe.schedule not in ("constant", "step"):
             raise RunError(
@@ -111,7 +110,7 @@ def open_run(path: Path, epochs: int | None = None, given: Mapping[str, Any] | N
                 "begin a new run"
             )
         if epochs < len(folder.read_history()):
-            raise RunError(f"{path} has finished {len(folder.read_history())} epochs; --epochs must be more")
+            raise RunError(f"{path} has finished {len(folder.read_history())} epochs; `epochs` must be more")
         with folder.alone():
             folder.write_plan(replace(plan, recipe=replace(plan.recipe, epochs=epochs)))
             (path / "evaluation.json").unlink(missing_ok=True)
