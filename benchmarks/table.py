@@ -93,8 +93,8 @@ def show_machines(results: list[dict[str, Any]]) -> str:
 
 def show_accuracy(results: list[dict[str, Any]]) -> str:
     rows = [
-        "| recipe | data | seeds | epochs | training loss | training accuracy | test accuracy "
-        "| printed by the source |"
+        "| recipe | data | seeds | epochs | test accuracy | printed by the source | training loss "
+        "| training accuracy |"
     ]
     rows.append("|" + "---|" * 8)
     notes = []
@@ -106,10 +106,10 @@ def show_accuracy(results: list[dict[str, Any]]) -> str:
             recipe["data"],
             str(seeds),
             str(recipe["epochs"]),
-            show_mean(loss["mean"], loss["standard_deviation"], 3, seeds),
-            show_share(summary["train_accuracy"], seeds),
             f"**{show_share(summary['test_accuracy'], seeds)}**",
             show_published(recipe["published"]),
+            show_mean(loss["mean"], loss["standard_deviation"], 3, seeds),
+            show_share(summary["train_accuracy"], seeds),
         ]
         rows.append("| " + " | ".join(cells) + " |")
         also = [
