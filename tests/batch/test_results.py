@@ -1,4 +1,4 @@
-"""A results file: whole rows whatever happens, gone on with from any moment, safe to open."""
+"""A results file: rows are atomic, an interrupted run is resumed, and cells are safe to open."""
 
 import csv
 import io

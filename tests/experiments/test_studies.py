@@ -120,8 +120,12 @@ def test_coloured_digits_have_contrast_and_come_back(digits_test: ImageSet):
 
 
 @pytest.mark.slow
-def test_disturbances_are_measured(digits_test: ImageSet):
+def test_distorted_images_are_measured(digits_test: ImageSet):
     figures = measure_distorted(load_checkpoint("mnist"), digits_test.subset(torch.arange(40)))
     assert tuple(figures) == CONDITIONS
     assert figures["as they are"] > figures["coloured, made grey"]
     assert figures["coloured, read as pictures"] > figures["coloured, made grey"]
+
+
+def test_an_old_name_finds_its_study() -> None:
+    assert find_study("disturbed") is STUDIES["distorted"]

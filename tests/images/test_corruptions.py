@@ -106,8 +106,8 @@ def test_shapes_are_those_of_another_library(images: Tensor):
         "shear": [np.array([[1, 0], [slant, 1]]) for slant in (0.4, -0.4)],
         "rotate": [turn, turn.T],
     }.items():
-        spoilt = corrupt(some, name)[:, 0].numpy().astype(float)
-        distances = [np.abs(sample(some, matrix) - spoilt).max(axis=(1, 2)) for matrix in matrices]
+        corrupted = corrupt(some, name)[:, 0].numpy().astype(float)
+        distances = [np.abs(sample(some, matrix) - corrupted).max(axis=(1, 2)) for matrix in matrices]
         assert np.min(distances, axis=0).max() <= 1, name  # rounding
         used = {int(np.argmin([d[place] for d in distances])) for place in range(60)}
         assert len(used) == len(matrices), "both sides are drawn"
@@ -155,8 +155,8 @@ def test_noise_has_the_strength_it_says():
 
 def test_blur_keeps_the_ink(images: Tensor):
     for name in ("glass_blur", "motion_blur"):
-        spoilt, before = (some.double().sum(dim=(1, 2, 3)) for some in (corrupt(images, name), images))
-        assert (spoilt / before).mean() == pytest.approx(1, abs=0.02), name
+        corrupted, before = (some.double().sum(dim=(1, 2, 3)) for some in (corrupt(images, name), images))
+        assert (corrupted / before).mean() == pytest.approx(1, abs=0.02), name
 
 
 def test_a_motion_leaves_a_trail_to_one_side():
@@ -221,15 +221,15 @@ def test_what_does_not_fit_is_refused(bad: Tensor, name: str, message: str):
 
 
 def test_a_data_set_is_spoilt_with_its_labels(digits_test: ImageSet):
-    spoilt = corrupt_all(digits_test)
-    assert list(spoilt) == ["identity", *CORRUPTIONS]
-    assert spoilt["identity"] is digits_test
-    for name, data in spoilt.items():
+    corrupted = corrupt_all(digits_test)
+    assert list(corrupted) == ["identity", *CORRUPTIONS]
+    assert corrupted["identity"] is digits_test
+    for name, data in corrupted.items():
         assert torch.equal(data.labels, digits_test.labels)
         assert data.classes == digits_test.classes
         if name != "identity":
             assert torch.equal(data.images, corrupt(digits_test.images, name))
     loaded = load_corrupted("digits", "test")
-    assert torch.equal(loaded["fog"].images, spoilt["fog"].images)
+    assert torch.equal(loaded["fog"].images, corrupted["fog"].images)
     with pytest.raises(DataError, match="28, 28"):
         corrupt_all(replace(digits_test, images=digits_test.images[..., :20]))

@@ -33,7 +33,7 @@ def test_a_low_1_is_rather_a_comma_and_a_low_0_is_not(low: str, text: str) -> No
 
 
 @pytest.mark.parametrize("classes", [tuple("abcdefghij"), tuple("9876543210")], ids="".join)
-def test_prices_go_by_the_names_of_classes(classes: tuple[str, ...]) -> None:
+def test_costs_depend_on_the_names_of_classes(classes: tuple[str, ...]) -> None:
     second, eighth = classes[1], classes[7]
     for name in (second, eighth):
         kept = name not in "17"

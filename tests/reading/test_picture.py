@@ -159,7 +159,7 @@ def test_dust_and_things_at_the_edge_are_left_out() -> None:
     brush = ImageDraw.Draw(image)
     brush.rectangle((0, 300, 240, 320), fill=(20, 20, 20))  # the table below the sheet
     brush.rectangle((0, 0, 5, 320), fill=(60, 50, 40))  # its shadow on the left
-    brush.line((0, 20, 240, 22), fill=(150, 150, 220), width=2)  # a ruling
+    brush.line((0, 20, 240, 22), fill=(150, 150, 220), width=2)  # a ruled line
     for x, y in [(30, 280), (215, 45), (220, 250)]:
         brush.ellipse((x, y, x + 3, y + 3), fill=(0, 0, 0))
     crop, digit = look_at(image)

@@ -89,11 +89,11 @@ def claim_trial(search: Search, url: str) -> Trial | None:
     storage = _storage(url)
     with lock_storage(url):
         study_id = storage.get_study_id_from_name(search.name)
-        silent = storage._get_stale_trial_ids(study_id)
+        stale = storage._get_stale_trial_ids(study_id)
         left = storage.get_all_trials(study_id, states=(TrialState.RUNNING, TrialState.WAITING))
         found: FrozenTrial | None = None
         for trial in sorted(left, key=lambda trial: (trial.state == TrialState.WAITING, trial.number)):
-            if trial.state == TrialState.WAITING or trial._trial_id in silent:
+            if trial.state == TrialState.WAITING or trial._trial_id in stale:
                 found = trial
                 break
         if found is None:
