@@ -99,4 +99,4 @@ def test_what_is_no_run_is_not_reported(lenet: Lenet, workplace: Path):
         assert outcome.err.count("\n") == 1
         assert "no run folder" in outcome.err
     begun = begin_run(RECIPES["quick"], device="cpu", runs_dir=workplace / "runs")
-    assert "no epoch is finished; go on with: lenet train --resume" in lenet("report", begun.path).err
+    assert "no epoch is finished; resume it with: lenet train --resume" in lenet("report", begun.path).err
