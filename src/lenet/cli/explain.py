@@ -43,7 +43,7 @@ def explain(
 
     Example: lenet explain photo.jpg --out explained
     Example: lenet explain --checkpoint runs/lab3-mnist-0 --data mnist --label 7
-    Example: lenet explain --model runs/d2l-fashion-mnist-0 --compare pullover coat
+    Example: lenet explain --checkpoint runs/d2l-fashion-mnist-0 --compare pullover coat
     """
     from lenet.data.datasets import load
     from lenet.insight.explanation import (

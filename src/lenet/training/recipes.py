@@ -86,7 +86,7 @@ LAB3 = Recipe(
     source="a course lab: MNIST in file order, a checkpoint every epoch, any of them evaluated",
     published={
         "train_loss": 0.2195, "test_accuracy": 0.9326,
-        "path": "loss .2806 to .2195 in ten epochs that go on from earlier ones; 93.26 % from checkpoint 5",
+        "path": "loss .2806 to .2195 in ten epochs that continue earlier ones; 93.26 % from checkpoint 5",
     },
     model=MODELS["lenet5-relu-avg"],
     data="mnist",
