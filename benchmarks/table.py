@@ -180,6 +180,7 @@ def count_operations(what: str) -> int:
 
 def show_kernel(result: dict[str, Any]) -> str:
     threads = result["machine"]["threads"]
+    spin = result.get("waiting_threads_spin", 1000)
     peak = result.get("peak_gflops_a_core")  # of fused multiply-adds, where the run measured it
     reference = "the FMA peak" if peak else "sgemm"
     rows = [
@@ -204,8 +205,9 @@ def show_kernel(result: dict[str, Any]) -> str:
         cells = [name, *(f"{speed:,.0f}" for speed in speeds), f"**{value['wall_ratio']:.1f}**"]
         rows.append("| " + " | ".join([*cells, *(f"{share:.0%}" for share in shares)]) + " |")
     head = (
-        f"`python benchmarks/kernel.py`: the fused kernel and PyTorch's own operators, alternately in one "
-        f"process, batch 256 unless the row names another. {WAITING}\n"
+        f"`{'' if spin == 1000 else f'GOMP_SPINCOUNT={spin} '}python benchmarks/kernel.py`: the fused kernel "
+        "and PyTorch's own operators, alternately in one process, batch 256 unless the row names another. "
+        f"{WAITING if spin == 1000 else 'Threads wait for work as PyTorch sets them by default.'}\n"
     )
     about = (
         "sgemm is PyTorch's float32 matrix product (1024×1024), measured in the same run: "
@@ -389,6 +391,7 @@ def show_bulk(result: dict[str, Any]) -> str:
 SECTIONS = {
     "tutorial-loop": ("Speed of the training loop", show_speed),
     "kernel": ("The fused kernel and PyTorch's own operators", show_kernel),
+    "kernel-spinning": ("The same with PyTorch's own thread settings", show_kernel),
     "peers": ("Comparison with other libraries", show_peers),
     "sprint": ("Time to 99 % on MNIST", show_sprint),
     "pictures-reader": ("Pictures of single digits", show_pictures),

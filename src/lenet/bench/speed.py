@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lenet.bench.machine import describe_machine as describe_machine
+from lenet.kernels.library import load_library
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
 
@@ -58,6 +59,11 @@ def measure_speed(config: LeNetConfig, batch_size: int = 256) -> list[Measuremen
     work = 2 * (3 * config.multiply_adds - first)
     figures.append(Measurement("matrix product, the most this machine multiplies", peak / 1e9, "GFLOP/s"))
     figures.append(Measurement("share of that in a whole training step", 100 * rate * work / peak, "%"))
+    if fma := measure_fma_peak():
+        cores = torch.get_num_threads()
+        figures.append(Measurement("fused multiply-adds in registers, one core", fma / 1e9, "GFLOP/s"))
+        share = 100 * rate * work / (fma * cores)
+        figures.append(Measurement(f"share of {cores} cores' peak in a whole training step", share, "%"))
     return figures
 
 
@@ -98,6 +104,21 @@ def inference_pass(model: nn.Module, images: Tensor) -> Callable[[], object]:
             return logits
 
     return read
+
+
+def measure_fma_peak(seconds: float = 0.02) -> float | None:
+    """Floating-point operations a second of one core's fused multiply-adds in registers, the best of several.
+
+    With the kernel's instruction set; None without the kernel. No arithmetic on this core is faster.
+    """
+    library, _ = load_library()
+    if library is None:
+        return None
+    rounds = 1000
+    while time_once(lambda: library.lenet_multiply_add(rounds)) < seconds:
+        rounds *= 2
+    best = min(time_once(lambda: library.lenet_multiply_add(rounds)) for _ in range(20))
+    return float(library.lenet_flops_a_round() * rounds / best)
 
 
 def measure_peak(side: int = 1024) -> float:

@@ -17,7 +17,7 @@
 #include "team.h"
 
 // Count up whenever an entry point, or what `numbers` means, changes. library.py refuses a library with another number.
-constexpr int ABI = 1;
+constexpr int ABI = 2;
 
 #define STRING(...) #__VA_ARGS__
 #if defined(__clang__)
@@ -155,3 +155,9 @@ EXPORT int lenet_dense_backward(const int64_t* numbers, const float* gradient, c
         DISPATCH(dense_backward(shape, call, threads));
     });
 }
+
+// Floating-point operations of one round of lenet_multiply_add.
+EXPORT int64_t lenet_flops_a_round() { return DISPATCH(flops_a_round()); }
+
+// Rounds of fused multiply-adds in registers, on the calling thread: the most that a core can do.
+EXPORT float lenet_multiply_add(int64_t rounds) { return DISPATCH(multiply_add(rounds, 0.999f, 0.001f)); }
