@@ -8,6 +8,7 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -114,11 +115,10 @@ def measure_fma_peak(seconds: float = 0.02) -> float | None:
     library, _ = load_library()
     if library is None:
         return None
-    rounds = 1000
-    while time_once(lambda: library.lenet_multiply_add(rounds)) < seconds:
+    flops, rounds = library.lenet_flops_a_round(), 1000
+    while time_once(partial(library.lenet_multiply_add, rounds)) < seconds:
         rounds *= 2
-    best = min(time_once(lambda: library.lenet_multiply_add(rounds)) for _ in range(20))
-    return float(library.lenet_flops_a_round() * rounds / best)
+    return flops * rounds / min(time_once(partial(library.lenet_multiply_add, rounds)) for _ in range(20))
 
 
 def measure_peak(side: int = 1024) -> float:
