@@ -57,8 +57,13 @@ def _find_commit() -> str | None:
     """The commit that the package runs from; None where it is installed and not checked out."""
     if not (ROOT / ".git").exists():  # else an installation inside another project would name its commit
         return None
+    git = ["git", "-C", str(ROOT)]
     try:
-        words = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12"]
-        return subprocess.run(words, capture_output=True, text=True, check=True).stdout.strip()
+        commit = subprocess.run(
+            [*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True, check=True
+        ).stdout.strip()
+        # The results that a benchmark wrote before this one change no program.
+        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "*.py", "src"]).returncode
+        return f"{commit}-dirty" if changed else commit
     except (OSError, subprocess.CalledProcessError):
         return None

@@ -118,7 +118,8 @@ def measure_fma_peak(seconds: float = 0.02) -> float | None:
     flops, rounds = library.lenet_flops_a_round(), 1000
     while time_once(partial(library.lenet_multiply_add, rounds)) < seconds:
         rounds *= 2
-    return flops * rounds / min(time_once(partial(library.lenet_multiply_add, rounds)) for _ in range(20))
+    best = min(time_once(partial(library.lenet_multiply_add, rounds)) for _ in range(20))
+    return float(flops * rounds / best)
 
 
 def measure_peak(side: int = 1024) -> float:
