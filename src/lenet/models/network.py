@@ -133,7 +133,7 @@ class LeNet(nn.Module):
 
 def check_range(pixels: Tensor) -> None:
     """Raise ModelError unless floats are pixels from 0 to 1, give or take what resampling adds."""
-    if torch.compiler.is_compiling() or type(pixels) is not Tensor or not pixels.numel():
+    if torch.compiler.is_compiling() or type(pixels) is not Tensor or pixels.is_meta or not pixels.numel():
         return
     if torch._C._functorch.maybe_current_level() is not None:  # under vmap, values cannot be looked at
         return
