@@ -101,6 +101,7 @@ def run_job(job: Job, runs_dir: Path) -> Outcome:
     from lenet.training.runs import begin_run, run_training, summarise_run
 
     torch.set_num_threads(1)
+    runs_dir.mkdir(parents=True, exist_ok=True)
     with locked(runs_dir, wait=True):  # another study may need the same training
         run = find_job_run(job, runs_dir)
         if run is None:

@@ -38,7 +38,7 @@ class Study:
     """Notes that are needed to interpret the results."""
 
     def plan(self, variant: str) -> Recipe:
-        """The recipe of a variant, named after study and variant; with a hash where two would be named alike."""
+        """The recipe of a variant, named after study and variant, with a hash where two names are equal."""
         slug = _slug(variant)
         if [_slug(other) for other in self.variants].count(slug) > 1:
             slug += f"-{sha256(variant.encode()).hexdigest()[:6]}"

@@ -137,7 +137,9 @@ def _run_trial(search: Search, folder: Path, trial: Trial) -> TrialResult:
         value = 0.0
     if state == TrialState.COMPLETE and (accuracy := summarise_run(run).test_accuracy) is not None:
         trial.set_user_attr("test_accuracy", accuracy)
-    told = trial.study.tell(trial, value if state == TrialState.COMPLETE else None, state)
+    told = trial.study.tell(
+        trial, value if state == TrialState.COMPLETE else None, state, skip_if_finished=True
+    )
     return _describe(told)
 
 

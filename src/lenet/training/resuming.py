@@ -1,4 +1,4 @@
-"""Resumes a run after its last epoch, or a kept epoch as a new run, and checks that its files belong together."""
+"""Resumes a run after its last epoch or a kept epoch, and checks that its files belong together."""
 
 import re
 import shutil

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -82,7 +82,7 @@ def begin_run(
     return create_run(runs_dir / f"{name}-{data_name}-{seed}", fill)
 
 
-def run_training(folder: RunFolder) -> Iterator[Step | Epoch]:
+def run_training(folder: RunFolder) -> Generator[Step | Epoch, None, None]:
     """Train a run from where it is to its end, writing each epoch; then measure it on the test images.
 
     Killed at any point and resumed, it ends with the same bits: the plan fixes seed, threads and data.
