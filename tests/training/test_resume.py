@@ -2,9 +2,6 @@
 
 import importlib.util
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -13,7 +10,9 @@ from typing import Any
 import pytest
 
 from lenet.errors import RunError
+from lenet.kernels.convolution import BackendChoice
 from lenet.models.checkpoint import load_checkpoint, read_tensors, write_tensors
+from lenet.training import run_state
 from lenet.training.recipe import Recipe
 from lenet.training.resuming import open_run
 from lenet.training.run_folder import RunFolder
@@ -223,16 +222,15 @@ def test_other_arithmetic_is_refused(half: RunFolder, name: str, remedy: str):
         next(run_training(half))
 
 
-def test_another_kernel_is_refused_in_another_process(half: RunFolder):
-    kernel = "baseline" if describe_arithmetic("cpu")["kernel"] == "off" else "off"
-    command = [sys.executable, "-m", "lenet", "train", "--resume", str(half.path)]
-    done = subprocess.run(
-        command, env={**os.environ, "LENET_KERNEL": kernel}, capture_output=True, text=True, check=False
-    )
-    if kernel == "baseline" and done.returncode == 0:
-        pytest.skip("no kernel is built")
-    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
-    assert "set LENET_KERNEL=" in done.stderr
+def test_another_kernel_is_refused_in_one_line(
+    half: RunFolder, monkeypatch: pytest.MonkeyPatch, lenet: Callable[..., Any]
+):
+    begun = describe_arithmetic("cpu")["kernel"]
+    monkeypatch.setattr(run_state, "explain_backend", lambda: BackendChoice("another", "for this test"))
+    outcome = lenet("train", "--resume", half.path)
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+    assert f"set LENET_KERNEL={begun}, or begin a new run" in outcome.err
+    assert describe_arithmetic("cuda")["kernel"] == "off"  # the kernel is for the CPU
 
 
 def test_an_edited_plan_is_refused(half: RunFolder):
@@ -240,10 +238,10 @@ def test_an_edited_plan_is_refused(half: RunFolder):
     values = json.loads(file.read_text())
     for change in ({"lr": 0.5}, {"batch_size": 7}, {"momentum": 0.5}):
         file.write_text(json.dumps({**values, "recipe": {**values["recipe"], **change}}))
-        with pytest.raises(RunError, match="recipe.json was edited, or the state is that of another run"):
+        with pytest.raises(RunError, match=r"recipe.json was edited, or the state is that of another run"):
             next(run_training(half))
     file.write_text(json.dumps({**values, "seed": 1}))
-    with pytest.raises(RunError, match="recipe.json was edited"):
+    with pytest.raises(RunError, match=r"recipe.json was edited"):
         next(run_training(half))
     file.write_text(json.dumps(values))  # spaces are not settings
     assert len(finish(half).read_history()) == 3
@@ -253,7 +251,7 @@ def test_the_state_of_another_run_is_refused(half: RunFolder, tmp_path: Path):
     other = begin_run(half.read_plan().recipe, seed=1, device="cpu", runs_dir=tmp_path / "other")
     next(run_training(other))
     half.state.write_bytes(other.state.read_bytes())
-    with pytest.raises(RunError, match="state.safetensors: not of the plan in recipe.json"):
+    with pytest.raises(RunError, match=r"state.safetensors: not of the plan in recipe.json"):
         next(run_training(half))
 
 
@@ -275,28 +273,30 @@ def test_a_history_that_is_not_the_states(half: RunFolder):
 
 def test_a_state_that_is_gone_is_missed(half: RunFolder):
     half.state.unlink()
-    with pytest.raises(RunError, match="state.safetensors is missing"):
+    with pytest.raises(RunError, match=r"state.safetensors is missing"):
         next(run_training(half))
 
 
 def test_checkpoints_of_other_weights_are_written_again(half: RunFolder, plan: Recipe, tmp_path: Path):
-    last, best = half.last.read_bytes(), half.best.read_bytes()
     other = finish(begin_run(half.read_plan().recipe, seed=1, device="cpu", runs_dir=tmp_path / "other"))
     half.last.write_bytes(other.last.read_bytes())
-    next(training := run_training(half))
-    training.close()
     finish(half)
-    half.last.write_bytes(other.last.read_bytes())
-    finish(half)  # nothing is left to train
     assert load_checkpoint(half.last).card["seed"] == 0
-    assert len({last, best, half.last.read_bytes()}) >= 2
+    last, best = half.last.read_bytes(), half.best.read_bytes()
+    half.last.write_bytes(other.last.read_bytes())
+    half.kept(load_checkpoint(half.best).card["epoch"]).write_bytes(best)
     half.best.write_bytes(other.best.read_bytes())
-    try:
-        finish(half)
-    except RunError as error:
-        assert "best.safetensors is not that of epoch" in str(error)  # noqa: PT017
-    else:
-        assert load_checkpoint(half.best).card["seed"] == 0
+    finish(half)  # nothing is left to train
+    assert (half.last.read_bytes(), half.best.read_bytes()) == (last, best)
+
+
+def test_a_best_checkpoint_of_another_run_is_refused(plan: Recipe, tmp_path: Path):
+    plan = replace(plan, lr=1e-30, ema_decay=0.0, epochs=2).override({"dropout": 0.0})
+    runs = [finish(begin_run(plan, seed=seed, device="cpu", runs_dir=tmp_path)) for seed in (0, 1)]
+    assert runs[0].read_history()[1].is_best is False
+    runs[0].best.write_bytes(runs[1].best.read_bytes())
+    with pytest.raises(RunError, match=r"best.safetensors is not that of epoch 1; restore it"):
+        finish(runs[0])
 
 
 def test_a_run_of_an_older_version_resumes(half: RunFolder, plan: Recipe, tmp_path: Path):
@@ -332,7 +332,8 @@ def test_a_kept_epoch_can_be_resumed_for_longer(plan: Recipe, tmp_path: Path):
     run = finish(begin_run(plan, device="cpu", runs_dir=tmp_path))
     before = read_checkpoints(run)
     branch = finish(open_run(run.kept(3), epochs=4))
-    assert read_checkpoints(branch) == read_checkpoints(long)
+    for file in (long.last, long.state, long.kept(4), long.kept(4, "state"), long.best):
+        assert (branch.path / file.name).read_bytes() == file.read_bytes()
     assert read_checkpoints(run) == before
     with pytest.raises(RunError, match="`seed` was not so"):
         open_run(run.kept(3), epochs=4, given={"seed": 5})

@@ -42,7 +42,8 @@ def train(
     resume: Annotated[
         Path | None,
         Parameter(
-            help="Resume this run, bit for bit; or, as a new run, after a kept epoch: RUN/epoch-005.safetensors."
+            help="Resume this run, bit for bit. With RUN/epoch-005.safetensors, a new run continues after "
+            "that epoch."
         ),
     ] = None,
     runs_dir: RunsDir = Path("runs"),
