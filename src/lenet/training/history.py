@@ -50,7 +50,10 @@ def _as_json(value: Any) -> Any:
 
 def _parse_epoch(line: str, number: int) -> Epoch:
     """Line `number` of history.jsonl. Raises ValueError or TypeError on anything else."""
-    epoch = Epoch(**{name: _as_json(value) for name, value in json.loads(line).items()})
+    values = json.loads(line)
+    if not isinstance(values, dict):
+        raise ValueError(f"line {number} is no object")
+    epoch = Epoch(**{name: _as_json(value) for name, value in values.items()})
     for name, value in asdict(epoch).items():
         may_lack = name.startswith(("validation", "test"))
         kind = bool if name == "is_best" else int if name in ("epoch", "epochs") else int | float
