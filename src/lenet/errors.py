@@ -8,6 +8,7 @@ LeNetError
 ├── PictureError      a picture that cannot be read
 ├── RecipeError       an unknown recipe, or an invalid value of a setting
 ├── RunError          a run folder that cannot be written, found or resumed
+│   ├── BusyError       a run that another process is training
 │   └── DivergedError   the loss is no longer a finite number
 ├── ResultsError      a results file that cannot be continued, or bulk reading that failed
 └── DeviceError       a device that this machine does not have
@@ -46,6 +47,10 @@ class RecipeError(LeNetError):
 
 class RunError(LeNetError):
     """A run folder that cannot be written, found or resumed."""
+
+
+class BusyError(RunError):
+    """A run that another process is training."""
 
 
 class DivergedError(RunError):

@@ -56,6 +56,7 @@ def test_a_search(lenet: Lenet, bars_folder: Path, workplace: Path):
         (["--over", "lr=0.1:0.2"], "lr is a range; say how often to try with --trials 50"),
         (["--over", "lr=0.1,0.2", "--storage", "sqlite:///a"], "--storage is for a search"),
         (["--over", "lr=0.1:0.2", "--trials", 3, "--storage", "mysql://a"], "neither sqlite"),
+        (["--over", "lr=0.1,0.10"], "lr is to be 0.1 twice; give each value once"),
         (["pooling", "--seeds", 0], "seeds is 0"),
         (["pooling", "--workers", -1], "workers is -1"),
         (["pooling", "--epochs", 0], "epochs is 0"),

@@ -45,6 +45,9 @@ def test_ranges_and_lists():
         ("channels=6x16", "6-16"),
         ("flip=perhaps", "true or false"),
         ("hidden=0", "hidden is 0"),
+        ("lr=0.1,0.10", "lr is to be 0.1 twice"),
+        ("flip=true,yes", "flip is to be True twice"),
+        ("channels=6-16,12-32,6-16", "channels is to be 6-16 twice"),
     ],
 )
 def test_mistakes_are_named(text: str, message: str):

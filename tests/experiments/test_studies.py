@@ -1,4 +1,4 @@
-"""Studies are carried out, kept and compared."""
+"""Studies are run, kept and compared."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -12,12 +12,14 @@ from lenet.errors import RecipeError
 from lenet.experiments.comparison import compare, list_jobs, prepare, run_study
 from lenet.experiments.distorted import CONDITIONS, colour, make_grey, measure_distorted
 from lenet.experiments.pool import Job, find_job_run, run_job
+from lenet.experiments.space import make_grid, read_space
 from lenet.experiments.studies import STUDIES, Study, find_study
 from lenet.models.checkpoint import load_checkpoint
 from lenet.models.config import LeNetConfig
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import RECIPES
 from lenet.training.run_folder import RunFolder
+from lenet.training.runs import begin_run, run_training
 
 
 @pytest.fixture
@@ -57,8 +59,6 @@ def test_runs_are_ordinary_and_kept(study: Study, tmp_path: Path):
 def test_a_run_that_was_killed_goes_on(study: Study, tmp_path: Path):
     job = Job(study.plan("0.01"), 0)
     lock_storage = run_job(job, tmp_path / "lock_storage")
-    from lenet.training.runs import begin_run, run_training
-
     torch.set_num_threads(1)
     run = begin_run(job.recipe, seed=0, device="cpu", runs_dir=tmp_path / "killed")
     next(run_training(run))
@@ -83,6 +83,63 @@ def test_a_training_that_diverges_is_an_outcome(study: Study, tmp_path: Path):
     assert [outcome.test_accuracy for outcome in outcomes] == [None] * 4
     conclusion = compare(bad, 2, outcomes).conclusion
     assert "“a” learnt nothing in 2 of 2 runs: the loss is not finite in epoch" in conclusion
+
+
+def test_variants_that_are_spelt_alike_are_two(study: Study, tmp_path: Path):
+    """-0.5 and 0.5 make one slug; 0.0100000001 and 0.01 are alike to six digits."""
+    for text, setting in (("pixel_mean=-0.5,0.5", "pixel_mean"), ("lr=0.01,0.0100000001", "lr")):
+        grid = make_grid(study.recipe, read_space(study.recipe, [text]))
+        assert len(grid.variants) == len({grid.plan(label).name for label in grid.variants}) == 2
+        jobs = [job for group in list_jobs(grid, 1).values() for job in group]
+        outcomes = [run_job(job, tmp_path) for job in jobs]
+        assert outcomes[0].run != outcomes[1].run
+        plans = [RunFolder(Path(outcome.run)).read_plan() for outcome in outcomes]
+        values = [read_setting(plan.recipe, setting) for plan in plans]
+        assert values == [changes[setting] for changes in grid.variants.values()]
+        told = [
+            replace(outcome, test_accuracy=share)
+            for outcome, share in zip(outcomes, (0.25, 0.75), strict=True)
+        ]
+        variants = compare(grid, 1, told).variants
+        assert [variant.accuracies["test"] for variant in variants] == [(0.25,), (0.75,)]
+
+
+def read_setting(recipe: Recipe, name: str) -> object:
+    return getattr(recipe if hasattr(recipe, name) else recipe.model, name)
+
+
+def test_equal_names_of_other_data_are_other_trainings(study: Study, tmp_path: Path, bars_folder: Path):
+    other = tmp_path / "elsewhere" / bars_folder.name
+    other.mkdir(parents=True)
+    for file in bars_folder.iterdir():
+        (other / file.name).write_bytes(file.read_bytes())
+    job = Job(study.plan("0.01"), 0)
+    begun = begin_run(job.recipe, seed=0, device="cpu", runs_dir=tmp_path)
+    moved = replace(job, recipe=replace(job.recipe, data=str(other)))
+    assert find_job_run(moved, tmp_path) == begun  # the same data
+    images = other / "train-images-idx3-ubyte"
+    images.write_bytes(images.read_bytes()[:-1] + b"\x07")
+    assert find_job_run(moved, tmp_path) is None
+
+
+def test_a_training_of_another_study_is_waited_for(
+    study: Study, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    job = Job(study.plan("0.01"), 0)
+    run = begin_run(job.recipe, seed=0, device="cpu", runs_dir=tmp_path)
+    training = run_training(run)
+    next(training)
+    waits = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 2:
+            list(training)  # the other process ends
+
+    monkeypatch.setattr("lenet.experiments.pool.time.sleep", wait)
+    assert run_job(job, tmp_path).run == str(run.path)
+    assert len(waits) == 2
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.slow

@@ -16,13 +16,23 @@ import pytest
 
 from lenet.errors import RunError
 from lenet.experiments import storage as storage_module
+from lenet.experiments import trials as trials_module
 from lenet.experiments.space import Search, read_space
 from lenet.experiments.storage import claim_trial, find_storage, lock_storage, open_study
-from lenet.experiments.trials import TrialResult, hold_out, list_results, run_next_trial, run_search
+from lenet.experiments.trials import (
+    TrialResult,
+    hold_out,
+    list_results,
+    run_next_trial,
+    run_search,
+    suggest,
+)
 from lenet.training.recipe import Recipe
 from lenet.training.run_folder import RunFolder
+from lenet.training.runs import begin_run
 
 optuna = pytest.importorskip("optuna", reason="the extra 'study' is not installed")
+FrozenTrial, TrialState = optuna.trial.FrozenTrial, optuna.trial.TrialState
 
 
 @pytest.fixture
@@ -36,25 +46,25 @@ def url(tmp_path: Path) -> str:
     return find_storage(None, tmp_path)
 
 
-def carry_out_all(search: Search, folder: Path, url: str) -> list[TrialResult]:
+def run_all(search: Search, folder: Path, url: str) -> list[TrialResult]:
     open_study(search, url)
     return list(iter(lambda: run_next_trial(search, folder, url), None))
 
 
 def test_a_search_has_its_trials_and_no_more(search: Search, tmp_path: Path, url: str):
-    results = carry_out_all(search, tmp_path, url)
+    results = run_all(search, tmp_path, url)
     assert [result.number for result in results] == list(range(6))
-    assert {result.state for result in results} <= {"complete", "pruned"}
-    assert carry_out_all(search, tmp_path, url) == []
+    assert {result.state for result in results} == {"complete"}  # two epochs, and none is pruned after one
+    assert run_all(search, tmp_path, url) == []
     assert list_results(search, url) == results
-    more = carry_out_all(replace(search, trials=8), tmp_path, url)
+    more = run_all(replace(search, trials=8), tmp_path, url)
     assert [result.number for result in more] == [6, 7]
 
 
 def test_equal_searches_have_equal_trials(search: Search, tmp_path: Path):
     def figures(name: str) -> list[tuple[object, ...]]:
         folder = tmp_path / name
-        results = carry_out_all(search, folder, find_storage(None, folder))
+        results = run_all(search, folder, find_storage(None, folder))
         return [(one.settings, one.state, one.validation_accuracy, one.test_accuracy) for one in results]
 
     assert figures("a") == figures("b")
@@ -62,7 +72,7 @@ def test_equal_searches_have_equal_trials(search: Search, tmp_path: Path):
 
 def test_it_is_judged_by_images_held_out_of_training(search: Search, tmp_path: Path, url: str):
     assert search.recipe.validation == 9  # a tenth
-    for result in carry_out_all(search, tmp_path, url):
+    for result in run_all(search, tmp_path, url):
         assert result.run is not None
         history = RunFolder(Path(result.run)).read_history()
         assert all(epoch.test_accuracy is None for epoch in history)
@@ -72,7 +82,7 @@ def test_it_is_judged_by_images_held_out_of_training(search: Search, tmp_path: P
 
 def test_settings_that_no_network_has_are_passed_over(search: Search, tmp_path: Path, url: str):
     space = read_space(search.recipe, ["kernel_size=3,5", "input_size=12,8"])
-    results = carry_out_all(replace(search, space=space, trials=8), tmp_path, url)
+    results = run_all(replace(search, space=space, trials=8), tmp_path, url)
     assert len(results) == 8
     for result in results:
         fits = result.settings != {"kernel_size": "5", "input_size": "8"}
@@ -82,7 +92,7 @@ def test_settings_that_no_network_has_are_passed_over(search: Search, tmp_path: 
 
 def test_a_training_that_diverges_is_the_worst(search: Search, tmp_path: Path, url: str):
     recipe = replace(search.recipe, optimizer="sgd", loss="mean-squared-error", lr=500.0)
-    results = carry_out_all(Search(recipe, read_space(recipe, ["activation=relu,elu"]), 2), tmp_path, url)
+    results = run_all(Search(recipe, read_space(recipe, ["activation=relu,elu"]), 2), tmp_path, url)
     assert [(one.state, one.validation_accuracy, one.test_accuracy) for one in results] == [
         ("complete", 0.0, None)
     ] * 2
@@ -100,10 +110,98 @@ def test_a_trial_whose_process_died_is_tried_again(
     storage_module._storage.cache_clear()
     monkeypatch.setattr(storage_module, "GRACE_SECONDS", 1)
     time.sleep(2.1)  # SQLite's clock has whole seconds
-    results = {result.number: result for result in carry_out_all(search, tmp_path, url)}
+    results = {result.number: result for result in run_all(search, tmp_path, url)}
     storage_module._storage.cache_clear()
     assert sorted(results) == list(range(6))
     assert results[0].settings["lr"] == lr
+
+
+@pytest.fixture
+def pruned(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prune every trial after its second epoch, except trial 0."""
+
+    def should_prune(self: optuna.pruners.MedianPruner, study: object, trial: FrozenTrial) -> bool:
+        return trial.number > 0 and len(trial.intermediate_values) >= 2
+
+    monkeypatch.setattr(optuna.pruners.MedianPruner, "prune", should_prune)
+
+
+@pytest.mark.usefixtures("pruned")
+def test_a_pruned_trial_trains_no_further(search: Search, tmp_path: Path, url: str):
+    plan = replace(search, recipe=replace(search.recipe, epochs=5), trials=2)
+    whole, stopped = run_all(plan, tmp_path, url)
+    assert (whole.state, stopped.state) == ("complete", "pruned")
+    assert whole.run is not None
+    assert stopped.run is not None
+    folders = [RunFolder(Path(run)) for run in (whole.run, stopped.run)]
+    assert [len(folder.read_history()) for folder in folders] == [5, 2]
+    assert folders[1].read_evaluation() is None
+    assert stopped.test_accuracy is None
+    assert not folders[1].is_held()
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every trial counts as silent at once."""
+
+    def list_running(self: object, study_id: int) -> list[int]:
+        trials = self.get_all_trials(study_id, deepcopy=False)  # type: ignore[attr-defined]
+        return [trial._trial_id for trial in trials if trial.state == TrialState.RUNNING]
+
+    monkeypatch.setattr(optuna.storages.RDBStorage, "_get_stale_trial_ids", list_running)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_silent_trial_whose_run_is_held_is_left_alone(search: Search, tmp_path: Path, url: str):
+    """As that of a process that is stopped: no heartbeat, but it holds its run."""
+    open_study(search, url)
+    trial = claim_trial(search, url)
+    assert trial is not None
+    run = begin_run(search.recipe, device="cpu", runs_dir=tmp_path)
+    trial.set_user_attr("run", str(run.path))
+    with run.alone():
+        other = claim_trial(search, url)
+        assert other is not None
+        assert other.number == 1
+    again = claim_trial(search, url)
+    assert again is not None
+    assert again.number == 0  # its process is gone
+
+
+@pytest.mark.usefixtures("impatient")
+def test_the_loser_of_a_trial_takes_another(
+    search: Search, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    """The owner wakes between the claim and the training."""
+    monkeypatch.setattr(trials_module, "POLL_SECONDS", 0.0)
+    open_study(search, url)
+    owner = claim_trial(search, url)
+    assert owner is not None
+    recipe = search.recipe.override(suggest(search, owner))
+    run = begin_run(replace(recipe, name="trial-0000"), device="cpu", runs_dir=tmp_path)
+    with run.alone():
+        claims = iter([owner])
+        monkeypatch.setattr(
+            trials_module, "claim_trial", lambda *given: next(claims, None) or claim_trial(*given)
+        )
+        result = run_next_trial(search, tmp_path, url)
+    assert result is not None
+    assert (result.number, result.state) == (1, "complete")
+
+
+def test_a_trial_that_another_process_ended_keeps_its_result(
+    search: Search, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    """A process wakes and continues a trial that was taken over and finished."""
+    open_study(search, url)
+    trial = claim_trial(search, url)
+    assert trial is not None
+    suggest(search, trial)
+    trial.study.tell(trial, 0.25)
+    monkeypatch.setattr(trials_module, "claim_trial", lambda *_: trial)
+    result = run_next_trial(search, tmp_path, url)
+    assert result is not None
+    assert (result.number, result.state, result.validation_accuracy) == (0, "complete", 0.25)
 
 
 def test_storages_that_are_not_there(search: Search, tmp_path: Path):

@@ -1,6 +1,7 @@
 """A run that is killed and resumed ends with the same bits."""
 
 import importlib.util
+import json
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -9,10 +10,14 @@ from typing import Any
 import pytest
 
 from lenet.errors import RunError
-from lenet.models.checkpoint import load_checkpoint
+from lenet.kernels.convolution import BackendChoice
+from lenet.models.checkpoint import load_checkpoint, read_tensors, write_tensors
+from lenet.training import run_state
 from lenet.training.recipe import Recipe
+from lenet.training.resuming import open_run
 from lenet.training.run_folder import RunFolder
-from lenet.training.runs import begin_run, open_run, run_training, summarise_run
+from lenet.training.run_state import STATE_FORMAT, describe_arithmetic
+from lenet.training.runs import begin_run, run_training, summarise_run
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "kill_and_resume.py"
 
@@ -185,3 +190,169 @@ def test_a_state_says_what_it_holds(plan: Recipe, tmp_path: Path, tree: Callable
     after = tree(folder.path)
     assert {name for name in before if before[name] != after.get(name)} <= {"curves.png"}
     assert asdict(summarise_run(folder))["is_finished"]
+
+
+@pytest.fixture
+def half(plan: Recipe, tmp_path: Path) -> RunFolder:
+    """A run of three epochs that was stopped after the second."""
+    folder = begin_run(replace(plan, schedule="constant"), device="cpu", runs_dir=tmp_path / "half")
+    for _ in range(2):
+        next(run_training(folder))
+    return folder
+
+
+def change_state_card(folder: RunFolder, **changes: object) -> None:
+    """Write the state again with other values on its card; None removes one."""
+    tensors, card = read_tensors(folder.state, STATE_FORMAT)
+    card = {name: value for name, value in (card | changes).items() if value is not None}
+    write_tensors(folder.state, tensors, card)
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [
+        ("kernel", "set LENET_KERNEL=elsewhere, or begin a new run"),
+        ("cpu", "set ATEN_CPU_CAPABILITY=elsewhere, or begin a new run"),
+        ("torch", "install torch Elsewhere, or begin a new run"),
+    ],
+)
+def test_other_arithmetic_is_refused(half: RunFolder, name: str, remedy: str):
+    change_state_card(half, **{name: "Elsewhere" if name != "kernel" else "elsewhere"})
+    with pytest.raises(RunError, match=f"was begun with {name} [Ee]lsewhere, and here it is .*{remedy}"):
+        next(run_training(half))
+
+
+def test_another_kernel_is_refused_in_one_line(
+    half: RunFolder, monkeypatch: pytest.MonkeyPatch, lenet: Callable[..., Any]
+):
+    begun = describe_arithmetic("cpu")["kernel"]
+    monkeypatch.setattr(run_state, "explain_backend", lambda: BackendChoice("another", "for this test"))
+    outcome = lenet("train", "--resume", half.path)
+    assert (outcome.code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+    assert f"set LENET_KERNEL={begun}, or begin a new run" in outcome.err
+    assert describe_arithmetic("cuda")["kernel"] == "off"  # the kernel is for the CPU
+
+
+def test_an_edited_plan_is_refused(half: RunFolder):
+    file = half.path / "recipe.json"
+    values = json.loads(file.read_text())
+    for change in ({"lr": 0.5}, {"batch_size": 7}, {"momentum": 0.5}):
+        file.write_text(json.dumps({**values, "recipe": {**values["recipe"], **change}}))
+        with pytest.raises(RunError, match=r"recipe.json was edited, or the state is that of another run"):
+            next(run_training(half))
+    file.write_text(json.dumps({**values, "seed": 1}))
+    with pytest.raises(RunError, match=r"recipe.json was edited"):
+        next(run_training(half))
+    file.write_text(json.dumps(values))  # spaces are not settings
+    assert len(finish(half).read_history()) == 3
+
+
+def test_the_state_of_another_run_is_refused(half: RunFolder, tmp_path: Path):
+    other = begin_run(half.read_plan().recipe, seed=1, device="cpu", runs_dir=tmp_path / "other")
+    next(run_training(other))
+    half.state.write_bytes(other.state.read_bytes())
+    with pytest.raises(RunError, match=r"state.safetensors: not of the plan in recipe.json"):
+        next(run_training(half))
+
+
+def test_a_history_that_is_not_the_states(half: RunFolder):
+    whole = half.history.read_text()
+    rows = [json.loads(line) for line in whole.splitlines()]
+    half.history.unlink()
+    with pytest.raises(RunError, match=r"history.jsonl holds 0 of 2 epochs; restore it"):
+        next(run_training(half))
+    half.history.write_text(whole.splitlines()[0] + "\n")
+    with pytest.raises(RunError, match=r"history.jsonl holds 1 of 2 epochs"):
+        next(run_training(half))
+    half.history.write_text("".join(json.dumps({**row, "train_loss": 0.5}) + "\n" for row in rows))
+    with pytest.raises(RunError, match=r"history.jsonl was edited"):
+        next(run_training(half))
+    half.history.write_text(whole + json.dumps({**rows[1], "epoch": 3}) + "\n")  # a kill before the state
+    assert [epoch.epoch for epoch in finish(half).read_history()] == [1, 2, 3]
+
+
+def test_a_state_that_is_gone_is_missed(half: RunFolder):
+    half.state.unlink()
+    with pytest.raises(RunError, match=r"state.safetensors is missing"):
+        next(run_training(half))
+
+
+def test_checkpoints_of_other_weights_are_written_again(half: RunFolder, plan: Recipe, tmp_path: Path):
+    other = finish(begin_run(half.read_plan().recipe, seed=1, device="cpu", runs_dir=tmp_path / "other"))
+    half.last.write_bytes(other.last.read_bytes())
+    finish(half)
+    assert load_checkpoint(half.last).card["seed"] == 0
+    last, best = half.last.read_bytes(), half.best.read_bytes()
+    half.last.write_bytes(other.last.read_bytes())
+    half.kept(load_checkpoint(half.best).card["epoch"]).write_bytes(best)
+    half.best.write_bytes(other.best.read_bytes())
+    finish(half)  # nothing is left to train
+    assert (half.last.read_bytes(), half.best.read_bytes()) == (last, best)
+
+
+def test_a_best_checkpoint_of_another_run_is_refused(plan: Recipe, tmp_path: Path):
+    plan = replace(plan, lr=1e-30, ema_decay=0.0, epochs=2).override({"dropout": 0.0})
+    runs = [finish(begin_run(plan, seed=seed, device="cpu", runs_dir=tmp_path)) for seed in (0, 1)]
+    assert runs[0].read_history()[1].is_best is False
+    runs[0].best.write_bytes(runs[1].best.read_bytes())
+    with pytest.raises(RunError, match=r"best.safetensors is not that of epoch 1; restore it"):
+        finish(runs[0])
+
+
+def test_a_run_of_an_older_version_resumes(half: RunFolder, plan: Recipe, tmp_path: Path):
+    change_state_card(half, plan_sha256=None, history_sha256=None, kernel=None, cpu=None, torch=None)
+    history = half.history.read_bytes()
+    half.history.unlink()
+    with pytest.raises(RunError, match="holds 0 of 2 epochs"):
+        next(run_training(half))
+    half.history.write_bytes(history)
+    alone = begin_run(half.read_plan().recipe, device="cpu", runs_dir=tmp_path / "alone")
+    assert read_checkpoints(finish(half)) == read_checkpoints(finish(alone))
+
+
+def test_every_kept_epoch_can_be_resumed(plan: Recipe, tmp_path: Path):
+    plan = replace(plan, schedule="one-cycle", epochs=4, keep_every_epoch=True)
+    run = finish(begin_run(plan, device="cpu", runs_dir=tmp_path))
+    for epoch in (1, 2, 3):
+        branch = open_run(run.kept(epoch))
+        assert branch.path == tmp_path / f"{run.path.name}-from-{epoch:03d}"
+        assert [row.epoch for row in branch.read_history()] == list(range(1, epoch + 1))
+        assert read_checkpoints(finish(branch)) == read_checkpoints(run)
+        assert branch.read_evaluation() == run.read_evaluation()
+    assert open_run(run.kept(2)).path.name == f"{run.path.name}-from-002-2"
+    with pytest.raises(RunError, match="is the last of 4 epochs"):
+        open_run(run.kept(4))
+    with pytest.raises(RunError, match="one-cycle schedule was laid out for 4 epochs"):
+        open_run(run.kept(2), epochs=6)
+
+
+def test_a_kept_epoch_can_be_resumed_for_longer(plan: Recipe, tmp_path: Path):
+    plan = replace(plan, schedule="constant", keep_every_epoch=True)
+    long = finish(begin_run(replace(plan, epochs=4), device="cpu", runs_dir=tmp_path / "long"))
+    run = finish(begin_run(plan, device="cpu", runs_dir=tmp_path))
+    before = read_checkpoints(run)
+    branch = finish(open_run(run.kept(3), epochs=4))
+    for file in (long.last, long.state, long.kept(4), long.kept(4, "state"), long.best):
+        assert (branch.path / file.name).read_bytes() == file.read_bytes()
+    assert read_checkpoints(run) == before
+    with pytest.raises(RunError, match="`seed` was not so"):
+        open_run(run.kept(3), epochs=4, given={"seed": 5})
+
+
+def test_epochs_that_cannot_be_resumed(plan: Recipe, tmp_path: Path):
+    plan = replace(plan, schedule="constant", keep_every_epoch=True, epochs=2)
+    run = finish(begin_run(plan, device="cpu", runs_dir=tmp_path))
+    stray = tmp_path / "epoch-001.safetensors"
+    stray.write_bytes(run.kept(1).read_bytes())
+    for file in (stray, run.last, run.state, run.path / "recipe.json"):
+        with pytest.raises(RunError, match="cannot be resumed; give a run folder, or an epoch-NNN"):
+            open_run(file)
+    with pytest.raises(RunError, match="is no run folder"):
+        open_run(run.path / "epoch-009.safetensors")
+    run.kept(1, "state").write_bytes(run.kept(2, "state").read_bytes())
+    with pytest.raises(RunError, match="does not belong to"):
+        open_run(run.kept(1))
+    run.kept(1, "state").unlink()
+    with pytest.raises(RunError, match="the state of this epoch was not kept"):
+        open_run(run.kept(1))
+    assert [path for path in tmp_path.iterdir() if "-from-" in path.name or path.name.startswith(".")] == []

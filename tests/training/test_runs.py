@@ -19,10 +19,12 @@ from lenet.errors import DataError, DeviceError, DivergedError, LeNetError, Reci
 from lenet.insight.progress import keep_curves
 from lenet.models.checkpoint import load_checkpoint
 from lenet.training.evaluation import compute_logits, evaluate
+from lenet.training.history import write_history
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import RECIPES
+from lenet.training.resuming import open_run
 from lenet.training.run_folder import RunFolder
-from lenet.training.runs import begin_run, fingerprint, list_runs, open_run, run_training, summarise_run
+from lenet.training.runs import begin_run, fingerprint, list_runs, run_training, summarise_run
 
 
 def finish(folder: RunFolder) -> RunFolder:
@@ -64,6 +66,7 @@ def test_a_run_folder_holds_what_it_says(finished: RunFolder, more_bars: Any):
         "recipe.json", "environment.json", "history.jsonl", "last.safetensors", "best.safetensors",
         "state.safetensors", "evaluation.json", "curves.png",
         "epoch-001.safetensors", "epoch-002.safetensors", "epoch-003.safetensors",
+        "state-001.safetensors", "state-002.safetensors", "state-003.safetensors",
     }  # fmt: skip
     assert finished.path.name.startswith("bars-bars")
     assert finished.path.name.endswith("-7")
@@ -208,13 +211,16 @@ def test_a_full_disk_loses_nothing(plan: Recipe, tmp_path: Path, full_disk: Call
     assert summarise_run(finish(folder)).epochs == 3
 
 
-def test_runs_are_listed_and_odd_folders_passed_over(finished: RunFolder, damaged: RunFolder, tmp_path: Path):
+def test_runs_are_listed_and_broken_ones_named(finished: RunFolder, damaged: RunFolder, tmp_path: Path):
     assert [run.run for run in list_runs(finished.path.parent)] == [str(finished.path)]
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").touch()
     (tmp_path / "odd").mkdir()
     (tmp_path / "odd" / "recipe.json").write_text("{}")
-    assert [run.run for run in list_runs(tmp_path)] == [str(damaged.path)]
+    good, odd = list_runs(tmp_path)
+    assert (good.run, good.error) == (str(damaged.path), None)
+    assert odd.run == str(tmp_path / "odd")
+    assert "recipe.json: not a plan of this version" in str(odd.error)
     assert list_runs(tmp_path / "missing") == []
 
 
@@ -250,9 +256,6 @@ def test_a_damaged_file_is_named(damaged: RunFolder, name: str, content: bytes):
         if name == "evaluation.json":
             patched.setattr(RunFolder, "write_evaluation", lambda *_: None)
         message = refuse(damaged)
-    if name == "history.jsonl" and content == b"":
-        assert message == ""
-        return
     assert name in message
     assert "\n" not in message
 
@@ -350,3 +353,57 @@ def test_a_folder_of_that_name_beside_does_not_hide_a_named_data_set(
 def test_the_data_set_stands_once_in_the_name_of_a_run(tmp_path: Path):
     recipe = replace(RECIPES["quick"], name="quick-digits")
     assert begin_run(recipe, device="cpu", runs_dir=tmp_path).path.name == "quick-digits-0"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("evaluation.json", b'{"accuracy": 5.0}'),
+        ("evaluation.json", b'{"accuracy": "0.5"}'),
+        ("evaluation.json", b'{"accuracy": NaN}'),
+        ("evaluation.json", b'{"accuracy": true}'),
+        ("evaluation.json", b'{"accuracy": 0.5, "per_class": 5}'),
+        ("evaluation.json", b'{"accuracy": 0.5, "per_class": [5]}'),
+        ("evaluation.json", b'{"accuracy": 0.5, "per_class": [{"name": "a", "recall": 7}]}'),
+    ],
+)
+def test_results_that_cannot_be_are_refused(damaged: RunFolder, name: str, content: bytes):
+    (damaged.path / name).write_bytes(content)
+    with pytest.raises(RunError, match=f"{name}: not what this package wrote"):
+        summarise_run(damaged)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("epoch", 10**3999), ("epoch", 1), ("epochs", 2.5), ("seconds", 1e999), ("seconds", -1.0),
+        ("train_loss", float("nan")), ("examples_per_second", 10**300), ("is_best", 1), ("train_loss", True),
+    ],
+)  # fmt: skip
+def test_epochs_that_cannot_be_are_refused(damaged: RunFolder, name: str, value: Any):
+    rows = [json.loads(line) for line in damaged.history.read_text().splitlines()]
+    rows[1][name] = value
+    damaged.history.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    with pytest.raises(RunError, match=r"history.jsonl: damaged \(line 2") as caught:
+        summarise_run(damaged)
+    assert len(str(caught.value)) < 500
+
+
+def test_a_loss_that_is_not_finite_is_null_in_json(damaged: RunFolder):
+    history = damaged.read_history()
+    write_history(damaged.history, [replace(history[0], validation_loss=float("inf"))])
+    assert json.loads(damaged.history.read_text())["validation_loss"] is None
+    assert damaged.read_history()[0].validation_loss is None
+
+
+@pytest.mark.parametrize("value", [5, None, [], {}])
+def test_a_hash_that_is_none_is_refused(damaged: RunFolder, value: Any):
+    file = damaged.path / "recipe.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"data_sha256": value}))
+    with pytest.raises(RunError, match="data_sha256 is"):
+        damaged.read_plan()
+
+
+def test_a_message_of_other_bytes_is_read(damaged: RunFolder):
+    (damaged.path / "diverged.txt").write_bytes(b"the loss\xff\nis lost\n")
+    assert damaged.read_divergence() == "the loss\ufffd is lost"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +9,7 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from lenet.cli.app import Json, RunsDir, app, name_flags
+from lenet.cli.printing import print_json
 from lenet.cli.tables import name_run, show_runs
 
 runs_app = App(name="runs", help_format="plaintext")
@@ -27,7 +27,7 @@ def runs(*, runs_dir: RunsDir = Path("runs"), json: Json = False) -> None:
 
     summaries = list_runs(runs_dir)
     if json:
-        print(json_module.dumps([asdict(summary) for summary in summaries]))
+        print_json([asdict(summary) for summary in summaries])
     else:
         print(
             show_runs(summaries) if summaries else f"no runs in {runs_dir}; start one with: lenet train quick"
@@ -56,8 +56,10 @@ def plot(
     folders = [find_run(name, runs_dir) for name in chosen]
     histories = {name_run(summarise_run(folder)): folder.read_history() for folder in folders}
     save_figure(plot_runs(histories, f"{len(histories)} runs"), out)
-    result = {"picture": str(out), "runs": [str(folder.path) for folder in folders]}
-    print(json_module.dumps(result) if json else f"{out}: {len(histories)} runs")
+    if json:
+        print_json({"picture": str(out), "runs": [str(folder.path) for folder in folders]})
+    else:
+        print(f"{out}: {len(histories)} runs")
 
 
 @app.command
@@ -81,7 +83,7 @@ def doctor(
         faults = [
             asdict(fault) | {"remedy": name_flags(fault.remedy, ["train"])} for fault in diagnosis.faults
         ]
-        print(json_module.dumps(diagnosis.to_dict() | {"faults": faults}))
+        print_json(diagnosis.to_dict() | {"faults": faults})
     elif diagnosis.faults:
         for fault in diagnosis.faults:
             print(f"{run}: {name_flags(fault.sentence, ['train'])}")
@@ -110,4 +112,7 @@ def report(
 
     path = write_report(RunFolder(run), out)
     size = path.stat().st_size
-    print(json_module.dumps({"report": str(path), "bytes": size}) if json else f"{path}: {size:,} bytes")
+    if json:
+        print_json({"report": str(path), "bytes": size})
+    else:
+        print(f"{path}: {size:,} bytes")

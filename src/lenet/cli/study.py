@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -11,8 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from lenet.cli.app import Json, Quiet, RunsDir, app, end
+from lenet.cli.app import Json, Quiet, RunsDir, app
 from lenet.cli.flags import read_whole
+from lenet.cli.printing import print_json
+from lenet.cli.stopping import stop_with
 from lenet.cli.tables import align
 from lenet.errors import RecipeError
 from lenet.experiments.space import Choice, Range, Search, make_grid, read_space, write_value
@@ -118,11 +119,9 @@ def search(
     folder = runs_dir / plan.name
     url = find_storage(storage, folder)
     running = run_search(plan, folder, url, workers or count_cores())
-    try:
+    with stop_with("stopped; finished trials are kept, and the same command resumes"):
         for _ in show_trials(running, quiet=quiet):
             pass
-    except KeyboardInterrupt:
-        end("stopped; finished trials are kept, and the same command resumes", code=130)
     results = list_results(plan, url)
     draw_search(plan, results, folder / "trials.png")
     ranked = sorted(
@@ -130,7 +129,7 @@ def search(
         key=lambda result: -(result.validation_accuracy or 0),
     )
     if json:
-        print(json_module.dumps({"study": plan.name, "trials": [asdict(result) for result in results]}))
+        print_json({"study": plan.name, "trials": [asdict(result) for result in results]})
         return
     counts = Counter(result.state for result in results)
     names = [part.name for part in space]
@@ -161,7 +160,7 @@ def show_studies(*, json: bool) -> None:
         for entry in STUDIES.values()
     ]
     if json:
-        print(json_module.dumps(rows))
+        print_json(rows)
         return
     table = [[row["name"], len(row["variants"]), row["data"], row["epochs"], row["question"]] for row in rows]
     print(align([["study", "variants", "data", "epochs", "question"], *table], right=(1, 3)))
@@ -175,14 +174,12 @@ def conduct(chosen: Study, seeds: int, workers: int | None, folder: Path, *, qui
 
     chosen = prepare(chosen, folder)
     running = run_study(chosen, seeds, folder, workers or count_cores())
-    try:
+    with stop_with(f"stopped; {folder} keeps the finished runs, and the same command resumes"):
         outcomes = list(show_outcomes(running, seeds * len(chosen.variants), quiet=quiet))
-    except KeyboardInterrupt:
-        end(f"stopped; {folder} keeps the finished runs, and the same command resumes", code=130)
     comparison = compare(chosen, seeds, outcomes)
     write_comparison(comparison, folder)
     if json:
-        print(json_module.dumps(comparison.to_dict()))
+        print_json(comparison.to_dict())
         return
     names = comparison.conditions
     rows = [[v.label, *(v.write(condition) for condition in names)] for v in comparison.variants]

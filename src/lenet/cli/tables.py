@@ -63,7 +63,7 @@ def show_runs(summaries: Sequence[RunSummary]) -> str:
     for run in summaries:
         loss = None if run.train_loss is None else f"{run.train_loss:.4f}"
         shares = [None if a is None else f"{a:.2%}" for a in (run.validation_accuracy, run.test_accuracy)]
-        state = "finished" if run.is_finished else "resume with --resume"
+        state = run.error or ("finished" if run.is_finished else "resume with --resume")
         rows.append([run.run, run.epochs, loss, *shares, state, write_changes(run)])
     return align(rows, right=(1, 2, 3, 4))
 

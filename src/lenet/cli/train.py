@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -10,8 +9,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from lenet.cli.app import Json, Quiet, RunsDir, app, end, name_flags
+from lenet.cli.app import Json, Quiet, RunsDir, app, name_flags
 from lenet.cli.flags import list_more_settings, make_flags, read_changes, read_whole
+from lenet.cli.printing import print_json
+from lenet.cli.stopping import stop_with
 from lenet.cli.tables import show_run
 from lenet.training.recipes import find_recipe
 
@@ -39,7 +40,11 @@ def train(
         str | None, Parameter(help="Where to compute: auto, cpu, cuda, cuda:N or mps. [default: auto]")
     ] = None,
     resume: Annotated[
-        Path | None, Parameter(help="Resume this run; the result is the same, bit for bit.")
+        Path | None,
+        Parameter(
+            help="Resume this run, bit for bit. With RUN/epoch-005.safetensors, a new run continues after "
+            "that epoch."
+        ),
     ] = None,
     runs_dir: RunsDir = Path("runs"),
     tensorboard: Annotated[
@@ -55,7 +60,8 @@ def train(
     """
     from lenet.insight.diagnosis import watch
     from lenet.insight.progress import find_writer, keep_curves, show_progress, write_events
-    from lenet.training.runs import begin_run, open_run, run_training, summarise_run
+    from lenet.training.resuming import open_run
+    from lenet.training.runs import begin_run, run_training, summarise_run
 
     if tensorboard:
         find_writer()  # raises before a run begins
@@ -72,12 +78,13 @@ def train(
     if tensorboard:
         epochs_shown = write_events(epochs_shown, run.path / "events", run.read_history())
     warned = quiet
-    try:
+    with stop_with(f"stopped; resume with: lenet train --resume {run.path}"):
         for epoch in epochs_shown:
             if not warned and (fault := watch(run, epoch)) is not None:
                 print(f"lenet: warning: {name_flags(fault.sentence, ['train'])}", file=sys.stderr)
                 warned = True
-    except KeyboardInterrupt:
-        end(f"stopped; resume with: lenet train --resume {run.path}", code=130)
     summary = summarise_run(run)
-    print(json_module.dumps(asdict(summary)) if json else show_run(summary))
+    if json:
+        print_json(asdict(summary))
+    else:
+        print(show_run(summary))

@@ -190,10 +190,10 @@ def prepare(study: Study, folder: Path) -> Study:
 
 def compare(study: Study, seeds: int, outcomes: Sequence[Outcome]) -> Comparison:
     """Compare the variants of a study by its outcomes; measures distorted images if the study says so."""
-    found = {(outcome.job.recipe.name, outcome.job.seed): outcome for outcome in outcomes}
+    found = {outcome.job.identity: outcome for outcome in outcomes}
     variants = []
     for label, jobs in list_jobs(study, seeds).items():
-        runs = [found[job.recipe.name, job.seed] for job in jobs]
+        runs = [found[job.identity] for job in jobs]
         accuracies = {"test": tuple(run.test_accuracy or 0.0 for run in runs)}
         if study.distorted:
             test = load(study.recipe.data, "test")

@@ -1,25 +1,33 @@
 """Trains many runs in parallel, one process per core with one thread; each is an ordinary run folder.
 
 A network this small gains little from a second thread. A finished run is not trained again, and a killed run
-is resumed. No torch is imported here: the workers import it after their number of threads is set.
+is resumed; one that another process trains is waited for. No torch is imported here: the workers import it
+after their number of threads is set.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
+import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lenet.errors import DivergedError, RunError
+from lenet.errors import BusyError, DivergedError, RunError
+from lenet.files import locked
 from lenet.processes import MAX_WORKERS, begin_worker
 from lenet.training.recipe import Recipe
 
 if TYPE_CHECKING:
     from lenet.training.run_folder import RunFolder
+
+POLL_SECONDS = 1.0  # for runs and trials of other processes
 
 
 @dataclass(frozen=True)
@@ -28,6 +36,12 @@ class Job:
 
     recipe: Recipe
     seed: int
+
+    @property
+    def identity(self) -> str:
+        """A hash of all settings and the seed; names and sources are not settings."""
+        settings = replace(self.recipe, name="job", source="job", published={}).to_dict()
+        return hashlib.sha256(json.dumps([settings, self.seed], sort_keys=True).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -50,23 +64,33 @@ def run_jobs(jobs: Sequence[Job], runs_dir: Path, workers: int) -> Iterator[Outc
     """
     runs_dir.mkdir(parents=True, exist_ok=True)
     with open_pool(min(workers, len(jobs))) as pool:
-        futures = [pool.submit(run_job, job, runs_dir) for job in jobs]
-        try:
-            for future in as_completed(futures):
-                yield future.result()
-        except BrokenProcessPool as error:
+        for future in as_completed([pool.submit(run_job, job, runs_dir) for job in jobs]):
+            yield future.result()
+
+
+@contextmanager
+def open_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
+    """A pool of worker processes with one thread each; they exit when the block ends, or this process dies.
+
+    Where the block is left early, their trainings are stopped. Raises RunError when a worker dies.
+    """
+    context = get_context("spawn")
+    others = set(active_children())
+    pool = ProcessPoolExecutor(
+        max(1, min(workers, MAX_WORKERS)), mp_context=context, initializer=begin_worker
+    )
+    try:
+        yield pool
+    except BaseException as error:
+        for process in set(active_children()) - others:
+            process.terminate()
+        if isinstance(error, BrokenProcessPool):
             raise RunError(
                 "a worker died, perhaps for want of memory; run the command again to resume"
             ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
-
-
-def open_pool(workers: int) -> ProcessPoolExecutor:
-    """A pool of worker processes with one thread each; they exit when this process exits or dies."""
-    return ProcessPoolExecutor(
-        max(1, min(workers, MAX_WORKERS)), mp_context=get_context("spawn"), initializer=begin_worker
-    )
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def run_job(job: Job, runs_dir: Path) -> Outcome:
@@ -77,34 +101,40 @@ def run_job(job: Job, runs_dir: Path) -> Outcome:
     from lenet.training.runs import begin_run, run_training, summarise_run
 
     torch.set_num_threads(1)
-    run = find_job_run(job, runs_dir)
-    if run is None:
-        run = begin_run(job.recipe, seed=job.seed, device="cpu", runs_dir=runs_dir)
-    diverged = run.read_divergence()
-    if diverged is None and not summarise_run(run).is_finished:
+    runs_dir.mkdir(parents=True, exist_ok=True)
+    with locked(runs_dir, wait=True):  # another study may need the same training
+        run = find_job_run(job, runs_dir)
+        if run is None:
+            run = begin_run(job.recipe, seed=job.seed, device="cpu", runs_dir=runs_dir)
+    while run.read_divergence() is None and not summarise_run(run).is_finished:
         try:
             for _ in keep_curves(run_training(run), run):
                 pass
+        except BusyError:
+            time.sleep(POLL_SECONDS)
         except DivergedError:
-            diverged = run.read_divergence()
-    summary = summarise_run(run)
+            pass  # the run says so
+    diverged, summary = run.read_divergence(), summarise_run(run)
     return Outcome(job, str(run.path), summary.test_accuracy, summary.train_loss, diverged)
 
 
 def find_job_run(job: Job, runs_dir: Path, names: str = "*") -> RunFolder | None:
     """The run in `runs_dir` with the recipe and the seed of the job, or None; `names` is a pattern of names.
 
-    The name of the recipe is ignored, so that a training that two studies need runs once.
+    Names are ignored, so that a training that two studies need runs once. The data must be equal.
     """
+    from lenet.data.datasets import load
     from lenet.training.run_folder import RunFolder
+    from lenet.training.runs import fingerprint
 
+    data_sha256 = ""
     for file in sorted(runs_dir.glob(f"{names}/recipe.json")):
         folder = RunFolder(file.parent)
         try:
             plan = folder.read_plan()
         except RunError:
             continue  # a run of another version
-        # A plan holds the full path of the data and their number of classes.
+        # A plan holds the full path of the data and their number of classes; their hash is compared below.
         wanted = replace(
             job.recipe,
             name=plan.recipe.name,
@@ -113,7 +143,8 @@ def find_job_run(job: Job, runs_dir: Path, names: str = "*") -> RunFolder | None
             data=plan.recipe.data,
             model=replace(job.recipe.model, classes=plan.recipe.model.classes),
         )
-        same_data = Path(plan.recipe.data).name == Path(job.recipe.data).name
-        if plan.seed == job.seed and plan.recipe == wanted and same_data:
-            return folder
+        if plan.seed == job.seed and plan.recipe == wanted:
+            data_sha256 = data_sha256 or fingerprint(load(job.recipe.data, "train"))
+            if plan.data_sha256 == data_sha256:
+                return folder
     return None

@@ -114,7 +114,9 @@ def write_value(value: Any) -> str:
     """A value in the syntax of `read_space`."""
     if isinstance(value, tuple):
         return "-".join(map(str, value))
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:g}" if float(f"{value:g}") == value else str(value)  # as short as it is exact
+    return str(value)
 
 
 def _read_part(text: str) -> Range | Choice:
@@ -128,7 +130,11 @@ def _read_part(text: str) -> Range | Choice:
         raise RecipeError(f"{name} cannot be searched; `lenet train --help` lists the settings")
     kind = _find_kind(name)
     if ":" not in values:
-        return Choice(name, tuple(_read_value(name, part, kind) for part in values.split(",")))
+        choices = tuple(_read_value(name, part, kind) for part in values.split(","))
+        for value in choices:
+            if choices.count(value) > 1:
+                raise RecipeError(f"{name} is to be {write_value(value)} twice; give each value once")
+        return Choice(name, choices)
     low, high, *rest = values.split(":")
     if kind not in (int, float) or rest not in ([], ["log"]):
         raise RecipeError(f"{text!r} is no range; write low:high, or low:high:log, of a setting with numbers")

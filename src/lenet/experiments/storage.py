@@ -1,8 +1,8 @@
 """Stores the trials of a search and assigns them to processes: SQLite on one machine, PostgreSQL for several.
 
 All trials are created when a search begins. A process that looks for work holds a lock; it first takes over a
-trial whose process has stopped sending heartbeats, then a waiting trial. So no trial runs twice and none is
-lost, whichever process is killed.
+trial whose process has stopped sending heartbeats and holds no run, then a waiting trial. So no trial runs
+twice and none is lost, whichever process is killed or suspended.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from lenet.errors import RunError
 from lenet.experiments.space import Search
+from lenet.files import locked
 
 if TYPE_CHECKING:
     from optuna import Study
@@ -46,13 +47,9 @@ def find_storage(url: str | None, folder: Path) -> str:
 def lock_storage(url: str) -> Iterator[None]:
     """Hold the lock of the storage in a block; the system or the server releases it if the process dies."""
     if url.startswith("sqlite"):
-        try:
-            import fcntl
-        except ImportError:  # Windows has no such lock
-            yield
-            return
-        with Path(url.removeprefix("sqlite:///") + ".lock").open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
+        file = Path(url.removeprefix("sqlite:///") + ".lock")
+        file.touch()
+        with locked(file, wait=True):
             yield
         return
     from sqlalchemy import NullPool, create_engine, text
@@ -93,7 +90,8 @@ def claim_trial(search: Search, url: str) -> Trial | None:
         left = storage.get_all_trials(study_id, states=(TrialState.RUNNING, TrialState.WAITING))
         found: FrozenTrial | None = None
         for trial in sorted(left, key=lambda trial: (trial.state == TrialState.WAITING, trial.number)):
-            if trial.state == TrialState.WAITING or trial._trial_id in stale:
+            is_left = trial._trial_id in stale and not _is_held(trial)
+            if trial.state == TrialState.WAITING or is_left:
                 found = trial
                 break
         if found is None:
@@ -102,6 +100,14 @@ def claim_trial(search: Search, url: str) -> Trial | None:
         storage.record_heartbeat(found._trial_id)
         storage.set_trial_state_values(found._trial_id, TrialState.RUNNING)
     return Trial(study, found._trial_id)
+
+
+def _is_held(trial: FrozenTrial) -> bool:
+    """True where the run of a trial is here and a process trains it: one that sleeps sends no heartbeat."""
+    from lenet.training.run_folder import RunFolder
+
+    run = trial.user_attrs.get("run")
+    return isinstance(run, str) and Path(run, "environment.json").is_file() and RunFolder(Path(run)).is_held()
 
 
 def has_running_trials(search: Search, url: str) -> bool:

@@ -9,6 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from hashlib import sha256
 from typing import Any
 
 from lenet.errors import RecipeError
@@ -37,13 +38,19 @@ class Study:
     """Notes that are needed to interpret the results."""
 
     def plan(self, variant: str) -> Recipe:
-        """The recipe of a variant, named after study and variant."""
-        slug = re.sub(r"[^a-z0-9.]+", "-", variant.lower()).strip("-")
+        """The recipe of a variant, named after study and variant, with a hash where two names are equal."""
+        slug = _slug(variant)
+        if [_slug(other) for other in self.variants].count(slug) > 1:
+            slug += f"-{sha256(variant.encode()).hexdigest()[:6]}"
         return replace(self.recipe.override(self.variants[variant]), name=f"{self.name}-{slug}")
 
     def with_changes(self, changes: Changes) -> Study:
         """The study with settings changed for all variants; settings of a variant take precedence."""
         return replace(self, recipe=self.recipe.override(changes))
+
+
+def _slug(label: str) -> str:
+    return re.sub(r"[^a-z0-9.]+", "-", label.lower()).strip("-")
 
 
 def find_study(name: str) -> Study:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
-from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lenet.data.datasets import load
-from lenet.errors import DivergedError, ModelError, RecipeError, RunError
-from lenet.experiments.pool import Job, find_job_run, open_pool
+from lenet.errors import BusyError, DivergedError, ModelError, RecipeError, RunError
+from lenet.experiments.pool import POLL_SECONDS, Job, find_job_run, open_pool
 from lenet.experiments.space import Choice, Search
 from lenet.experiments.storage import claim_trial, has_running_trials, keep_alive, open_study
 from lenet.training.recipe import Recipe
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial, Trial
 
 VALIDATION_SHARE = 0.1  # of the training images, if the recipe holds none out
-POLL_SECONDS = 1.0  # for trials left by a process that died
 
 
 @dataclass(frozen=True)
@@ -62,36 +62,37 @@ def run_search(search: Search, folder: Path, url: str, workers: int) -> Iterator
             return pool.submit(run_next_trial, search, folder, url)
 
         pending = {submit() for _ in range(min(workers, search.trials))}
-        try:
-            while pending:
-                done, pending = wait(pending, return_when=FIRST_COMPLETED)
-                for future in done:
-                    result = future.result()
-                    if result is not None:
-                        pending.add(submit())
-                        yield result
-        except BrokenProcessPool as error:
-            raise RunError(
-                "a worker died, perhaps for want of memory; run the command again to resume"
-            ) from error
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        while pending:
+            done, pending = wait(pending, return_when=FIRST_COMPLETED)
+            for future in done:
+                result = future.result()
+                if result is not None:
+                    pending.add(submit())
+                    yield result
 
 
 def run_next_trial(search: Search, folder: Path, url: str) -> TrialResult | None:
     """Run the next trial in this process with one thread; None when no trial is left."""
     import torch
-    from optuna.exceptions import StorageInternalError
+    from optuna.exceptions import StorageInternalError, UpdateFinishedTrialError
     from sqlalchemy.exc import SQLAlchemyError
 
     torch.set_num_threads(1)
     try:
-        while (trial := claim_trial(search, url)) is None:
-            if not has_running_trials(search, url):
+        while True:
+            trial = claim_trial(search, url)
+            if trial is None and not has_running_trials(search, url):
                 return None
+            if trial is not None:
+                try:
+                    with keep_alive(url, trial):
+                        return _run_trial(search, folder, trial)
+                except BusyError:
+                    pass  # the process that began the trial lives; it ends the trial
+                except UpdateFinishedTrialError:
+                    # Another process took over this trial and finished it; its result stays.
+                    return _describe(trial.study.get_trials(deepcopy=False)[trial.number])
             time.sleep(POLL_SECONDS)
-        with keep_alive(url, trial):
-            return _run_trial(search, folder, trial)
     except (StorageInternalError, SQLAlchemyError) as error:
         reason = " ".join(str(error.__cause__ or error).split())[:200]
         raise RunError(f"the storage failed ({reason}); run the command again to resume") from None
@@ -104,7 +105,6 @@ def list_results(search: Search, url: str) -> list[TrialResult]:
 
 
 def _run_trial(search: Search, folder: Path, trial: Trial) -> TrialResult:
-    from optuna.exceptions import UpdateFinishedTrialError
     from optuna.trial import TrialState
 
     from lenet.insight.progress import keep_curves
@@ -123,26 +123,23 @@ def _run_trial(search: Search, folder: Path, trial: Trial) -> TrialResult:
     trial.set_user_attr("run", str(run.path))
     value, state = 0.0, TrialState.COMPLETE
     try:
-        # First the epochs that a killed process has trained, and perhaps not reported.
-        for record in (
-            *run.read_history(),
-            *(() if summarise_run(run).is_finished else keep_curves(run_training(run), run)),
-        ):
-            if isinstance(record, Epoch):
-                value = max(value, record.validation_accuracy or 0.0)
-                if _report(trial, record) and record.epoch < record.epochs:
-                    state = TrialState.PRUNED
-                    break
+        with closing(run_training(run)) as training:  # a pruned training stops and releases its run
+            left = () if summarise_run(run).is_finished else keep_curves(training, run)
+            # First the epochs that a killed process has trained, and perhaps not reported.
+            for record in chain(run.read_history(), left):
+                if isinstance(record, Epoch):
+                    value = max(value, record.validation_accuracy or 0.0)
+                    if _report(trial, record) and record.epoch < record.epochs:
+                        state = TrialState.PRUNED
+                        break
     except DivergedError as error:
         trial.set_user_attr("reason", str(error))
         value = 0.0
     if state == TrialState.COMPLETE and (accuracy := summarise_run(run).test_accuracy) is not None:
         trial.set_user_attr("test_accuracy", accuracy)
-    try:
-        told = trial.study.tell(trial, value if state == TrialState.COMPLETE else None, state)
-    except (UpdateFinishedTrialError, ValueError):
-        # Another process took over this trial and finished it; its result stays.
-        told = trial.study.get_trials(deepcopy=False)[trial.number]
+    told = trial.study.tell(
+        trial, value if state == TrialState.COMPLETE else None, state, skip_if_finished=True
+    )
     return _describe(told)
 
 

@@ -1,15 +1,16 @@
-"""A run on disk: one folder, every file in it whole, and readable without this package.
+"""A run on disk: one folder. Every file is written whole and can be read without this package.
 
-recipe.json           what is trained: the recipe, seed, device, threads and the data's fingerprint
-environment.json      on what: versions and processor
-history.jsonl         one line an epoch
+recipe.json           what is trained: the recipe, seed, device, threads and the hash of the data
+environment.json      where it is trained: versions and processor
+history.jsonl         one line per epoch
 last.safetensors      the weights after the last finished epoch
 best.safetensors      the weights of the best epoch by validation, where images are held out
-calibrated.safetensors  the best, its probabilities made to fit the held-out images, where the recipe says so
-epoch-001.safetensors … where the recipe keeps every epoch
-state.safetensors     what resuming needs besides: optimiser, averages, the epoch
-evaluation.json       the checkpoint measured on the test images
-diverged.txt          what was said when the loss was no longer finite, if it came to that
+calibrated.safetensors  the best weights with calibrated probabilities, where the recipe calibrates
+epoch-001.safetensors … the weights of each epoch, where the recipe keeps every epoch
+state-001.safetensors … the state of each of these epochs, to resume from it
+state.safetensors     what resuming needs in addition: weights, averages, optimiser state, epoch
+evaluation.json       the result of the checkpoint on the test images
+diverged.txt          the message of a training that diverged
 curves.png
 report.html           all of it on one page, by `lenet report`
 """
@@ -17,7 +18,9 @@ report.html           all of it on one page, by `lenet report`
 import json
 import os
 import platform
-from collections.abc import Iterator
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -25,26 +28,26 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
 
 import lenet
 from lenet.data.imageset import ImageSet
-from lenet.errors import CheckpointError, RecipeError, RunError
-from lenet.files import write_text
-from lenet.models.checkpoint import check_fit, read_tensors, save_checkpoint, write_tensors
+from lenet.errors import BusyError, RecipeError, RunError
+from lenet.files import locked, write_text
+from lenet.models.checkpoint import save_checkpoint
 from lenet.models.network import LeNet
+from lenet.training.history import hash_history, read_history, write_history
 from lenet.training.loop import Epoch
 from lenet.training.randomness import check_seed
 from lenet.training.recipe import Recipe
+from lenet.training.run_state import describe_arithmetic, hash_plan, read_state, write_state
 from lenet.training.start import TrainingState
 
-STATE_FORMAT = "lenet-state/1"
 MOST_THREADS = 4096
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a run trains, decided when it begins. Raises RecipeError on values that cannot be."""
+    """What a run trains: fixed when the run begins. Raises RecipeError on invalid values."""
 
     recipe: Recipe
     seed: int
@@ -58,6 +61,8 @@ class Plan:
             raise RecipeError(f"threads is {self.threads!r}; it must be a number from 1 to {MOST_THREADS}")
         if not isinstance(self.device, str):
             raise RecipeError(f"device is {self.device!r}; it must be a name, such as cpu")
+        if not isinstance(self.data_sha256, str):
+            raise RecipeError(f"data_sha256 is {self.data_sha256!r}; it must be a hash")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -66,7 +71,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class RunFolder:
-    """The folder of one run, and where things are in it."""
+    """The folder of one run: reads and writes its files."""
 
     path: Path
 
@@ -85,6 +90,20 @@ class RunFolder:
         """The best checkpoint with calibrated probabilities, written at the end."""
         return self.path / "calibrated.safetensors"
 
+    @property
+    def history(self) -> Path:
+        """The file of the finished epochs."""
+        return self.path / "history.jsonl"
+
+    @property
+    def state(self) -> Path:
+        """What resuming needs in addition, after the last finished epoch."""
+        return self.path / "state.safetensors"
+
+    def kept(self, epoch: int, kind: str = "epoch") -> Path:
+        """Checkpoint of an epoch, where the recipe keeps every epoch, or its "state"."""
+        return self.path / f"{kind}-{epoch:03d}.safetensors"
+
     def write_plan(self, plan: Plan) -> None:
         """Write recipe.json."""
         self._write_json("recipe.json", plan.to_dict())
@@ -97,8 +116,19 @@ class RunFolder:
         except (TypeError, KeyError, RecipeError) as error:
             raise RunError(f"{self.path / 'recipe.json'}: not a plan of this version ({error})") from None
 
+    def copy_plan(self, source: "RunFolder", epochs: int) -> None:
+        """Write the recipe.json of `source` with another number of epochs, and nothing else changed."""
+        values = source._read_json("recipe.json")
+        values["recipe"]["epochs"] = epochs
+        self._write_json("recipe.json", values)
+
+    def read_ties(self) -> dict[str, str]:
+        """What ties a state to this run and to this machine's arithmetic."""
+        plan_sha256 = hash_plan(self._read_json("recipe.json"))
+        return {"plan_sha256": plan_sha256, **describe_arithmetic(self.read_plan().device)}
+
     def write_environment(self) -> None:
-        """Write environment.json: what the figures and the bits depend on besides the plan."""
+        """Write environment.json: what the results and the bits depend on in addition to the plan."""
         versions = {
             "lenet": lenet.__version__,
             "python": platform.python_version(),
@@ -117,93 +147,51 @@ class RunFolder:
         return self._read_json("environment.json")
 
     def write_epoch(self, state: TrainingState[LeNet], epoch: Epoch, plan: Plan, data: ImageSet) -> None:
-        """Write all that belongs to a finished epoch; the state last, so a kill in between repeats it."""
-        figures = asdict(epoch)
-        for measured in ("seconds", "examples_per_second", "epochs", "epoch"):
-            del figures[measured]  # equal trainings shall give equal files
-        card = {
-            "classes": data.classes,
-            "whole_pictures": data.full_image,
-            "recipe": plan.recipe.to_dict() | {"data": Path(plan.recipe.data).name},
-            "seed": plan.seed,
-            "epoch": epoch.epoch,
-            "figures": figures,
-            "lenet": lenet.__version__,
-        }
+        """Write all files of a finished epoch; the state last: a kill in between repeats the epoch."""
+        card = make_card(epoch, plan, data)
         names = [self.last]
         if plan.recipe.keep_every_epoch:
-            names.append(self.path / f"epoch-{epoch.epoch:03d}.safetensors")
+            names.append(self.kept(epoch.epoch))
         if plan.recipe.validation and epoch.is_best:
             names.append(self.best)
         for name in names:
             save_checkpoint(name, state.averaged, card)
         history = [*self.read_history(epoch.epoch - 1), epoch]
-        lines = (json.dumps(asdict(epoch)) + "\n" for epoch in history)
-        write_text(self.path / "history.jsonl", "".join(lines))
-        self.write_state(state)
+        ties = {**self.read_ties(), "history_sha256": hash_history(history)}
+        if plan.recipe.keep_every_epoch:
+            write_state(self.kept(epoch.epoch, "state"), state, ties)
+        write_history(self.history, history)
+        write_state(self.state, state, ties)
 
     def read_history(self, epochs: int | None = None) -> list[Epoch]:
-        """The finished epochs, up to `epochs` of them."""
-        file = self.path / "history.jsonl"
-        if not file.exists():
-            return []
-        try:
-            history = [_parse_epoch(line) for line in file.read_text("utf-8").splitlines()]
-        except (ValueError, TypeError, RecursionError) as error:
-            raise RunError(f"{file}: damaged ({error}); delete it to go on without its curves") from None
-        return history[:epochs]
-
-    def write_state(self, state: TrainingState[LeNet]) -> None:
-        """Write state.safetensors."""
-        card = {
-            "format": STATE_FORMAT,
-            "optimizer": type(state.optimizer).__name__,
-            "epoch": state.epoch,
-            "best_epoch": state.best_epoch,
-            "best_accuracy": state.best_accuracy,
-            "best_loss": state.best_loss,
-        }
-        write_tensors(self.path / "state.safetensors", _collect(state), card)
+        """The finished epochs, up to `epochs` of them. Raises RunError when the file is damaged."""
+        return read_history(self.history)[:epochs]
 
     def read_state(self, state: TrainingState[LeNet]) -> None:
-        """Bring `state`, freshly started, to where the run was; nothing to do before its first epoch's end.
+        """Bring `state`, freshly started, to where the run was; unchanged before the first epoch's end.
 
         Raises CheckpointError when the file is damaged or belongs to another network.
         """
-        file = self.path / "state.safetensors"
-        if not file.exists():
-            return
-        tensors, card = read_tensors(file, STATE_FORMAT)
-        prefixes = {"model": state.model, "averaged": state.averaged}
-        for prefix, model in prefixes.items():
-            own = {n.removeprefix(f"{prefix}."): t for n, t in tensors.items() if n.startswith(f"{prefix}.")}
-            check_fit(file, own, {name: value.shape for name, value in model.state_dict().items()})
-            model.load_state_dict(own)
-        if card.get("optimizer") != type(state.optimizer).__name__:
-            raise CheckpointError(f"{file}: the state of another optimizer ({card.get('optimizer')})")
-        moments: dict[int, dict[str, Tensor]] = {}
-        try:
-            for name, tensor in tensors.items():
-                if name.startswith("optimizer."):
-                    _, index, key = name.split(".")
-                    moments.setdefault(int(index), {})[key] = tensor
-            groups = state.optimizer.state_dict()["param_groups"]
-            state.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-            state.epoch, state.best_epoch = int(card["epoch"]), int(card["best_epoch"])
-            state.best_accuracy, state.best_loss = float(card["best_accuracy"]), float(card["best_loss"])
-        except (KeyError, ValueError, TypeError) as error:
-            raise CheckpointError(f"{file}: not a state of this run ({error}); begin the run again") from None
+        if self.state.exists():
+            read_state(self.state, state)
 
     def write_evaluation(self, values: dict[str, Any]) -> None:
         """Write evaluation.json."""
         self._write_json("evaluation.json", values)
 
     def read_evaluation(self) -> dict[str, Any] | None:
-        """What `write_evaluation` wrote, or None where the run has not come to its end."""
+        """What `write_evaluation` wrote, or None where the run has not finished."""
         if not (self.path / "evaluation.json").exists():
             return None
         values = self._read_json("evaluation.json")
-        if not isinstance(values.get("accuracy"), float):
+        try:
+            shares = [values["accuracy"], *(row["recall"] for row in values.get("per_class", []))]
+            names = [row["name"] for row in values.get("per_class", [])]
+            is_ours = all(isinstance(share, float) and 0 <= share <= 1 for share in shares)
+            is_ours = is_ours and all(isinstance(name, str) for name in names)
+        except (KeyError, TypeError):
+            is_ours = False
+        if not is_ours:
             raise RunError(f"{self.path / 'evaluation.json'}: not what this package wrote; delete it")
         return values
 
@@ -212,30 +200,36 @@ class RunFolder:
         write_text(self.path / "diverged.txt", message + "\n")
 
     def read_divergence(self) -> str | None:
-        """What was said when the loss was no longer finite; None where it is, or was never seen not to be."""
+        """The message of a training that diverged; None for any other run."""
         file = self.path / "diverged.txt"
-        return file.read_text("utf-8").strip() if file.exists() else None
+        return " ".join(file.read_text("utf-8", "replace").split()) if file.exists() else None
 
     def sweep(self) -> None:
-        """Remove what a process that was killed, or a training that diverged, left behind."""
+        """Remove what a killed process or a diverged training left behind."""
         (self.path / "diverged.txt").unlink(missing_ok=True)
         for part in self.path.glob(".*.part"):
             part.unlink(missing_ok=True)
 
     @contextmanager
     def alone(self) -> Iterator[None]:
-        """Hold the run for this process; the system lets go of it however the process ends."""
-        try:
-            import fcntl
-        except ImportError:  # Windows has no such lock
+        """Hold the run for this process in a block. Raises BusyError when another process holds it."""
+        with locked(self._lock(), wait=False) as is_ours:
+            if not is_ours:
+                raise BusyError(f"{self.path} is being trained by another process; wait for it")
             yield
-            return
-        with (self.path / "environment.json").open("rb") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise RunError(f"{self.path} is being trained by another process; wait for it") from None
-            yield
+
+    def is_held(self) -> bool:
+        """True while a process trains the run."""
+        with locked(self._lock(), wait=False) as is_ours:
+            return not is_ours
+
+    def _lock(self) -> Path:
+        file = self.path / "environment.json"
+        if not file.is_file():
+            raise RunError(
+                f"{self.path} is no run folder: it has no environment.json; `lenet runs` lists them"
+            )
+        return file
 
     def _write_json(self, name: str, values: dict[str, Any]) -> None:
         write_text(self.path / name, json.dumps(values, indent=2) + "\n")
@@ -244,7 +238,7 @@ class RunFolder:
         file = self.path / name
         try:
             values = json.loads(file.read_text("utf-8"))
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise RunError(
                 f"{self.path} is no run folder: it has no {name}; `lenet runs` lists them"
             ) from None
@@ -255,23 +249,47 @@ class RunFolder:
         return values
 
 
-def _parse_epoch(line: str) -> Epoch:
-    """One line of history.jsonl. Raises ValueError or TypeError on anything else."""
-    epoch = Epoch(**json.loads(line))
-    for name, value in asdict(epoch).items():
-        may_lack = name.startswith(("validation", "test"))
-        if not isinstance(value, int | float) and not (value is None and may_lack):
-            raise ValueError(f"{name} is {value!r}")
-    return epoch
+def create_run(wanted: Path, fill: Callable[[RunFolder], None]) -> RunFolder:
+    """Make a run folder with the files that `fill` writes: `wanted`, or `wanted-2` … where that is taken.
+
+    It is written aside and renamed, so that a folder without its plan is never seen.
+    """
+    wanted.parent.mkdir(parents=True, exist_ok=True)
+    aside = RunFolder(Path(tempfile.mkdtemp(prefix=".run-", dir=wanted.parent)))
+    try:
+        aside.path.chmod(0o755)
+        fill(aside)
+        return RunFolder(_claim(aside.path, wanted))
+    except BaseException:
+        shutil.rmtree(aside.path, ignore_errors=True)
+        raise
 
 
-def _collect(state: TrainingState[LeNet]) -> dict[str, Tensor]:
-    """Everything in a training state that is a tensor, by name."""
-    tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
-    # Cloned where it is the model itself: safetensors stores no tensor twice.
-    tensors |= {f"averaged.{name}": value.clone() for name, value in state.averaged.state_dict().items()}
-    for index, moments in state.optimizer.state_dict()["state"].items():
-        for key, value in moments.items():
-            if value is not None:
-                tensors[f"optimizer.{index}.{key}"] = torch.as_tensor(value)
-    return tensors
+def _claim(aside: Path, wanted: Path) -> Path:
+    """Rename `aside` to `wanted`, or to the first `wanted-2`, `wanted-3` … that is free; never over a run."""
+    number = 1
+    while True:
+        target = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
+        try:
+            if not target.exists():
+                return aside.rename(target)  # a folder with files in it is never replaced
+        except OSError:
+            if not target.exists():
+                raise
+        number += 1
+
+
+def make_card(epoch: Epoch, plan: Plan, data: ImageSet) -> dict[str, Any]:
+    """The card of an epoch's checkpoint; without times, so that equal trainings give equal files."""
+    figures = asdict(epoch)
+    for measured in ("seconds", "examples_per_second", "epochs", "epoch"):
+        del figures[measured]
+    return {
+        "classes": data.classes,
+        "whole_pictures": data.full_image,
+        "recipe": plan.recipe.to_dict() | {"data": Path(plan.recipe.data).name},
+        "seed": plan.seed,
+        "epoch": epoch.epoch,
+        "figures": figures,
+        "lenet": lenet.__version__,
+    }

@@ -1,11 +1,9 @@
-"""Runs from beginning to end: begin, go on, sum up, list."""
+"""Runs: begin, train, evaluate, summarise, list."""
 
 import hashlib
 import json
 import re
-import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -23,13 +21,14 @@ from lenet.training.loop import Epoch, Step, train_steps
 from lenet.training.randomness import check_seed
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import list_changes
-from lenet.training.run_folder import Plan, RunFolder
+from lenet.training.resuming import restore
+from lenet.training.run_folder import Plan, RunFolder, create_run
 from lenet.training.start import check_parts, hold_out_images, make_model, start
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """What came of a run. Figures are None as long as it has none."""
+    """The results of a run; None where it has none yet."""
 
     run: str
     checkpoint: str | None
@@ -49,6 +48,11 @@ class RunSummary:
     is_finished: bool
     changes: dict[str, Any] = field(default_factory=dict)
     """Settings that are not as the named recipe has them."""
+    error: str | None = None
+    """Why the run cannot be read; all other results are missing then."""
+
+
+UNREADABLE = RunSummary("", None, 0, None, None, None, None, 0.0, 0.0, "", "", 0, is_finished=False)
 
 
 def begin_run(
@@ -68,62 +72,22 @@ def begin_run(
     check_parts(data, recipe)
     hold_out_images(data, recipe, seed)
     plan = Plan(recipe, seed, str(find_device(device)), torch.get_num_threads(), fingerprint(data))
-    runs_dir.mkdir(parents=True, exist_ok=True)
-    # Written aside and renamed: a run folder without its plan is never seen.
-    aside = RunFolder(Path(tempfile.mkdtemp(prefix=".run-", dir=runs_dir)))
-    try:
-        aside.path.chmod(0o755)
-        aside.write_plan(plan)
-        aside.write_environment()
-        data_name = re.sub(r"[^\w.-]+", "-", Path(recipe.data).name)
-        name = recipe.name.removesuffix(
-            f"-{data_name}"
-        )  # of a recipe for one data set, as best-fashion-mnist
-        return RunFolder(_claim(aside.path, runs_dir / f"{name}-{data_name}-{seed}"))
-    except BaseException:
-        shutil.rmtree(aside.path, ignore_errors=True)
-        raise
+    data_name = re.sub(r"[^\w.-]+", "-", Path(recipe.data).name)
+    name = recipe.name.removesuffix(f"-{data_name}")  # of a recipe for one data set, as best-fashion-mnist
+
+    def fill(folder: RunFolder) -> None:
+        folder.write_plan(plan)
+        folder.write_environment()
+
+    return create_run(runs_dir / f"{name}-{data_name}-{seed}", fill)
 
 
-def open_run(path: Path, epochs: int | None = None, given: Mapping[str, Any] | None = None) -> RunFolder:
-    """The run in `path`, to go on with; with more `epochs` than planned, its plan is extended.
-
-    `given` are values that the caller believes were planned: recipe, data, seed, device, or any setting of
-    the recipe; None says nothing. Raises RunError when it is no run, when something else was planned, or
-    when its schedule depends on the number of epochs.
-    """
-    folder = RunFolder(path)
-    plan = folder.read_plan()
-    planned = {"recipe": plan.recipe.name, "data": plan.recipe.data, "seed": plan.seed, "device": plan.device}
-    for name, value in (given or {}).items():
-        is_same = (
-            value in (None, planned[name])
-            if name in planned
-            else plan.recipe.override({name: value}) == plan.recipe
-        )
-        if not is_same:
-            raise RunError(f"{path} goes on as planned, with more epochs at most; `{name}` was not so")
-    if epochs is not None and epochs != plan.recipe.epochs:
-        if plan.recipe.schedule not in ("constant", "step"):
-            raise RunError(
-                f"{path}: its {plan.recipe.schedule} schedule was laid out for {plan.recipe.epochs} epochs; "
-                "begin a new run"
-            )
-        if epochs < len(folder.read_history()):
-            raise RunError(f"{path} has finished {len(folder.read_history())} epochs; `epochs` must be more")
-        with folder.alone():
-            folder.write_plan(replace(plan, recipe=replace(plan.recipe, epochs=epochs)))
-            (path / "evaluation.json").unlink(missing_ok=True)
-            folder.calibrated.unlink(missing_ok=True)
-    return folder
-
-
-def run_training(folder: RunFolder) -> Iterator[Step | Epoch]:
+def run_training(folder: RunFolder) -> Generator[Step | Epoch, None, None]:
     """Train a run from where it is to its end, writing each epoch; then measure it on the test images.
 
-    Killed at any point and carried out again, it ends with the same bits: the plan fixes seed, threads and
-    data. Raises DivergedError, naming the last good checkpoint, when the loss is no longer finite, and
-    RunError when the data have changed since it began.
+    Killed at any point and resumed, it ends with the same bits: the plan fixes seed, threads and data.
+    Raises DivergedError, naming the last good checkpoint, when the loss is no longer finite, BusyError when
+    another process trains the run, and RunError when its data or its files have changed since it began.
     """
     with folder.alone():
         folder.sweep()
@@ -136,7 +100,7 @@ def run_training(folder: RunFolder) -> Iterator[Step | Epoch]:
         if torch.get_num_threads() != plan.threads:
             torch.set_num_threads(plan.threads)  # sums round differently with another number
         state = start(make_model(recipe, plan.seed).to(find_device(plan.device)), recipe)
-        folder.read_state(state)
+        restore(folder, state, plan, data)
         try:
             for record in train_steps(
                 state,
@@ -167,7 +131,7 @@ def run_training(folder: RunFolder) -> Iterator[Step | Epoch]:
 
 
 def summarise_run(folder: RunFolder) -> RunSummary:
-    """What came of the run so far. Raises RunError when it is no run."""
+    """The results of a run so far. Raises RunError when it is no run or damaged."""
     plan, history, evaluation = folder.read_plan(), folder.read_history(), folder.read_evaluation()
     last = history[-1] if history else None
     kept = [file for file in (folder.calibrated, folder.best, folder.last) if file.exists()]
@@ -193,13 +157,15 @@ def summarise_run(folder: RunFolder) -> RunSummary:
 
 
 def list_runs(runs_dir: Path) -> list[RunSummary]:
-    """Every run in `runs_dir`, by name; folders that are none are passed over."""
+    """Every run in `runs_dir`, by name; one that cannot be read has an `error`."""
     summaries = []
     for path in sorted(runs_dir.glob("*/recipe.json")):
+        folder = RunFolder(path.parent)
         try:
-            summaries.append(summarise_run(RunFolder(path.parent)))
-        except LeNetError:
-            continue
+            summaries.append(summarise_run(folder))
+        except (LeNetError, OSError) as error:
+            reason = " ".join(str(error).split())
+            summaries.append(replace(UNREADABLE, run=str(folder.path), error=reason))
     return summaries
 
 
@@ -212,7 +178,9 @@ def find_run(name: str | Path, runs_dir: Path) -> RunFolder:
         if (path / "recipe.json").exists():
             folder = RunFolder(path)
             if not folder.read_history():
-                raise RunError(f"{path} has no finished epoch yet; go on with: lenet train --resume {path}")
+                raise RunError(
+                    f"{path} has no finished epoch yet; resume it with: lenet train --resume {path}"
+                )
             return folder
     raise RunError(f"{name} is no run; `lenet runs` lists them")
 
@@ -233,17 +201,3 @@ def fingerprint(data: ImageSet) -> str:
     digest.update(data.images.numpy().tobytes())
     digest.update(data.labels.numpy().tobytes())
     return digest.hexdigest()
-
-
-def _claim(aside: Path, wanted: Path) -> Path:
-    """Rename `aside` to `wanted`, or to the first `wanted-2`, `wanted-3` … that is free; never over a run."""
-    number = 1
-    while True:
-        target = wanted if number == 1 else wanted.with_name(f"{wanted.name}-{number}")
-        try:
-            if not target.exists():
-                return aside.rename(target)  # a folder with files in it is never replaced
-        except OSError:
-            if not target.exists():
-                raise
-        number += 1
