@@ -188,8 +188,8 @@ STUDIES: dict[str, Study] = {
             {"pixels as they are": {}, "local contrast": {"contrast_sigma": 2.0}},
             inverted=True,
             about="The networks learn light ink on a dark background, as MNIST has it. Inverted digits are "
-            "dark ink on light paper. They are read in two ways: by the network as they are, or with the full "
-            "pipeline of lenet predict, which finds the ink and makes it light.",
+            "dark ink on light paper. They are read in two ways: by the network as they are, or with the "
+            "full pipeline of lenet predict, which finds the ink and makes it light.",
         ),
     )
 }  # fmt: skip
