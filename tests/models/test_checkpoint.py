@@ -373,7 +373,7 @@ def test_a_tutorials_network_is_imported(tmp_path: Path):
         save_network(imported, tmp_path / "d2l.safetensors")
         again = load_checkpoint(tmp_path / "d2l.safetensors")
         assert torch.allclose(again.model(images), wanted, atol=1e-6, rtol=0)
-    assert list(again.card["imported"].items())[0] == ("conv1.bias", "0.bias")
+    assert next(iter(again.card["imported"].items())) == ("conv1.bias", "0.bias")
     assert again.card["imported"]["output.weight"] == "11.weight"  # after 9, not after 1
 
 
@@ -401,7 +401,7 @@ def spoil(state: dict[str, Tensor], name: str, value: Tensor | None) -> dict[str
 @pytest.mark.parametrize(
     ("name", "value", "words"),
     [
-        ("0.weight", torch.zeros(6, 1, 3, 3), ("no layer fits conv1", "0 (weight 6×1×3×3", "conv1 (weight 6×1×5×5")),
+        ("0.weight", torch.zeros(6, 1, 3, 3), ("no layer fits conv1", "0 (weight 6×1×3×3", "weight 6×1×5×5")),
         ("11.bias", None, ("no layer fits output", "11 (weight 10×84)")),
         ("13.weight", torch.zeros(10, 10), ("no layer for 13", "13 (weight 10×10)")),
         ("11.bias", torch.full((10,), math.nan), ("not finite",)),
@@ -423,7 +423,7 @@ def test_a_state_that_does_not_fit_is_refused_with_both_shapes(
 def test_a_pickle_is_refused_with_the_line_to_run(protocol: int | str, tmp_path: Path):
     file, state = tmp_path / "net.bin", make_tutorial_network().state_dict()
     if isinstance(protocol, int):
-        file.write_bytes(pickle.dumps(dict.fromkeys(state, [1.0]), protocol))
+        file.write_bytes(pickle.dumps({key: [1.0] for key in state}, protocol))
     else:
         torch.save(state, file, _use_new_zipfile_serialization=protocol == "zip")
     line = 'safetensors.torch.save_file(net.state_dict(), "net.safetensors")'

@@ -12,7 +12,7 @@ from cyclopts import Parameter
 
 from lenet.cli.app import Json, Quiet, RunsDir, app, end, name_flags
 from lenet.cli.flags import list_more_settings, make_flags, read_changes, read_whole
-from lenet.cli.tables import show_run
+from lenet.cli.tables import show_published, show_run
 from lenet.training.recipes import find_recipe
 
 Flags = make_flags()
@@ -54,7 +54,13 @@ def train(
     Example: lenet train d2l --epochs 3 --lr 0.5 --seed 1
     """
     from lenet.insight.diagnosis import watch
-    from lenet.insight.progress import find_writer, keep_curves, show_progress, write_events
+    from lenet.insight.progress import (
+        describe_device,
+        find_writer,
+        keep_curves,
+        show_progress,
+        write_events,
+    )
     from lenet.training.runs import begin_run, open_run, run_training, summarise_run
 
     if tensorboard:
@@ -68,6 +74,8 @@ def train(
         chosen = find_recipe("quick" if recipe is None else recipe, data).override(changes)
         place = "auto" if device is None else device
         run = begin_run(chosen, seed=seed or 0, device=place, runs_dir=runs_dir)
+    if not quiet:
+        print(f"lenet: {describe_device(run)}", file=sys.stderr)
     epochs_shown = show_progress(keep_curves(run_training(run), run), quiet=quiet)
     if tensorboard:
         epochs_shown = write_events(epochs_shown, run.path / "events", run.read_history())
@@ -80,4 +88,8 @@ def train(
     except KeyboardInterrupt:
         end(f"stopped; resume with: lenet train --resume {run.path}", code=130)
     summary = summarise_run(run)
-    print(json_module.dumps(asdict(summary)) if json else show_run(summary))
+    print(
+        json_module.dumps(asdict(summary))
+        if json
+        else "\n".join((show_run(summary), *show_published(summary)))
+    )

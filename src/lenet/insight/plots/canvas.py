@@ -20,7 +20,7 @@ Array = NDArray[np.floating]
 Colours = tuple[str, float, float]  # the colour map's name, and the values at its ends
 
 DPI = 110
-COLOURS = {"train": "#4269d0", "validation": "#ff725c", "test": "#3ca951", "ideal": "0.6"}
+COLOURS = {"train": "#4269d0", "validation": "#ff725c", "test": "#3ca951", "loss": "#a463f2", "ideal": "0.6"}
 """Of a series, by its kind."""
 SIGNED, UNSIGNED = "RdBu_r", "magma"
 PADDING = (0.62, 0.68, 0.76)  # blue-grey, for what lies beyond the image
