@@ -64,6 +64,12 @@ def explain_misuse(error: CycloptsError) -> str:
     said = str(error).partition(" Available commands")[0].rstrip("., ")  # it names only some of them
     if isinstance(error, UnusedCliTokensError):
         said = f"unexpected argument {' '.join(error.unused_tokens or ())!r}"
+    from lenet.cli.flags import ELSEWHERE_CALLED  # needs the recipes, which `--help` does not
+
+    option, _, _ = said.removeprefix("Unknown option: ").partition(". ")
+    name = option.strip('"').partition("=")[0]
+    if said.startswith("Unknown option") and name in ELSEWHERE_CALLED:
+        said = f"unknown option {name}; did you mean {ELSEWHERE_CALLED[name]}?"
     verb = " ".join(("lenet", *(error.command_chain or ())))
     return f"{said}; `{verb} --help` shows what there is"
 
