@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -51,6 +52,11 @@ def end(message: str, code: int = 2) -> NoReturn:
     """Print one line on standard error and exit."""
     print(f"lenet: {' '.join(message.split())}", file=sys.stderr)
     sys.exit(code)
+
+
+def print_warning(message: Warning | str, *_: object) -> None:
+    """Print a warning of Python in one line on standard error, without the place in the code."""
+    print(f"lenet: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def abandon_output() -> None:
@@ -109,6 +115,7 @@ def main() -> None:
     register_verbs()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold undecodable bytes
+    warnings.showwarning = print_warning  # type: ignore[assignment]
     try:
         code = app(sys.argv[1:], exit_on_error=False, print_error=False)
         sys.stdout.flush()
