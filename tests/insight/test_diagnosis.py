@@ -112,8 +112,9 @@ def test_healthy_runs_raise_nothing(changes: Changes, seed: int, tmp_path: Path)
 @pytest.mark.parametrize("recipe", ["d2l-relu", "lab3", "best", "sprint"])
 def test_named_recipes_raise_nothing_after_a_few_epochs_of_digits(recipe: str, tmp_path: Path):
     faults = diagnose(run_recipe(recipe, {"epochs": 6, "batch_size": 64}, tmp_path)).faults
-    # At its author's learning rate of 0.009, d2l-relu does lose maps.
-    assert [one.name for one in faults] in ([], ["dead maps"] if recipe == "d2l-relu" else [])
+    # At its learning rate of 0.009, d2l-relu does lose maps, and its loss on 360 images rises.
+    expected = {"dead maps", "rising test loss"} if recipe == "d2l-relu" else set()
+    assert {one.name for one in faults} <= expected
 
 
 def test_a_run_is_only_read(tmp_path: Path, tree: Callable[[Path], dict[str, bytes | None]]):

@@ -1,7 +1,7 @@
 """The faults of a network that has learnt something, each with its remedy.
 
-The thresholds were set on the named recipes, which raise no fault (but for the dead
-maps of d2l-relu), and on runs with a fault made on purpose.
+The thresholds were set on the named recipes, which raise no fault but for d2l-relu, which
+loses maps, and on runs with a fault made on purpose.
 """
 
 from __future__ import annotations

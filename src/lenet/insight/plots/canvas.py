@@ -1,6 +1,7 @@
 """What all figures share: making and saving one, its colours, axes, images and captions."""
 
 import io
+import logging
 import re
 import textwrap
 import warnings
@@ -66,6 +67,7 @@ def render_figure(figure: "Figure") -> bytes:
     content, lacking = _draw(figure)
     if lacking:  # by the usual font; matplotlib looks in the families one by one
         families = ["sans-serif", *find_fonts(lacking)]
+        logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # it tells of other weights
         for text in figure.findobj(Text):
             text.set_fontfamily(families)
         content, lacking = _draw(figure)
