@@ -233,8 +233,8 @@ CHECKPOINTS: dict[str, tuple[Callable[[Path], object], str]] = {
     "checkpoint_empty": (lambda path: path.touch(), "not a whole safetensors file"),
     "checkpoint_folder": (lambda path: path.mkdir(), "no such checkpoint or run folder"),
     "checkpoint_text": (lambda path: path.write_text("weights"), "not a whole safetensors file"),
-    "checkpoint_pickle": (lambda path: path.write_bytes(pickle.dumps([1])), "not a whole safetensors file"),
-    "checkpoint_torch": (lambda path: torch.save({"a": torch.ones(2)}, path), "not a whole safetensors file"),
+    "checkpoint_pickle": (lambda path: path.write_bytes(pickle.dumps([1])), "a pickle, which can run"),
+    "checkpoint_torch": (lambda path: torch.save({"a": torch.ones(2)}, path), "a pickle, which can run"),
     "checkpoint_foreign": (lambda path: save_file({"a": torch.ones(2)}, path), "none of format lenet/1"),
     "checkpoint_huge_header": (lambda path: path.write_bytes(b"\xff" * 8 + b"{}"), "not a whole safetensors"),
     "checkpoint_cut_short": (

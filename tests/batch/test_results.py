@@ -236,3 +236,29 @@ def test_a_full_disk_leaves_whole_rows(tmp_path: Path, suffix: str, full_disk: C
         assert results.count == 4
         assert path.read_bytes() == b"".join(whole.splitlines(keepends=True)[:-1])
     assert write(path, ROWS) == whole
+
+
+def test_a_file_for_excel_begins_with_a_mark_and_is_resumed(tmp_path: Path):
+    path = tmp_path / "results.excel.csv"
+    with Results(path) as results:
+        results.append(row("数字.png"))
+    assert path.read_bytes().startswith(b'\xef\xbb\xbf"picture"')
+    assert path.read_text("utf-8-sig").splitlines()[1].startswith('"数字.png"')
+    with Results(path) as results:
+        assert "数字.png" in results
+        results.append(row("b.png"))
+    assert path.read_bytes().count(b"\xef\xbb\xbf") == 1
+
+
+def test_a_mark_that_a_spreadsheet_wrote_is_read(tmp_path: Path):
+    path = tmp_path / "results.csv"
+    with Results(path) as results:
+        results.append(row("a.png"))
+    content = path.read_bytes()
+    path.write_bytes(b"\xef\xbb\xbf" + content.replace(b'"', b""))
+    with Results(path) as results:
+        assert (results.count, "a.png" in results) == (1, True)
+    for length in (1, 2, 3, 10):  # the first line was cut
+        path.write_bytes((b"\xef\xbb\xbf" + content)[:length])
+        with Results(path) as results:
+            assert results.count == 0

@@ -1,14 +1,18 @@
 """Flags are made from the fields they set."""
 
+from collections.abc import Callable
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 
 from lenet.cli.flags import ELSEWHERE, PARTS, field_docs, field_types, make_flags, read_changes
+from lenet.data.sources import find_source
 from lenet.errors import RecipeError
 from lenet.training.recipe import SETTINGS
-from lenet.training.recipes import RECIPES
+from lenet.training.recipes import RECIPES, find_recipe
+from lenet.training.run_folder import RunFolder
 
 Flags = make_flags()
 
@@ -63,3 +67,45 @@ def test_a_recipe_changed_to_itself_is_itself():
         value = getattr(recipe if part == "own" else getattr(recipe, part), flag.name)
         same[flag.name] = ",".join(map(str, value)) if isinstance(value, tuple) else value
     assert recipe.override(read_changes(Flags(**same))) == recipe
+
+
+@pytest.mark.parametrize("name", ["MNIST", "Mnist", "mnist"])
+def test_data_sets_are_known_by_the_names_that_tutorials_use(name: str):
+    assert find_recipe("quick", name).data == find_source(name).name == "mnist"
+
+
+@pytest.mark.parametrize("name", ["FashionMNIST", "Fashion_MNIST", "fashion mnist", "FASHION-MNIST"])
+def test_a_recipe_for_one_data_set_is_found_by_any_spelling(name: str):
+    assert find_recipe("best", name).name == "best-fashion-mnist"
+
+
+def test_a_folder_keeps_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "MNIST").mkdir()
+    assert find_recipe("quick", "MNIST").data == "MNIST"
+    assert find_recipe("quick", "./my-letters").data == "./my-letters"
+
+
+def test_words_of_tutorials_are_understood(lenet: Callable[..., Any], bars_folder: Path):
+    flags = ["--data", bars_folder, "--input-size", 12, "--epochs", 1, "--device", "cpu", "--json"]
+    run = lenet(
+        "train", "quick", *flags, "--loss", "MSE", "--learning-rate", 0.25, "--pooling", "average"
+    ).json["run"]
+    recipe = RunFolder(Path(run)).read_plan().recipe
+    assert (recipe.loss, recipe.lr, recipe.model.pooling) == ("mean-squared-error", 0.25, "avg")
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (["--resize", "32"], "did you mean --input-size 32 --fit resize?"),
+        (["--resize=32"], "did you mean --input-size 32 --fit resize?"),
+        (["--dataset", "mnist"], "did you mean --data?"),
+        (["--loss", "msx"], "--loss: 'msx' is none of cross-entropy, mean-squared-error"),
+        (["--data", "fashionmist"], "did you mean 'fashion-mnist'?"),
+    ],
+)
+def test_words_that_are_none_get_the_right_hint(lenet: Callable[..., Any], words: list[str], hint: str):
+    outcome = lenet("train", "quick", *words)
+    assert (outcome.code, outcome.err.count("\n")) == (2, 1)
+    assert hint in outcome.err

@@ -1,10 +1,11 @@
 """Tables for people."""
 
+import re
 from dataclasses import replace
 
 import torch
 
-from lenet.cli.tables import align, show_evaluation, show_network, show_run, show_runs
+from lenet.cli.tables import align, show_evaluation, show_network, show_published, show_run, show_runs
 from lenet.data.imageset import ImageSet
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet, initialise
@@ -31,6 +32,25 @@ def test_a_run_is_shown():
     ]
     fresh = replace(RUN, epochs=0, train_loss=None, train_accuracy=None, test_accuracy=None, checkpoint=None)
     assert len(show_run(fresh).splitlines()) == 1
+
+
+def test_the_best_epoch_is_named():
+    lines = show_run(replace(RUN, validation_accuracy=0.9, best_epoch=2)).splitlines()
+    assert lines[2] == "best validation accuracy 90.00% (epoch 2 of 3)"
+
+
+def test_the_values_of_the_author_stand_beside_those_of_the_run():
+    run = replace(RUN, recipe="d2l", data="fashion-mnist")
+    text = "\n".join(show_published(run))
+    assert re.search(r"^train loss +0\.5000 +0\.4700$", text, re.MULTILINE)
+    assert re.search(r"^test accuracy +87\.50% +81\.40%$", text, re.MULTILINE)
+    assert "other author: loss .467, train .824, test .786" in text
+    assert "other settings" not in text
+    assert "this run has other settings: epochs=3" in "\n".join(
+        show_published(replace(run, changes={"epochs": 3}))
+    )
+    for other in (RUN, replace(run, data="digits"), replace(run, is_finished=False)):
+        assert show_published(other) == []
 
 
 def test_runs_are_shown():

@@ -132,7 +132,10 @@ def test_train_for_programs(trained: tuple[Path, dict[str, Any], str]):
     assert summary["examples_per_second"] > 0
     assert run.name == "quick-digits-0"
     assert Path(summary["checkpoint"]).is_file()
-    lines = progress.splitlines()
+    place, *lines = progress.splitlines()
+    assert re.fullmatch(
+        r"lenet: training on cpu, \d+ threads?, (the compiled kernel|PyTorch's operators).*", place
+    )
     assert [line.split()[1] for line in lines] == ["1/4", "2/4", "3/4", "4/4"]
     assert all("examples/s" in line and "test" in line for line in lines)
 
@@ -142,7 +145,7 @@ def test_train_for_people(lenet: Lenet, bars_folder: Path):
     outcome = lenet("train", "quick", "--data", bars_folder, *flags)
     assert outcome.code == 0
     assert re.search(r"quick-bars\d*-3: 2 epochs in [\d.]+ s of training, [\d,]+ examples/s\n", outcome.out)
-    assert "best validation accuracy" in outcome.out
+    assert re.search(r"best validation accuracy [\d.]+% \(epoch [12] of 2\)\n", outcome.out)
     assert "test accuracy" in outcome.out
     assert outcome.err.count("epoch") == 2
     again = lenet("train", "quick", "--data", bars_folder, *flags, "--quiet")

@@ -2,6 +2,7 @@
 
 import json
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,27 @@ def test_what_learnt_nothing_is_said_and_why():
         variant("0.1", 0.80, 0.81, 0.82), variant("0.9", 0.1, 0.1, 0.1, failures=("dead", "dead", "dead"))
     ).conclusion
     assert text.endswith("“0.9” learnt nothing in 3 of 3 runs: dead.")
+
+
+def test_nothing_learnt_by_anybody_is_no_comparison():
+    text = make(variant("avg", 0.1, 0.1, 0.1), variant("max", 0.1, 0.1, 0.1)).conclusion
+    assert (
+        text
+        == "Nothing was learnt, so nothing is compared: “avg” (10.00 ± 0.00 %) and “max” (10.00 ± 0.00 %)."
+    )
+    assert "does better" in make(variant("avg", 0.1, 0.1, 0.11), variant("max", 0.8, 0.8, 0.81)).conclusion
+
+
+def test_the_most_frequent_answers_are_said():
+    answers = {"upright": (("1", 0.11), ("1", 0.12)), "inverted": (("8", 0.64), ("3", 0.2))}
+    first = Variant("a", {}, {"upright": (0.98, 0.97), "inverted": (0.05, 0.04)}, answers=answers)
+    comparison = make(first, replace(first, label="b", answers={}), seeds=2)
+    text = comparison.conclusion
+    assert text.endswith(
+        "On digits inverted the most frequent answers of “a” are “8” (64.0 %), “3” (20.0 %)."
+    )
+    assert "“1”" not in text
+    assert Comparison.from_dict(json.loads(json.dumps(comparison.to_dict()))) == comparison
 
 
 def test_conditions_are_kept_apart():

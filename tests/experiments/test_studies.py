@@ -10,7 +10,7 @@ from lenet.data.datasets import load, thin_out
 from lenet.data.imageset import ImageSet
 from lenet.errors import RecipeError
 from lenet.experiments.comparison import compare, list_jobs, prepare, run_study
-from lenet.experiments.distorted import CONDITIONS, colour, make_grey, measure_distorted
+from lenet.experiments.distorted import CONDITIONS, colour, make_grey, measure_distorted, measure_inverted
 from lenet.experiments.pool import Job, find_job_run, run_job
 from lenet.experiments.space import make_grid, read_space
 from lenet.experiments.studies import STUDIES, Study, find_study
@@ -38,6 +38,22 @@ def test_every_study_is_one_that_can_be(name: str):
     for recipe in recipes:
         assert recipe.model.layers()
     assert study.question.endswith("?")
+
+
+def test_the_exercises_of_the_textbook_run_as_long_as_its_author():
+    own = {"mean-squared-error", "class-weights", "distorted", "inverted"}
+    for name in STUDIES.keys() - own:
+        study = find_study(name)
+        assert study.plan(next(iter(study.variants))).epochs == RECIPES["d2l"].epochs == 10, name
+
+
+def test_inverted_digits_are_measured(digits_test: ImageSet):
+    """Dark ink on light paper is mostly one and the same digit to a network that learnt light ink."""
+    found = measure_inverted(load_checkpoint("mnist"), digits_test.subset(torch.arange(60)))
+    assert found["as they are"].accuracy > 0.8
+    assert found["inverted"].accuracy < 0.3
+    assert found["inverted"].most_frequent[1] > 0.3
+    assert found["inverted, read as pictures"].accuracy > 0.7
 
 
 def test_a_study_that_is_none():

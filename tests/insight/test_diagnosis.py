@@ -14,8 +14,9 @@ from lenet.data.datasets import load, write_unbalanced
 from lenet.data.idx import write_idx
 from lenet.errors import DivergedError
 from lenet.insight.activations import trace_maps
-from lenet.insight.diagnosis import Diagnosis, Fault, diagnose, has_learnt_nothing, watch
-from lenet.insight.symptoms import find_dead_units, find_saturated, measure_purity
+from lenet.insight.diagnosis import Diagnosis, diagnose, has_learnt_nothing, judge, watch
+from lenet.insight.faults import Fault
+from lenet.insight.symptoms import find_dead_units, find_saturated, measure_purity, measure_symptoms
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
 from lenet.training.loop import Epoch
@@ -110,7 +111,10 @@ def test_healthy_runs_raise_nothing(changes: Changes, seed: int, tmp_path: Path)
 
 @pytest.mark.parametrize("recipe", ["d2l-relu", "lab3", "best", "sprint"])
 def test_named_recipes_raise_nothing_after_a_few_epochs_of_digits(recipe: str, tmp_path: Path):
-    assert diagnose(run_recipe(recipe, {"epochs": 6, "batch_size": 64}, tmp_path)).faults == ()
+    faults = diagnose(run_recipe(recipe, {"epochs": 6, "batch_size": 64}, tmp_path)).faults
+    # At its learning rate of 0.009, d2l-relu does lose maps, and its loss on 360 images rises.
+    expected = {"dead maps", "rising test loss"} if recipe == "d2l-relu" else set()
+    assert {one.name for one in faults} <= expected
 
 
 def test_a_run_is_only_read(tmp_path: Path, tree: Callable[[Path], dict[str, bytes | None]]):
@@ -174,6 +178,52 @@ def test_what_is_plain_is_said_while_it_trains(tmp_path: Path):
 def test_a_sigmoid_is_given_time_to_begin(tmp_path: Path):
     recipe = replace(find_recipe("d2l", "digits"), epochs=3)
     assert watch_all(begin_run(recipe, device="cpu", runs_dir=tmp_path)) == []
+
+
+@pytest.fixture(scope="module")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
+    return run_recipe("d2l-relu", {"epochs": 1, "batch_size": 32}, tmp_path_factory.mktemp("healthy"))
+
+
+def judge_changed(run: RunFolder, **changes: Any) -> list[Fault]:
+    symptoms = replace(measure_symptoms(run), dead_units={}, **changes)
+    return list(judge(symptoms, run.read_plan().recipe))
+
+
+def test_no_alarm_while_the_accuracy_rises(healthy: RunFolder):
+    """The loss of a sigmoid network stays at chance for epochs; its accuracy rises first."""
+    flat = (2.31, 2.30, 2.30, 2.30, 2.27)
+    standing = {"epochs": 5, "train_losses": flat, "held_out_losses": flat, "train_accuracies": (0.1,) * 5}
+    standing["saturated"], standing["update_ratios"] = {}, {"conv1": 0.001, "output": 0.001}
+    assert [f.name for f in judge_changed(healthy, **standing, held_out_accuracies=(0.1,) * 5)] == [
+        "nothing learnt"
+    ]
+    rising = (0.1, 0.1, 0.1, 0.11, 0.28)
+    assert judge_changed(healthy, **standing, held_out_accuracies=rising) == []
+    assert has_learnt_nothing(5.0, 2.3, gain=0.2)  # an exploded loss is one, whatever is right by chance
+
+
+def test_a_rising_loss_is_named_without_a_gap(healthy: RunFolder):
+    losses = (0.5, 0.2, 0.22, 0.24, 0.26)
+    curves = {"epochs": 5, "train_losses": (0.5, 0.2, 0.1, 0.05, 0.03), "held_out_losses": losses}
+    curves |= {
+        "train_accuracies": (0.9, 0.95, 0.97, 0.99, 1.0),
+        "held_out_accuracies": (0.9, 0.95, 0.96, 0.96, 0.96),
+    }
+    (fault,) = judge_changed(healthy, **curves)
+    assert fault.name == "rising test loss"
+    assert "risen from 0.2 (epoch 2) to 0.26" in fault.what
+    late = curves | {"held_out_losses": (0.5, 0.4, 0.3, 0.2, 0.26)}  # one bad epoch is none
+    assert judge_changed(healthy, **late) == []
+
+
+def test_dead_maps_are_counted_and_named(healthy: RunFolder):
+    symptoms = replace(measure_symptoms(healthy), dead_units={"relu1": 0.0, "relu2": 5 / 16, "relu3": 0.5})
+    (fault,) = judge(symptoms, healthy.read_plan().recipe)
+    assert fault.name == "dead maps"
+    assert fault.what.startswith("5 of the 16 maps of conv2 answer 0")
+    few = replace(symptoms, dead_units={"relu1": 0.0, "relu2": 1 / 16, "relu3": 0.5})
+    assert list(judge(few, healthy.read_plan().recipe)) == []
 
 
 def test_dead_and_saturated_units_are_counted():

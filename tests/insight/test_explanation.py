@@ -110,6 +110,20 @@ def test_subjects_are_what_is_read(checkpoint: str):
         assert "".join(loaded.classes[number] for number in classes) == reader.read(picture).text
 
 
+@pytest.mark.parametrize("checkpoint", ["reader", "mnist"])
+def test_there_is_one_confidence(checkpoint: str, tmp_path: Path):
+    """What `predict` prints, what its figure says and what `explain` prints are one number."""
+    loaded = load_checkpoint(checkpoint)
+    reader = Reader(loaded)
+    for picture in sorted(PICTURES.glob("[0-9]*"))[:3]:
+        reading, steps = reader.explain(picture)
+        assert len(reading.digits) == 1
+        assert steps[-1].reason == f"{reading.text} ({reading.confidence:.1%})"
+        (row,) = explain_subjects(loaded, find_subjects(loaded, picture, picture.name), tmp_path)
+        assert row["predicted"] == reading.text
+        assert row["probability"] == pytest.approx(reader.read(picture).confidence, rel=1e-5)
+
+
 def test_several_digits_are_several_subjects(digits_test: ImageSet, tmp_path: Path):
     loaded = load_checkpoint("reader")
     gap = np.zeros((60, 12), np.uint8)

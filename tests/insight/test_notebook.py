@@ -11,7 +11,7 @@ from PIL import Image
 
 from lenet.insight import progress
 from lenet.insight import progress as notebook
-from lenet.training.loop import Epoch
+from lenet.training.loop import Epoch, Step
 
 EPOCH = Epoch(1, 3, 0.1, 1.0, 0.5, None, None, 0.8, 0.25, True, 1.0, 1000.0)
 
@@ -65,3 +65,12 @@ def test_the_place_is_chosen_by_where_it_runs(
     del outputs[:]
     assert len(list(progress.show_progress(epochs(), quiet=True))) == 3
     assert not outputs
+
+
+def test_the_picture_grows_within_an_epoch(outputs: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch):
+    """Five points an epoch, however many steps are reported."""
+    monkeypatch.setattr(notebook, "SECONDS_BETWEEN_PICTURES", -1.0)
+    steps = [Step(1, 3, number, 50, 1.0, 0.5, 1000.0) for number in range(1, 50)]
+    assert [epoch.epoch for epoch in notebook.show_in_notebook([*steps, EPOCH])] == [1]
+    assert len(outputs) == 5  # four within the epoch, and its end
+    assert len({output["png"] for output in outputs}) == 5

@@ -2,6 +2,7 @@
 
 import io
 import json
+import math
 import pickle
 import resource
 import struct
@@ -14,7 +15,7 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from lenet.errors import CheckpointError
 from lenet.models import checkpoint as checkpoint_module
@@ -22,13 +23,16 @@ from lenet.models.checkpoint import (
     FORMAT,
     Checkpoint,
     find_checkpoint,
+    import_state,
     load_checkpoint,
     read_tensors,
     save_checkpoint,
+    save_network,
     write_tensors,
 )
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet, initialise
+from lenet.training.recipes import RECIPES
 
 CONFIG = LeNetConfig(input_size=8, channels=(2,), kernel_size=3, padding=1, hidden=(3,), classes=3)
 CARD = {"classes": ["a", "b", "ç"], "recipe": {"data": "digits", "lr": 0.1}, "figures": {"loss": 1 / 3}}
@@ -346,3 +350,85 @@ def test_a_state_is_no_checkpoint(path: Path):
     write_hostile(path, format="lenet-state/1")
     refused(path)
     assert read_tensors(path, "lenet-state/1")[1]["format"] == "lenet-state/1"
+
+
+def make_tutorial_network() -> nn.Sequential:
+    """The network as d2l writes it."""
+    return nn.Sequential(
+        nn.Conv2d(1, 6, kernel_size=5, padding=2), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2),
+        nn.Conv2d(6, 16, kernel_size=5), nn.Sigmoid(), nn.AvgPool2d(kernel_size=2, stride=2), nn.Flatten(),
+        nn.Linear(16 * 5 * 5, 120), nn.Sigmoid(), nn.Linear(120, 84), nn.Sigmoid(), nn.Linear(84, 10),
+    )  # fmt: skip
+
+
+def test_a_tutorials_network_is_imported(tmp_path: Path):
+    torch.manual_seed(0)
+    network = make_tutorial_network()
+    save_file(network.state_dict(), tmp_path / "net.safetensors")
+    imported = import_state(tmp_path / "net.safetensors", RECIPES["d2l"].model)
+    images = torch.randint(0, 256, (16, 1, 28, 28), dtype=torch.uint8)
+    with torch.no_grad():
+        wanted = network(images.float() / 255)
+        assert torch.allclose(imported.model(images), wanted, atol=1e-6, rtol=0)
+        save_network(imported, tmp_path / "d2l.safetensors")
+        again = load_checkpoint(tmp_path / "d2l.safetensors")
+        assert torch.allclose(again.model(images), wanted, atol=1e-6, rtol=0)
+    assert next(iter(again.card["imported"].items())) == ("conv1.bias", "0.bias")
+    assert again.card["imported"]["output.weight"] == "11.weight"  # after 9, not after 1
+
+
+def test_layers_of_one_shape_are_imported_in_order(tmp_path: Path):
+    """A class names its layers; the file holds them by name, so the order is that of names and shapes."""
+    config = LeNetConfig(input_size=8, channels=(2,), kernel_size=3, padding=1, hidden=(5, 5, 5), classes=5)
+    model = LeNet(config)
+    names = {"conv1": "features.0", "dense1": "classifier.2", "dense2": "classifier.9",
+             "dense3": "classifier.10", "output": "classifier.11"}  # fmt: skip
+    state = {
+        ".".join((names[key.split(".")[0]], key.split(".")[1])): v for key, v in model.state_dict().items()
+    }
+    save_file(state, tmp_path / "net.safetensors")
+    imported = import_state(tmp_path / "net.safetensors", config, {"classes": list("abcde")})
+    for name, weights in model.state_dict().items():
+        assert torch.equal(imported.model.state_dict()[name], weights)
+
+
+def spoil(state: dict[str, Tensor], name: str, value: Tensor | None) -> dict[str, Tensor]:
+    return {key: tensor for key, tensor in state.items() if key != name} | (
+        {} if value is None else {name: value}
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("0.weight", torch.zeros(6, 1, 3, 3), ("no layer fits conv1", "0 (weight 6×1×3×3", "weight 6×1×5×5")),
+        ("11.bias", None, ("no layer fits output", "11 (weight 10×84)")),
+        ("13.weight", torch.zeros(10, 10), ("no layer for 13", "13 (weight 10×10)")),
+        ("11.bias", torch.full((10,), math.nan), ("not finite",)),
+        ("11.bias", torch.zeros(10, dtype=torch.int32), ("output.bias is torch.int32",)),
+    ],
+)  # fmt: skip
+def test_a_state_that_does_not_fit_is_refused_with_both_shapes(
+    name: str, value: Tensor | None, words: tuple[str, ...], tmp_path: Path
+):
+    file = tmp_path / "net.safetensors"
+    save_file(spoil(make_tutorial_network().state_dict(), name, value), file)
+    with pytest.raises(CheckpointError) as error:
+        import_state(file, RECIPES["d2l"].model)
+    assert "\n" not in str(error.value)
+    assert all(word in str(error.value) for word in (str(file), *words)), str(error.value)
+
+
+@pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5, "zip", "legacy"])
+def test_a_pickle_is_refused_with_the_line_to_run(protocol: int | str, tmp_path: Path):
+    file, state = tmp_path / "net.bin", make_tutorial_network().state_dict()
+    if isinstance(protocol, int):
+        file.write_bytes(pickle.dumps({key: [1.0] for key in state}, protocol))
+    else:
+        torch.save(state, file, _use_new_zipfile_serialization=protocol == "zip")
+    line = 'safetensors.torch.save_file(net.state_dict(), "net.safetensors")'
+    for read in (lambda: import_state(file, RECIPES["d2l"].model), lambda: load_checkpoint(file)):
+        with pytest.raises(CheckpointError) as error:
+            read()
+        assert str(error.value).endswith(line)
+        assert "\n" not in str(error.value)

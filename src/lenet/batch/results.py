@@ -6,6 +6,7 @@ rows are atomic instead. A row is one line; an incomplete last line is removed w
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import json
@@ -76,6 +77,12 @@ class CsvRows:
         return picture, bool(message), rejected.lower() == "true"
 
 
+class ExcelRows(CsvRows):
+    """The same with a byte order mark, without which Excel takes UTF-8 for the system's old encoding."""
+
+    head = codecs.BOM_UTF8 + CsvRows.head
+
+
 class JsonRows:
     """Rows for programs: the objects of `predict --json`, one per line."""
 
@@ -98,7 +105,7 @@ class JsonRows:
         return row["picture"], "error" in row, bool(row.get("rejected"))
 
 
-KINDS: dict[str, type[Kind]] = {".csv": CsvRows, ".jsonl": JsonRows}
+KINDS: dict[str, type[Kind]] = {".csv": CsvRows, ".jsonl": JsonRows, ".excel.csv": ExcelRows}
 
 
 class Results:
@@ -110,9 +117,10 @@ class Results:
 
     def __init__(self, path: Path) -> None:
         """Read the existing rows. Raises ResultsError for a file of another kind, and OSError."""
-        kind = KINDS.get(path.suffix.lower())
+        suffix = path.suffix.lower()
+        kind = KINDS[".excel.csv"] if path.name.lower().endswith(".excel.csv") else KINDS.get(suffix)
         if kind is None:
-            known = " or ".join(KINDS)
+            known = ", ".join(KINDS)
             raise ResultsError(f"{path}: results are written as {known}; choose such a name")
         self.path, self.count, self.failed, self.rejected = path, 0, 0, 0
         self._kind = kind()
@@ -183,9 +191,11 @@ class Results:
                 complete = line.endswith(b"\n")
                 if number == 1:
                     begins = self._kind.begins
+                    line_begins = line.removeprefix(codecs.BOM_UTF8)
                     # A spreadsheet may have saved the file without unnecessary quotes.
-                    same = line.replace(b'"', b"").rstrip() == begins.replace(b'"', b"").rstrip()
-                    if not (line.startswith(begins) or (complete and same) or begins.startswith(line)):
+                    same = line_begins.replace(b'"', b"").rstrip() == begins.replace(b'"', b"").rstrip()
+                    is_cut = (codecs.BOM_UTF8 + begins).startswith(line) or begins.startswith(line)
+                    if not (line_begins.startswith(begins) or (complete and same) or is_cut):
                         raise ResultsError(foreign)
                 if len(line) == MAX_ROW_BYTES:
                     raise ResultsError(foreign)

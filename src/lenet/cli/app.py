@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+import warnings
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
@@ -53,6 +54,11 @@ def end(message: str, code: int = 2) -> NoReturn:
     sys.exit(code)
 
 
+def print_warning(message: Warning | str, *_: object) -> None:
+    """Print a warning of Python in one line on standard error, without the place in the code."""
+    print(f"lenet: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
 def abandon_output() -> None:
     """Discard output that could not be written: Python would try again at exit and print an error."""
     with suppress(OSError):  # it may be no real file, as in a notebook
@@ -64,6 +70,12 @@ def explain_misuse(error: CycloptsError) -> str:
     said = str(error).partition(" Available commands")[0].rstrip("., ")  # it names only some of them
     if isinstance(error, UnusedCliTokensError):
         said = f"unexpected argument {' '.join(error.unused_tokens or ())!r}"
+    from lenet.cli.flags import ELSEWHERE_CALLED  # needs the recipes, which `--help` does not
+
+    option, _, _ = said.removeprefix("Unknown option: ").partition(". ")
+    name = option.strip('"').partition("=")[0]
+    if said.startswith("Unknown option") and name in ELSEWHERE_CALLED:
+        said = f"unknown option {name}; did you mean {ELSEWHERE_CALLED[name]}?"
     verb = " ".join(("lenet", *(error.command_chain or ())))
     return f"{said}; `{verb} --help` shows what there is"
 
@@ -103,6 +115,7 @@ def main() -> None:
     register_verbs()
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold undecodable bytes
+    warnings.showwarning = print_warning  # type: ignore[assignment]
     try:
         code = app(sys.argv[1:], exit_on_error=False, print_error=False)
         sys.stdout.flush()

@@ -1,15 +1,17 @@
-"""`lenet evaluate`."""
+"""Verbs for a checkpoint: `lenet evaluate`, and `lenet import`, which makes one of a state dict."""
 
 from __future__ import annotations
 
 import json as json_module
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
 from lenet.cli.app import Device, Json, app
-from lenet.cli.tables import show_evaluation, show_reliability, show_robustness
+from lenet.cli.tables import align, show_evaluation, show_reliability, show_robustness
+from lenet.errors import CheckpointError
 
 
 @app.command
@@ -81,3 +83,69 @@ def evaluate(
 
             draw_corruptions(corrupted, robustness, out / "corruptions.png", title)
     print(json_module.dumps(values) if json else "\n\n".join(tables))
+
+
+@app.command(name="import")
+def import_network(
+    file: Annotated[
+        Path, Parameter(help="What `safetensors.torch.save_file(net.state_dict(), FILE)` wrote.")
+    ],
+    /,
+    *,
+    model: Annotated[str, Parameter(help="The recipe, or the network, that the weights belong to.")],
+    data: Annotated[
+        str | None,
+        Parameter(help="The data set that it was trained on, for its classes. [default: the recipe's]"),
+    ] = None,
+    out: Annotated[
+        Path | None, Parameter(help="The checkpoint to write. [default: MODEL-FILE, in this folder]")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Make a checkpoint of a network that another program trained, such as a tutorial's own code.
+
+    The tensors are mapped by their shapes onto the layers of the recipe's network. Its pixel scaling must be
+    the one that the weights were trained with; it is printed. Pickles (.pt, .pth) are never read.
+
+    Example: lenet import net.safetensors --model d2l
+    """
+    from lenet.data.datasets import load
+    from lenet.data.sources import SOURCES
+    from lenet.models.checkpoint import import_state, save_network
+    from lenet.models.config import find_model
+    from lenet.training.recipes import RECIPES
+
+    config = RECIPES[model].model if model in RECIPES else find_model(model)
+    if data is None and model in RECIPES:
+        data = RECIPES[model].data
+    card: dict[str, object] = {}
+    if data in SOURCES:
+        card = {"classes": SOURCES[data].classes, "whole_pictures": SOURCES[data].flips}
+    elif data is not None:
+        images = load(data, "train")
+        card = {"classes": images.classes, "whole_pictures": images.full_image}
+    if data is not None:
+        card |= {"recipe": {"data": Path(data).name}}
+        config = replace(config, classes=len(SOURCES[data].classes if data in SOURCES else images.classes))
+    target = Path(f"{model}-{file.stem}.safetensors") if out is None else out
+    if target.exists() and file.exists() and target.samefile(file):
+        raise CheckpointError(f"{file}: would be replaced by its own import; name another file with `out`")
+    checkpoint = import_state(file, config, card)
+    save_network(checkpoint, target)
+    state = checkpoint.model.state_dict()
+    rows = [
+        {"source": source, "name": name, "shape": list(state[name].shape)}
+        for name, source in checkpoint.card["imported"].items()
+    ]
+    scaling = {"pixel_mean": config.pixel_mean, "pixel_std": config.pixel_std}
+    if json:
+        print(
+            json_module.dumps(
+                {"checkpoint": str(target), "model": model, "data": data, **scaling, "tensors": rows}
+            )
+        )
+        return
+    table = [[row["source"], row["name"], "×".join(map(str, row["shape"]))] for row in rows]
+    print(align([[f"in {file}", "in the network", "shape"], *table]))
+    print(f"pixels: 0..1, minus {config.pixel_mean:g}, divided by {config.pixel_std:g}")
+    print(f"{target}: {config.parameters:,} parameters")

@@ -29,6 +29,16 @@ FIRST = frozenset(
 )  # fmt: skip
 
 
+ALIASES = {"lr": "--learning-rate"}
+SHORT = {"mse": "mean-squared-error", "ce": "cross-entropy", "average": "avg", "maximum": "max"}  # of choices
+ELSEWHERE_CALLED = {  # flags that other programs have, and what does the same here
+    "--resize": "--input-size 32 --fit resize",
+    "--dataset": "--data",
+    "--num-epochs": "--epochs",
+    "--criterion": "--loss",
+}
+
+
 @cache
 def field_docs(kind: type) -> Mapping[str, str]:
     """What each field of a dataclass means: the text beside its type."""
@@ -79,11 +89,12 @@ def make_flags() -> type:
         if _is_list(hint):
             hint = str
         parameter = Parameter(
+            name=[f"--{name.replace('_', '-')}", ALIASES[name]] if name in ALIASES else None,
             help=describe_setting(name).replace("`", ""),
             group=Group(title, sort_key=list(PARTS).index(part) + 1),
             show=name in FIRST,
             show_choices=False,
-            converter=read_whole if hint is int else None,
+            converter=read_whole if hint is int else read_choice if get_origin(hint) is Literal else None,
         )
         flags.append((name, Annotated[hint | None, parameter], field(default=None)))
     kind = make_dataclass("Flags", flags, frozen=True)
@@ -109,6 +120,18 @@ def read_whole(_: type, tokens: Sequence[Token]) -> int:
         return int(tokens[0].value)
     except ValueError:
         raise ValueError(f"{tokens[0].value!r} is not a whole number") from None
+
+
+def read_choice(kind: Any, tokens: Sequence[Token]) -> str:
+    """One of the words of a Literal, which may be written short: mse."""
+    text = tokens[0].value
+    choices = [
+        word for part in (kind, *get_args(kind)) if get_origin(part) is Literal for word in get_args(part)
+    ]
+    word = SHORT.get(text.casefold(), text.casefold().replace("_", "-"))
+    if word not in choices:
+        raise ValueError(f"{text!r} is none of {', '.join(choices)}")
+    return word
 
 
 def read_share(_: type, tokens: Sequence[Token]) -> float:

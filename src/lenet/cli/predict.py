@@ -54,7 +54,10 @@ def predict(
     seed: Annotated[int, Parameter(help="Seed for --sample.", converter=read_whole)] = 0,
     out: Annotated[
         Path | None,
-        Parameter(help="Write results to this .csv or .jsonl, or resume it. With --sample: the plot."),
+        Parameter(
+            help="Write results to this .csv (.excel.csv: for Excel) or .jsonl, or resume it. "
+            "With --sample: the plot."
+        ),
     ] = None,
     workers: Annotated[
         int | None,
@@ -122,7 +125,8 @@ def predict(
         if explain is not None:
             from lenet.insight.plots.figures import draw_steps
 
-            draw_steps(steps, explain, f"{name}: read as {reading.text or 'nothing'}")
+            said = f"{reading.text} ({reading.confidence:.1%})" if reading.text else "nothing"
+            draw_steps(steps, explain, f"{name}: read as {said}")
         text = reading.text or "nothing to read"
         row = {"picture": name, **reading.to_dict()}
         doubt = f"; rejected: {reading.reason}" if reading.digits and reading.rejected else ""

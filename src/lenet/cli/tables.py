@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from lenet.training.recipes import RECIPES
+
 if TYPE_CHECKING:
     from lenet.models.config import LeNetConfig
     from lenet.training.evaluation import Evaluation, Robustness
@@ -51,10 +53,31 @@ def show_run(summary: RunSummary) -> str:
     if summary.train_loss is not None:
         lines.append(f"train loss {summary.train_loss:.4f}, train accuracy {summary.train_accuracy:.2%}")
     if summary.validation_accuracy is not None:
-        lines.append(f"best validation accuracy {summary.validation_accuracy:.2%}")
+        best = f" (epoch {summary.best_epoch} of {summary.epochs})" if summary.best_epoch else ""
+        lines.append(f"best validation accuracy {summary.validation_accuracy:.2%}{best}")
     if summary.test_accuracy is not None:
         lines.append(f"test accuracy {summary.test_accuracy:.2%} ({summary.checkpoint})")
     return "\n".join(lines)
+
+
+def show_published(summary: RunSummary) -> list[str]:
+    """The values that the recipe's author printed beside those of a finished run, as lines; often none."""
+    recipe = RECIPES.get(summary.recipe)
+    if recipe is None or not recipe.published or recipe.data != summary.data or not summary.is_finished:
+        return []
+    rows, notes = [["", "this run", "its author"]], []
+    for name, value in recipe.published.items():
+        if isinstance(value, str):
+            notes.append(f"{name.replace('_', ' ')}: {value}")
+            continue
+        style = ",.0f" if name == "examples_per_second" else ".2%" if name.endswith("accuracy") else ".4f"
+        here = getattr(summary, name)
+        rows.append(
+            [name.replace("_", " "), "" if here is None else format(here, style), format(value, style)]
+        )
+    if summary.changes:
+        notes.append(f"this run has other settings: {write_changes(summary)}")
+    return ["", f"{recipe.source}:", align(rows, right=(1, 2)), *notes]
 
 
 def show_runs(summaries: Sequence[RunSummary]) -> str:

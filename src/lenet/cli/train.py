@@ -13,7 +13,7 @@ from lenet.cli.app import Json, Quiet, RunsDir, app, name_flags
 from lenet.cli.flags import list_more_settings, make_flags, read_changes, read_whole
 from lenet.cli.printing import print_json
 from lenet.cli.stopping import stop_with
-from lenet.cli.tables import show_run
+from lenet.cli.tables import show_published, show_run
 from lenet.training.recipes import find_recipe
 
 Flags = make_flags()
@@ -59,7 +59,13 @@ def train(
     Example: lenet train d2l --epochs 3 --lr 0.5 --seed 1
     """
     from lenet.insight.diagnosis import watch
-    from lenet.insight.progress import find_writer, keep_curves, show_progress, write_events
+    from lenet.insight.progress import (
+        describe_device,
+        find_writer,
+        keep_curves,
+        show_progress,
+        write_events,
+    )
     from lenet.training.resuming import open_run
     from lenet.training.runs import begin_run, run_training, summarise_run
 
@@ -74,6 +80,8 @@ def train(
         chosen = find_recipe("quick" if recipe is None else recipe, data).override(changes)
         place = "auto" if device is None else device
         run = begin_run(chosen, seed=seed or 0, device=place, runs_dir=runs_dir)
+    if not quiet:
+        print(f"lenet: {describe_device(run)}", file=sys.stderr)
     epochs_shown = show_progress(keep_curves(run_training(run), run), quiet=quiet)
     if tensorboard:
         epochs_shown = write_events(epochs_shown, run.path / "events", run.read_history())
@@ -87,4 +95,4 @@ def train(
     if json:
         print_json(asdict(summary))
     else:
-        print(show_run(summary))
+        print("\n".join((show_run(summary), *show_published(summary))))

@@ -86,11 +86,22 @@ class Source:
         return tuple(file for pair in self.files.values() for file in pair)
 
 
+def spell_source(name: str) -> str:
+    """A data set's name as it is spelt here: `MNIST` and `FashionMNIST` are known; other names come back."""
+    plain = {_letters(known): known for known in SOURCES}
+    return name if name in SOURCES else plain.get(_letters(name), name)
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name.casefold()))
+
+
 def find_source(name: str) -> Source:
-    """The data set called `name`. Raises DataError, with the nearest name, if there is none."""
-    if name in SOURCES:
-        return SOURCES[name]
-    near = difflib.get_close_matches(name, SOURCES, n=1)
+    """The data set called `name`, whatever its capitals and punctuation. Raises DataError, with a hint."""
+    spelt = spell_source(name)
+    if spelt in SOURCES:
+        return SOURCES[spelt]
+    near = difflib.get_close_matches(name.casefold(), SOURCES, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"choose {', '.join(SOURCES)}"
     raise DataError(f"no data set is called {name!r}; {hint}")
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from lenet.data.datasets import load, write_unbalanced
-from lenet.experiments.distorted import measure_distorted
+from lenet.experiments.distorted import measure_distorted, measure_inverted
 from lenet.experiments.pool import Job, Outcome, run_jobs
 from lenet.experiments.studies import Study
 from lenet.insight.diagnosis import diagnose
@@ -20,6 +20,7 @@ from lenet.training.run_folder import RunFolder
 SIGNIFICANCE = 0.05
 """The probability of a false difference between equal variants, over all comparisons of a study."""
 MIN_LEARNT_ACCURACY = 0.2
+FREQUENT = 0.2  # share of one answer that is worth a sentence
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,8 @@ class Variant:
     """By condition ('test' first): accuracies, 0..1; 0 for a run that diverged."""
     failures: tuple[str, ...] = ()
     """The reason for each run that learnt nothing."""
+    answers: dict[str, tuple[tuple[str, float], ...]] = field(default_factory=dict)
+    """By condition: the most frequent answer of each run, and its share, 0..1."""
 
     def mean(self, condition: str) -> float:
         """The mean over the runs."""
@@ -66,6 +69,12 @@ class Comparison:
         return tuple(self.variants[0].accuracies)
 
     @property
+    def has_learnt_nothing(self) -> bool:
+        """True when no run of any variant does better than MIN_LEARNT_ACCURACY on the test images."""
+        condition = self.conditions[0]
+        return all(max(variant.accuracies[condition]) <= MIN_LEARNT_ACCURACY for variant in self.variants)
+
+    @property
     def conclusion(self) -> str:
         """The conclusion in words, computed from the accuracies."""
         return conclude(self)
@@ -91,6 +100,7 @@ class Comparison:
                 row["changes"],
                 {name: tuple(shares) for name, shares in row["accuracies"].items()},
                 tuple(row["failures"]),
+                {name: tuple(map(tuple, pairs)) for name, pairs in row.get("answers", {}).items()},
             )
             for row in values["variants"]
         )
@@ -123,10 +133,20 @@ def conclude(comparison: Comparison) -> str:
     first, *others = comparison.variants
     if comparison.seeds < 2:
         return "One run of each says nothing about the spread; take more seeds."
-    sentences = [
-        _compare(first, others, condition, several=len(comparison.conditions) > 1)
-        for condition in comparison.conditions
-    ]
+    condition = comparison.conditions[0]
+    if comparison.has_learnt_nothing:
+        text = f"Nothing was learnt, so nothing is compared: {_list(comparison.variants, condition)}."
+        sentences = [text]
+    else:
+        several = len(comparison.conditions) > 1
+        sentences = [_compare(first, others, name, several=several) for name in comparison.conditions]
+    for variant in comparison.variants:
+        for name, answers in variant.answers.items():
+            if max(share for _, share in answers) > FREQUENT:
+                most = ", ".join(f"“{answer}” ({100 * share:.1f} %)" for answer, share in answers)
+                sentences.append(
+                    f"On digits {name} the most frequent answers of {_quote(variant)} are {most}."
+                )
     for variant in comparison.variants:
         if variant.failures:
             count = f"{len(variant.failures)} of {comparison.seeds}"
@@ -199,8 +219,15 @@ def compare(study: Study, seeds: int, outcomes: Sequence[Outcome]) -> Comparison
             test = load(study.recipe.data, "test")
             measured = [measure_distorted(load_checkpoint(run.run), test) for run in runs]
             accuracies = {name: tuple(row[name] for row in measured) for name in measured[0]}
+        answers = {}
+        if study.inverted:
+            test = load(study.recipe.data, "test")
+            found_answers = [measure_inverted(load_checkpoint(run.run), test) for run in runs]
+            names = found_answers[0]
+            accuracies = {name: tuple(row[name].accuracy for row in found_answers) for name in names}
+            answers = {name: tuple(row[name].most_frequent for row in found_answers) for name in names}
         failures = tuple(reason for run in runs if (reason := explain_failure(run)))
-        variants.append(Variant(label, dict(study.variants[label]), accuracies, failures))
+        variants.append(Variant(label, dict(study.variants[label]), accuracies, failures, answers))
     return Comparison(
         study=study.name,
         question=study.question,

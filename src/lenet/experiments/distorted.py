@@ -1,6 +1,9 @@
-"""Measures a network on rotated, scaled and coloured test images."""
+"""Measures a network on rotated, scaled, coloured and inverted test images."""
 
 from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,6 +24,7 @@ COLOURED_COUNT = 200  # pictures; each is read by the full pipeline
 ENLARGEMENT = 4
 MIN_LUMA_DIFFERENCE = 70  # of 255, between ink and paper
 LUMA = np.array([0.299, 0.587, 0.114])  # weights of red, green and blue (ITU-R 601)
+INVERTED_COUNT = 1000  # pictures of those, for the same reason
 CONDITIONS = ("as they are", "rotated", "scaled", "coloured, made grey", "coloured, read as pictures")
 
 
@@ -42,6 +46,38 @@ def measure_distorted(checkpoint: Checkpoint, data: ImageSet) -> dict[str, float
     }
     right = sum(text == name for text, name in zip(texts, truth, strict=True))
     return answers | {"coloured, read as pictures": right / len(truth)}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a network answers under one condition."""
+
+    accuracy: float
+    """0..1."""
+    most_frequent: tuple[str, float]
+    """The answer that is given most often, and its share, 0..1."""
+
+
+def measure_inverted(checkpoint: Checkpoint, data: ImageSet) -> dict[str, Answers]:
+    """The answers to images as they are, inverted, and inverted but read with the full pipeline.
+
+    The pipeline reads the first INVERTED_COUNT images.
+    """
+    inverted = 255 - data.images
+    truth = [data.classes[label] for label in data.labels.tolist()]
+    reader = Reader(checkpoint)
+    texts = {
+        name: [data.classes[place] for place in compute_logits(checkpoint.model, images).argmax(1).tolist()]
+        for name, images in (("as they are", data.images), ("inverted", inverted))
+    }
+    pictures = (image[0].numpy() for image in inverted[:INVERTED_COUNT])
+    texts["inverted, read as pictures"] = [reader.read(picture, length=1).text for picture in pictures]
+    found = {}
+    for name, answers in texts.items():
+        [(answer, count)] = Counter(answers).most_common(1)
+        right = sum(map(str.__eq__, answers, truth))
+        found[name] = Answers(right / len(answers), (answer, count / len(answers)))
+    return found
 
 
 def colour(image: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:

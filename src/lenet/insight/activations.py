@@ -22,6 +22,8 @@ class Subject:
     name: str
     image: Tensor
     label: str | None = None
+    probabilities: tuple[float, ...] | None = None
+    """Of each class, where a reader has read the image: the ones that `lenet predict` reports."""
 
 
 @dataclass(frozen=True)

@@ -7,43 +7,31 @@ al. 2019, "Dying ReLU and initialization".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from lenet.insight.faults import (
+    CONSTANT,
+    LEARNT_SOMETHING,
+    SLOW_UPDATE,
+    SORTED,
+    Fault,
+    describe_purity,
+    find_largest,
+)
 from lenet.insight.symptoms import Symptoms, compute_chance_loss, measure_symptoms
 from lenet.training.loop import Epoch
 from lenet.training.recipe import Recipe
 from lenet.training.run_folder import RunFolder
 
 AT_CHANCE = 0.97  # of the chance loss: above it the network has learnt nothing
+RISEN = 0.05  # of accuracy above guessing: the loss of a sigmoid network falls an epoch later
 EXPLODED = 1.5  # times the chance loss: much worse than guessing
 DEAD_AT_CHANCE = 0.6  # dead units of one layer, in a network that has learnt nothing
-DEAD = 0.9  # the same, in one that has learnt something
 SATURATED = 0.5
-SLOW_UPDATE = 1e-4  # norm of a step over norm of the weights; about 1e-3 is healthy
 VANISHED = 20  # times that the last layer moves more than the first
-CONSTANT = 0.98
-GAP = 0.06  # of accuracy, between training and held-out images
-RISE = 1.25  # of the held-out loss, over its minimum
-RARE = 0.1  # a class with less than this share of the mean class
-MISSED = 0.8  # of the mean recall
-SORTED = 0.9
 PATIENCE = 5  # epochs that a sigmoid network may stay at chance; the slowest named recipe takes three
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One fault: its name, what was measured, and what to do."""
-
-    name: str
-    what: str
-    remedy: str
-
-    @property
-    def sentence(self) -> str:
-        """The fault in one line."""
-        return f"{self.name}: {self.what}; {self.remedy}"
 
 
 @dataclass(frozen=True)
@@ -71,8 +59,11 @@ def watch(folder: RunFolder, epoch: Epoch) -> Fault | None:
     Costs nothing where the loss is better than guessing; faults that only a finished run shows are left to
     `diagnose`.
     """
-    chance = compute_chance_loss(folder.read_plan().recipe)
-    if not has_learnt_nothing(epoch.train_loss, chance):
+    recipe = folder.read_plan().recipe
+    held_out = epoch.validation_accuracy if recipe.validation else epoch.test_accuracy
+    accuracy = epoch.train_accuracy if held_out is None else held_out
+    gain = accuracy - 1 / recipe.model.classes
+    if not has_learnt_nothing(epoch.train_loss, compute_chance_loss(recipe), gain):
         return None
     return next(iter(diagnose(folder).faults), None)
 
@@ -84,7 +75,9 @@ def judge(symptoms: Symptoms, recipe: Recipe) -> Iterator[Fault]:
         return
     if not symptoms.epochs:
         return
-    if has_learnt_nothing(symptoms.train_losses[-1], symptoms.chance_loss):
+    accuracies = symptoms.held_out_accuracies or symptoms.train_accuracies
+    gain = accuracies[-1] - 1 / recipe.model.classes
+    if has_learnt_nothing(symptoms.train_losses[-1], symptoms.chance_loss, gain):
         yield from _judge_standstill(symptoms, recipe)
         return
     for find in LEARNT_SOMETHING:
@@ -93,20 +86,24 @@ def judge(symptoms: Symptoms, recipe: Recipe) -> Iterator[Fault]:
             yield fault
 
 
-def has_learnt_nothing(loss: float, chance_loss: float) -> bool:
-    """True where a training loss is no better than that of guessing."""
-    return loss > AT_CHANCE * chance_loss
+def has_learnt_nothing(loss: float, chance_loss: float, gain: float = 0.0) -> bool:
+    """True where a training loss is no better than that of guessing, and the accuracy has not risen either.
+
+    `gain` is the accuracy less that of guessing. It counts for nothing where the loss has exploded.
+    """
+    has_risen = gain > RISEN and loss <= EXPLODED * chance_loss
+    return loss > AT_CHANCE * chance_loss and not has_risen
 
 
 def _judge_standstill(symptoms: Symptoms, recipe: Recipe) -> Iterator[Fault]:
     """Why nothing was learnt: the first cause that the measurements support."""
     state = _describe_standstill(symptoms)
     rate, activation = recipe.lr, recipe.model.activation
-    layer, dead = _largest(symptoms.dead_units)
-    flat, saturated = _largest(symptoms.saturated)
+    layer, dead = find_largest(symptoms.dead_units)
+    flat, saturated = find_largest(symptoms.saturated)
     ratios = list(symptoms.update_ratios.values())
     if symptoms.batch_purity > SORTED and not recipe.shuffle:
-        yield Fault("sorted data", f"{state}; {_describe_purity(symptoms)}", "shuffle them: `shuffle=True`")
+        yield Fault("sorted data", f"{state}; {describe_purity(symptoms)}", "shuffle them: `shuffle=True`")
     elif dead >= DEAD_AT_CHANCE:
         yield Fault(
             "dead units",
@@ -160,94 +157,6 @@ def _find_divergence(symptoms: Symptoms, recipe: Recipe) -> Fault:
     )
 
 
-def _find_sorted(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
-    if recipe.shuffle or symptoms.batch_purity <= SORTED or symptoms.majority_label_share > SORTED:
-        return None
-    return Fault("sorted data", _describe_purity(symptoms), "shuffle them: `shuffle=True`")
-
-
-def _find_dead(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
-    layer, share = _largest(symptoms.dead_units)
-    if share < DEAD:
-        return None
-    return Fault(
-        "dead units",
-        f"{share:.0%} of the units of {layer} answer 0 to every image and can no longer learn",
-        f"begin again with `lr={recipe.lr / 10:g}`, or with `activation=leaky-relu`",
-    )
-
-
-def _find_slowness(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
-    ratios = symptoms.update_ratios.values()
-    slow = ratios and max(ratios) < SLOW_UPDATE and recipe.schedule in ("constant", "step")
-    if not slow or symptoms.train_losses[-1] < 0.5 * symptoms.chance_loss:
-        return None
-    return Fault(
-        "learning rate too small",
-        f"the loss has only come from {symptoms.chance_loss:.2f} to {symptoms.train_losses[-1]:.2f}; a step "
-        f"moves no layer by more than {max(ratios):.1g} of its weights (about 0.001 is healthy)",
-        f"take `lr={recipe.lr * 10:g}`",
-    )
-
-
-def _find_constancy(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
-    if (
-        symptoms.majority_predicted_share < CONSTANT
-        or symptoms.majority_predicted_share < symptoms.majority_label_share + 0.02
-    ):
-        return None
-    return Fault(
-        "constant prediction",
-        f"{symptoms.majority_predicted_share:.0%} of a thousand images are taken for "
-        f"{symptoms.majority_class!r}, and {symptoms.majority_label_share:.0%} are",
-        "weigh the classes by their counts, `class_weights=balanced`, or lower `lr`",
-    )
-
-
-def _find_imbalance(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
-    counts = symptoms.class_counts
-    mean = sum(counts.values()) / len(counts)
-    mean_recall = sum(symptoms.recalls.values()) / max(len(symptoms.recalls), 1)
-    missed = {
-        name: symptoms.recalls[name]
-        for name in counts
-        if counts[name] < RARE * mean and symptoms.recalls.get(name, 1) < MISSED * mean_recall
-    }
-    if not missed or recipe.class_weights != "none":
-        return None
-    name = min(missed, key=lambda rare: missed[rare])
-    return Fault(
-        "class imbalance",
-        f"{name!r} has {counts[name]:,} training images where a class has {mean:,.0f} on average, and only "
-        f"{missed[name]:.0%} of its images are found (all classes: {mean_recall:.0%})",
-        "weigh the classes by their counts, `class_weights=balanced`, or collect more of it",
-    )
-
-
-def _find_overfitting(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
-    losses, accuracies = symptoms.held_out_losses, symptoms.held_out_accuracies
-    if not losses or len(losses) != symptoms.epochs:
-        return None
-    gap = symptoms.train_accuracies[-1] - accuracies[-1]
-    lowest = min(losses)
-    if gap < GAP or losses[-1] < RISE * lowest:
-        return None
-    held_out = "validation" if recipe.validation else "test"
-    return Fault(
-        "overfitting",
-        f"{symptoms.train_accuracies[-1]:.1%} of the training images are right and {accuracies[-1]:.1%} of "
-        f"the {held_out} images, whose loss has risen from {lowest:.2f} (epoch {losses.index(lowest) + 1}) "
-        f"to {losses[-1]:.2f}",
-        "vary the images (`degrees=10`, `shift=0.05`), take `weight_decay=0.01` or `dropout=0.3`, or stop "
-        "early with `validation` and `patience`",
-    )
-
-
-LEARNT_SOMETHING: tuple[Callable[[Symptoms, Recipe], Fault | None], ...] = (
-    _find_sorted, _find_dead, _find_imbalance, _find_constancy, _find_slowness, _find_overfitting,
-)  # fmt: skip
-
-
 def _describe_standstill(symptoms: Symptoms) -> str:
     loss, chance = symptoms.train_losses[-1], symptoms.chance_loss
     answer = f" and {symptoms.majority_class!r} is the answer to everything" * (
@@ -265,13 +174,3 @@ def _describe_saturation(layer: str, share: float, activation: str, state: str =
         "lower `lr`, bring the pixels to mean 0 and deviation 1 (`pixel_mean`, `pixel_std`), begin with "
         "`initialisation=xavier`, or take `activation=relu`",
     )
-
-
-def _describe_purity(symptoms: Symptoms) -> str:
-    return (
-        f"on average {symptoms.batch_purity:.0%} of a batch are of one class, because the images come sorted"
-    )
-
-
-def _largest(shares: dict[str, float]) -> tuple[str, float]:
-    return max(shares.items(), key=lambda item: item[1], default=("", 0.0))

@@ -1,6 +1,7 @@
 """Explanations of single images: the digits of a picture as the network sees them, or test images."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,15 @@ def find_subjects(checkpoint: Checkpoint, picture: Picture, name: str) -> list[S
     images = [torch.tensor(step.image)[None] for step in steps if step.name == "digit"]
     if not images:
         raise PictureError(f"{name}: {reading.reason}; there is nothing to explain")
+    rows = [digit.probabilities for digit in reading.digits]
     if len(images) == 1:
-        return [Subject(name, images[0])]
-    return [Subject(f"{name}, digit {number}", image) for number, image in enumerate(images, 1)]
+        # The confidence of a single digit is its probability times that of the segmentation.
+        share = reading.confidence / reading.digits[0].probability
+        return [Subject(name, images[0], probabilities=tuple(share * p for p in rows[0]))]
+    return [
+        Subject(f"{name}, digit {number}", image, probabilities=row)
+        for number, (image, row) in enumerate(zip(images, rows, strict=True), 1)
+    ]
 
 
 def find_class(classes: tuple[str, ...], name: str) -> int:
@@ -73,7 +80,10 @@ def explain_subjects(
     for subject in subjects:
         # Where the truth is known and missed, it is the rival to understand.
         truth = None if subject.label is None else classes.index(subject.label)
-        attributions.append(compute_attribution(model, subject.image, truth))
+        found = compute_attribution(model, subject.image, truth)
+        if subject.probabilities is not None:
+            found = replace(found, probabilities=torch.tensor(subject.probabilities))
+        attributions.append(found)
     draw_layers(model, subjects, folder / "layers.png", title, classes)
     draw_attribution(subjects, attributions, classes, folder / "attribution.png", title)
     draw_filters(model, folder / "filters.png", title)

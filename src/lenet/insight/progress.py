@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console, Group
 from rich.live import Live
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -23,12 +24,14 @@ from lenet.errors import RunError
 from lenet.insight.plots.canvas import COLOURS, render_figure
 from lenet.insight.plots.charts import MEASURES, SPLITS, list_values
 from lenet.insight.plots.curves import draw_curves, plot_curves
+from lenet.kernels.convolution import explain_backend
 from lenet.training.loop import Epoch, Step
 from lenet.training.run_folder import RunFolder
 
 BLOCKS = "▁▂▃▄▅▆▇█"
 WIDTH = 60  # characters of a curve on a terminal
-SECONDS_BETWEEN_PICTURES = 1.0  # in a notebook; drawing one takes 0.3 s
+POINTS_IN_EPOCH = 5  # of the curves, as d2l's Animator has
+SECONDS_BETWEEN_PICTURES = 2.0  # in a notebook; drawing one takes 0.4 s
 SECONDS_BETWEEN_DRAWINGS = 20  # of curves.png during training; drawing it takes 0.5 s
 
 
@@ -118,35 +121,54 @@ def write_epoch(epoch: Epoch) -> str:
 
 
 def show_in_notebook(records: Iterable[Step | Epoch]) -> Iterator[Epoch]:
-    """Yield the epochs, and keep one picture of their curves in the notebook's output.
+    """Yield the epochs, and keep one picture of their curves, with points within the epoch, in the output.
 
     The last picture shows every epoch, also when the loop is left with `break`.
     """
     from IPython.display import Image, display  # installed where a notebook runs
 
     history: list[Epoch] = []
-    handle, drawn, drawn_at = None, 0, -math.inf
+    steps: list[Step] = []
+    handle, drawn, drawn_at = None, (0, 0), -math.inf
 
-    def show() -> None:
+    def show(title: str) -> None:
         nonlocal handle, drawn, drawn_at
-        content = render_figure(plot_curves(history, write_epoch(history[-1])))
-        picture = Image(content, width=900)
+        picture = Image(render_figure(plot_curves(history, title, steps)), width=900)
         if handle is None:
             handle = display(picture, display_id=True)
         else:
             handle.update(picture)
-        drawn, drawn_at = len(history), time.monotonic()
+        drawn, drawn_at = (len(history), len(steps)), time.monotonic()
 
     try:
         for record in records:
             if isinstance(record, Epoch):
                 history.append(record)
-                if time.monotonic() - drawn_at > SECONDS_BETWEEN_PICTURES:
-                    show()
+            elif not note_step(steps, record):
+                continue
+            if time.monotonic() - drawn_at > SECONDS_BETWEEN_PICTURES:
+                show(write_epoch(record) if isinstance(record, Epoch) else write_step(record))
+            if isinstance(record, Epoch):
                 yield record
     finally:
-        if drawn < len(history):
-            show()
+        if history and drawn != (len(history), len(steps)):
+            show(write_epoch(history[-1]))
+
+
+def note_step(steps: list[Step], step: Step) -> bool:
+    """Append a step to the points of the curves, POINTS_IN_EPOCH an epoch; False where it is none of them."""
+    share = POINTS_IN_EPOCH * step.step // step.steps
+    earlier = steps[-1] if steps and steps[-1].epoch == step.epoch else None
+    if share <= (0 if earlier is None else POINTS_IN_EPOCH * earlier.step // earlier.steps):
+        return False
+    steps.append(step)
+    return True
+
+
+def write_step(step: Step) -> str:
+    """How far an epoch is, in one line of text."""
+    share = f"{step.step / step.steps:.0%}"
+    return f"epoch {step.epoch}/{step.epochs}, {share}  train {step.loss:.4f} {step.accuracy:.2%}"
 
 
 def find_writer() -> Any:
@@ -188,13 +210,30 @@ def _write(writer: Any, epoch: Epoch) -> None:
 def keep_curves(records: Iterable[Step | Epoch], folder: RunFolder) -> Iterator[Step | Epoch]:
     """Yield the records of a run, and draw its curves.png during training and at its end."""
 
+    steps: list[Step] = []
+
     def draw() -> None:
-        draw_curves(folder.read_history(), folder.path / "curves.png", title=folder.path.name)
+        draw_curves(folder.read_history(), folder.path / "curves.png", folder.path.name, steps)
 
     drawn_at = time.monotonic()
     for record in records:
-        if isinstance(record, Epoch) and time.monotonic() - drawn_at > SECONDS_BETWEEN_DRAWINGS:
+        if isinstance(record, Step):
+            note_step(steps, record)
+        elif time.monotonic() - drawn_at > SECONDS_BETWEEN_DRAWINGS:
             draw()
             drawn_at = time.monotonic()
         yield record
     draw()
+
+
+def describe_device(folder: RunFolder) -> str:
+    """Where a run is trained, in one line: device, threads, and what computes the layers."""
+    plan = folder.read_plan()
+    if plan.device.startswith("cuda"):
+        return f"training on {plan.device} ({torch.cuda.get_device_name(plan.device)}), PyTorch's operators"
+    threads = "1 thread" if plan.threads == 1 else f"{plan.threads} threads"
+    name, reason = explain_backend()
+    kernel = f"the compiled kernel ({name})"
+    if name == "torch" or plan.device != "cpu":
+        kernel = "PyTorch's operators" + f" ({reason})" * (plan.device == "cpu")
+    return f"training on {plan.device}, {threads}, {kernel}"

@@ -7,8 +7,9 @@ that equal trainings give equal files. Its SHA-256 over card and weights shows a
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from lenet.models.network import LeNet
 FORMAT = "lenet/1"
 WEIGHTS = Path(__file__).parents[1] / "weights"
 DIGITS = tuple("0123456789")
+SAVE = 'safetensors.torch.save_file(net.state_dict(), "net.safetensors")'
 LARGEST_FILE = 1 << 30  # bytes; the largest network that a configuration allows takes a fifth of it
 
 
@@ -118,6 +120,74 @@ def load_checkpoint(name: Path | str, device: torch.device | str = "cpu") -> Che
     return Checkpoint(model.to(device).eval(), card)
 
 
+def import_state(path: Path | str, config: LeNetConfig, card: Mapping[str, Any] | None = None) -> Checkpoint:
+    """A network from the plain state dict of another program, such as a tutorial's `nn.Sequential`.
+
+    Args:
+        path: what `safetensors.torch.save_file(net.state_dict(), …)` wrote.
+        config: the network that the weights belong to, with the pixel scaling that they were trained with.
+        card: what the checkpoint's card shall hold, such as "classes", the name of each class; by default
+            "0" to "9".
+
+    Layers are told apart by the shapes of their weights, those of one shape by their order; the card's
+    "imported" says which tensor became which. Raises CheckpointError when a layer is missing, left over or
+    of another shape, when a number is not finite, and on a file that is no safetensors file.
+    """
+    path = Path(path)
+    tensors, _ = _read_safetensors(path)
+    own, layers = _gather_layers(tensors), _gather_layers(LeNet(config).state_dict())
+    imported: dict[str, str] = {}
+    left = sorted(own, key=_natural)
+    for name, shapes in layers.items():
+        fitting = [prefix for prefix in left if own[prefix] == shapes]
+        if not fitting:
+            raise CheckpointError(
+                f"{path}: no layer fits {name} of the network; the file has {_write_layers(own)}; "
+                f"the network has {_write_layers(layers)}"
+            )
+        left.remove(fitting[0])
+        imported |= {f"{name}.{part}": _join(fitting[0], part) for part in shapes}
+    if left:
+        raise CheckpointError(
+            f"{path}: the network has no layer for {', '.join(left)}; the file has {_write_layers(own)}; "
+            f"the network has {_write_layers(layers)}"
+        )
+    model = LeNet(replace(config, initialisation="default"))
+    weights = {
+        name: tensors[source].float() if tensors[source].is_floating_point() else tensors[source]
+        for name, source in imported.items()
+    }
+    check_fit(path, weights, {name: value.shape for name, value in model.state_dict().items()})
+    model.load_state_dict(weights)
+    return Checkpoint(model.eval(), {"classes": list(DIGITS), **(card or {}), "imported": imported})
+
+
+def _gather_layers(tensors: Mapping[str, Tensor]) -> dict[str, dict[str, tuple[int, ...]]]:
+    """The shapes of each layer's tensors: {"0": {"weight": (6, 1, 5, 5), "bias": (6,)}, …}."""
+    layers: dict[str, dict[str, tuple[int, ...]]] = {}
+    for name, tensor in tensors.items():
+        prefix, _, part = name.rpartition(".")
+        layers.setdefault(prefix, {})[part] = tuple(tensor.shape)
+    return layers
+
+
+def _join(prefix: str, part: str) -> str:
+    return f"{prefix}.{part}" if prefix else part
+
+
+def _natural(name: str) -> list[tuple[int, str]]:
+    """A key that sorts numbers in names by their value: safetensors keeps no order."""
+    return [(int(part), "") if part.isdecimal() else (0, part) for part in re.split(r"(\d+)", name)]
+
+
+def _write_layers(layers: Mapping[str, Mapping[str, tuple[int, ...]]]) -> str:
+    parts = []
+    for name in sorted(layers, key=_natural)[:12]:
+        shapes = (f"{part} {'×'.join(map(str, shape))}" for part, shape in sorted(layers[name].items())[::-1])
+        parts.append(f"{name} ({', '.join(shapes)})")
+    return ", ".join(parts) + ", …" * (len(layers) > 12)
+
+
 def find_checkpoint(name: str | Path) -> Path:
     """The file that `name` means: a file, a run folder's calibrated, best or last one, or shipped weights.
 
@@ -149,28 +219,54 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], card: Mapping[str, 
 
 def read_tensors(path: Path, expected_format: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors and the card of a file of ours. Raises CheckpointError on any other file."""
+    tensors, card = _read_safetensors(path)
+    if not isinstance(card, dict) or card.get("format") != expected_format:
+        raise CheckpointError(
+            f"{path}: a safetensors file, but none of format {expected_format}; train one, or bring in the "
+            f"weights of another program with: lenet import {path} --model d2l"
+        )
+    # What other programs write need not have it.
+    if "sha256" in card and card.pop("sha256") != _digest(tensors, card):
+        raise CheckpointError(f"{path}: damaged (its checksum does not match); train or copy it again")
+    return tensors, card
+
+
+def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Any]:
+    """The tensors of a safetensors file, and its card, None where it has none. Raises CheckpointError."""
     if not path.is_file():
         raise CheckpointError(f"{path}: no such file; `lenet runs` lists the checkpoints there are")
     if path.stat().st_size > LARGEST_FILE:
         raise CheckpointError(f"{path}: {path.stat().st_size:,} bytes are too many for a LeNet checkpoint")
     try:
+        with path.open("rb") as content:
+            if _is_pickle(content.read(16)):
+                raise CheckpointError(
+                    f"{path}: a pickle, which can run any program, so it is never read; where it was made, "
+                    f"save the weights with: {SAVE}"
+                )
         with safe_open(path, framework="pt") as file:
             card = json.loads((file.metadata() or {}).get("card", "null"))
-            if not isinstance(card, dict) or card.get("format") != expected_format:
-                raise CheckpointError(
-                    f"{path}: a safetensors file, but none of format {expected_format}; train one"
-                )
             # Cloned, because the file is mapped into memory and may be replaced under us.
-            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118
+            return {name: file.get_tensor(name).clone() for name in file.keys()}, card  # noqa: SIM118
     except (SafetensorError, OSError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(
             f"{path}: not a whole safetensors file ({reason}); train or copy it again"
         ) from None
-    # What other programs write need not have it.
-    if "sha256" in card and card.pop("sha256") != _digest(tensors, card):
-        raise CheckpointError(f"{path}: damaged (its checksum does not match); train or copy it again")
-    return tensors, card
+
+
+def _is_pickle(head: bytes) -> bool:
+    """True for the beginning of what `torch.save` and `pickle.dump` write: a zip, or opcodes of pickle.
+
+    A safetensors file begins with eight bytes of length and a brace; its length may look like anything.
+    """
+    if head[8:9] == b"{":
+        return False
+    return (
+        head.startswith(b"PK\x03\x04")
+        or (head[:1] == b"\x80" and head[1:2] <= b"\x05")
+        or head[:1] in (b"(", b"c", b"]", b"}")
+    )
 
 
 def _digest(tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> str:

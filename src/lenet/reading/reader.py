@@ -170,10 +170,13 @@ class Reader:
         ]
         if planes:
             steps += show_digits(lattice, [step.arc for step in path or ()])
+        reading = self._reading(lattice, rows, constraints)
         for step in path or ():
-            reason = f"{self.classes[step.label]} ({rows[step.arc, step.label]:.1%})"
+            # One number for a picture of one digit: the confidence, as everywhere.
+            shown = reading.confidence if len(path or ()) == 1 else rows[step.arc, step.label]
+            reason = f"{self.classes[step.label]} ({shown:.1%})"
             steps.append(ReadingStep("digit", lattice.arcs[step.arc].image, reason))
-        return self._reading(lattice, rows, constraints), steps
+        return reading, steps
 
     def _compute_probabilities(self, images: torch.Tensor) -> torch.Tensor:
         # Full images, such as clothes, have no slant, so they are classified without augmentation.

@@ -5,8 +5,10 @@ No torch here: `lenet recipes` answers at once.
 
 from dataclasses import replace
 from difflib import get_close_matches
+from pathlib import Path
 from typing import Any
 
+from lenet.data.sources import spell_source
 from lenet.errors import RecipeError
 from lenet.models import config as config_module
 from lenet.models.config import MODELS, name_model
@@ -26,6 +28,8 @@ def find_recipe(name: str, data: str | None = None) -> Recipe:
         near = get_close_matches(name, RECIPES, n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(RECIPES)}"
         raise RecipeError(f"no recipe is called {name!r}; {hint}")
+    if data is not None and not Path(data).exists():
+        data = spell_source(data)
     recipe = RECIPES.get(f"{name}-{data}", RECIPES[name])
     return recipe if data is None else replace(recipe, data=data)
 

@@ -50,6 +50,8 @@ class RunSummary:
     """Settings that are not as the named recipe has them."""
     error: str | None = None
     """Why the run cannot be read; all other results are missing then."""
+    best_epoch: int | None = None
+    """The best epoch by validation; None where no images are held out."""
 
 
 UNREADABLE = RunSummary("", None, 0, None, None, None, None, 0.0, 0.0, "", "", 0, is_finished=False)
@@ -138,6 +140,7 @@ def summarise_run(folder: RunFolder) -> RunSummary:
     seconds = sum(epoch.seconds for epoch in history)
     examples = sum(epoch.examples_per_second * epoch.seconds for epoch in history)
     accuracies = [epoch.validation_accuracy for epoch in history if epoch.validation_accuracy is not None]
+    best = [epoch.epoch for epoch in history if epoch.is_best and epoch.validation_accuracy is not None]
     return RunSummary(
         run=str(folder.path),
         checkpoint=str(kept[0]) if kept else None,
@@ -153,6 +156,7 @@ def summarise_run(folder: RunFolder) -> RunSummary:
         seed=plan.seed,
         is_finished=evaluation is not None,
         changes=list_changes(plan.recipe),
+        best_epoch=max(best, default=None),
     )
 
 

@@ -9,10 +9,10 @@ import pytest
 
 from lenet.insight import progress
 from lenet.insight.plots.canvas import COLOURS, render_figure
-from lenet.insight.plots.charts import list_values
+from lenet.insight.plots.charts import chart_curves, list_values
 from lenet.insight.plots.curves import plot_curves, plot_runs
 from lenet.insight.progress import keep_curves
-from lenet.training.loop import Epoch
+from lenet.training.loop import Epoch, Step
 from lenet.training.recipe import Recipe
 from lenet.training.runs import begin_run, run_training
 
@@ -21,11 +21,40 @@ HISTORY = [replace(EPOCH, epoch=number, train_loss=1 / number) for number in (1,
 
 
 def test_a_curve_is_there_for_what_was_measured():
-    loss, accuracy = plot_curves(HISTORY, "title").axes
+    loss, accuracy, _ = plot_curves(HISTORY, "title").axes
     assert [line.get_color() for line in loss.lines] == [COLOURS["train"], COLOURS["test"]]
     assert np.allclose(loss.lines[0].get_xydata(), [[1, 1], [2, 1 / 2], [3, 1 / 3]])
     assert [text.get_text() for text in accuracy.get_legend().get_texts()] == ["train 50.00%", "test 25.00%"]
     assert list_values(HISTORY, "validation", "loss") == []
+
+
+def test_there_are_points_within_an_epoch():
+    """A loss at 40 % of the second epoch stands between those of the first and the second."""
+    loss, accuracy, together = plot_curves(HISTORY[:2], "title", [Step(2, 3, 40, 100, 0.8, 0.6, 1000.0)]).axes
+    assert np.allclose(loss.lines[0].get_xydata(), [[1, 1], [1.4, 0.8], [2, 1 / 2]])
+    assert np.allclose(accuracy.lines[0].get_xydata(), [[1, 0.5], [1.4, 0.6], [2, 0.5]])
+    assert np.allclose(together.lines[0].get_xydata(), [[1, 1], [1.4, 0.8], [2, 1 / 2]])
+    first = plot_curves([], "title", [Step(1, 3, 40, 100, 0.8, 0.6, 1000.0)]).axes[0]
+    assert np.allclose(first.lines[0].get_xydata(), [[0.4, 0.8]])
+
+
+def test_loss_and_accuracies_stand_over_one_axis():
+    together = plot_curves(HISTORY, "title").axes[2]
+    names = [text.get_text() for text in together.get_legend().get_texts()]
+    assert names == ["train loss", "train accuracy", "test accuracy"]
+    assert len({line.get_color() for line in together.lines}) == 3
+
+
+def test_the_best_epoch_is_marked_and_named():
+    history = [
+        replace(epoch, validation_loss=1.0, validation_accuracy=share, is_best=share < 0.9)
+        for epoch, share in zip(HISTORY, (0.7, 0.8, 0.75), strict=True)
+    ]
+    history[2] = replace(history[2], is_best=False)
+    accuracy = plot_curves(history, "title").axes[1]
+    assert "best epoch 2: 80.00%" in [text.get_text() for text in accuracy.get_legend().get_texts()]
+    assert accuracy.lines[-1].get_xydata().tolist() == [[2, 0.8]]
+    assert "best" not in str([one.name for one in chart_curves(HISTORY)[1].series])  # test images choose none
 
 
 @pytest.mark.parametrize("count", [1, 2, 10, 11, 40])

@@ -11,6 +11,8 @@ import torch
 from PIL import Image
 
 from lenet.data.imageset import ImageSet
+from lenet.insight.plots import canvas
+from lenet.insight.plots.canvas import find_fonts
 from lenet.insight.plots.curves import draw_curves
 from lenet.insight.plots.figures import draw_confusion, draw_hardest, draw_sample, draw_steps
 from lenet.models.network import LeNet
@@ -85,7 +87,7 @@ def test_captions_with_long_names_stay_in_their_columns(model: LeNet, digits_tes
 
 
 def test_words_are_words_whatever_signs_are_in_them(model: LeNet, digits_test: ImageSet, tmp_path: Path):
-    names = tuple(f"${number}^{{ 文" for number in range(10))  # half a formula, and signs that fonts lack
+    names = tuple(f"${number}^{{ é" for number in range(10))  # half a formula
     data = replace(digits_test, classes=names)
     evaluation = evaluate(model, data, hardest=3)
     draw_confusion(evaluation, tmp_path / "confusion.png", "runs/$a_$b\\frac")
@@ -94,6 +96,28 @@ def test_words_are_words_whatever_signs_are_in_them(model: LeNet, digits_test: I
     draw_steps(Reader("mnist").explain(np.eye(60) * 255)[1], tmp_path / "steps.png", "$x^{$.png")
     draw_curves([], tmp_path / "curves.png", "quick-$^{$-0")
     assert len(list(tmp_path.iterdir())) == 5
+
+
+def test_chinese_names_are_drawn_in_a_font_that_has_them(model: LeNet, digits_test: ImageSet, tmp_path: Path):
+    """No box, which a warning would tell: warnings are errors here. Tick labels are drawn as well."""
+    if not find_fonts("数字零"):
+        pytest.skip("no font with Chinese characters is installed")
+    data = replace(digits_test, classes=tuple("零一二三四五六七八九"))
+    draw_confusion(evaluate(model, data), tmp_path / "confusion.png", "数字")
+    plain = replace(digits_test, classes=tuple("0123456789"))
+    draw_confusion(evaluate(model, plain), tmp_path / "plain.png", "digits")
+    assert (tmp_path / "confusion.png").read_bytes() != (tmp_path / "plain.png").read_bytes()
+
+
+def test_boxes_are_told_where_no_font_has_the_characters(
+    model: LeNet, digits_test: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(canvas, "find_fonts", lambda characters: [])
+    data = replace(digits_test, classes=tuple("零一二三四五六七八九"))
+    with pytest.warns(canvas.GlyphWarning, match="no font here has .*零.*, so a figure shows boxes") as told:
+        draw_confusion(evaluate(model, data), tmp_path / "confusion.png", "数字")
+    assert len(told) == 1
+    assert (tmp_path / "confusion.png").stat().st_size > 1000
 
 
 def test_a_long_title_is_not_cut_off(model: LeNet, digits_test: ImageSet, tmp_path: Path):

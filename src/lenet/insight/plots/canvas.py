@@ -1,8 +1,12 @@
 """What all figures share: making and saving one, its colours, axes, images and captions."""
 
 import io
+import logging
+import re
 import textwrap
 import warnings
+from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +24,19 @@ Array = NDArray[np.floating]
 Colours = tuple[str, float, float]  # the colour map's name, and the values at its ends
 
 DPI = 110
-COLOURS = {"train": "#4269d0", "validation": "#ff725c", "test": "#3ca951", "ideal": "0.6"}
+COLOURS = {"train": "#4269d0", "validation": "#ff725c", "test": "#3ca951", "loss": "#a463f2", "ideal": "0.6"}
 """Of a series, by its kind."""
+EAST_ASIAN = re.compile(
+    r"CJK|Noto S(ans|erif) (SC|TC|HK|JP|KR)|Source Han|WenQuanYi|Hei\b|YaHei|PingFang|Hiragino|Song"
+    r"|SimSun|Ming|Gothic|Meiryo|Malgun|Droid Sans Fallback|Arial Unicode"
+)
+"""Names of fonts that may have Chinese, Japanese and Korean characters."""
 SIGNED, UNSIGNED = "RdBu_r", "magma"
 PADDING = (0.62, 0.68, 0.76)  # blue-grey, for what lies beyond the image
+
+
+class GlyphWarning(UserWarning):
+    """A figure shows boxes in place of characters, because no installed font has them."""
 
 
 def make_figure(width: float, height: float, title: str = "", spacing: float = 0.02) -> "Figure":
@@ -51,11 +64,57 @@ def render_figure(figure: "Figure") -> bytes:
 
     for text in figure.findobj(Text):
         text.set_parse_math(False)
+    content, lacking = _draw(figure)
+    if lacking:  # by the usual font; matplotlib looks in the families one by one
+        families = ["sans-serif", *find_fonts(lacking)]
+        logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # it tells of other weights
+        for text in figure.findobj(Text):
+            text.set_fontfamily(families)
+        content, lacking = _draw(figure)
+    if lacking:
+        signs = "".join(sorted(lacking))
+        warnings.warn(
+            f"no font here has {signs[:12]}{'…' * (len(signs) > 12)}, so a figure shows boxes; install one, "
+            "such as Noto Sans CJK",
+            GlyphWarning,
+            stacklevel=3,
+        )
+    return content
+
+
+def _draw(figure: "Figure") -> tuple[bytes, set[str]]:
+    """A figure as the bytes of a PNG, and the characters that its fonts lack."""
     content = io.BytesIO()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # what the font lacks is drawn as a box
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("always", "Glyph")
         figure.savefig(content, format="png")
-    return content.getvalue()
+    lacking = set()
+    for warning in caught:
+        if match := re.match(r"Glyph (\d+)", str(warning.message)):
+            lacking.add(chr(int(match[1])))
+        else:
+            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
+    return content.getvalue(), lacking
+
+
+def find_fonts(characters: Collection[str]) -> list[str]:
+    """Families of installed East Asian fonts that have these characters, together as many as can be found."""
+    from matplotlib.font_manager import findSystemFonts, fontManager, get_font
+
+    known = {entry.fname for entry in fontManager.ttflist}
+    for path in set(findSystemFonts()) - known:  # installed since matplotlib made its list
+        with suppress(OSError, RuntimeError):
+            fontManager.addfont(path)
+    left, families = set(characters), []
+    for entry in sorted(fontManager.ttflist, key=lambda entry: (entry.weight != 400, entry.name)):
+        if not left:
+            break
+        if EAST_ASIAN.search(entry.name):
+            found = {sign for sign in left if get_font(entry.fname).get_char_index(ord(sign))}
+            if found:
+                families.append(entry.name)
+                left -= found
+    return families
 
 
 def choose_colours(values: Array, signed: bool = False) -> Colours:

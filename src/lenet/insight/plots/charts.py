@@ -1,12 +1,12 @@
 """Charts as values: series and intervals, computed once, then drawn by matplotlib or as SVG."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 
-from lenet.training.loop import Epoch
+from lenet.training.loop import Epoch, Step
 from lenet.uncertainty.calibration import MAX_ERRORS, Reliability
 from lenet.uncertainty.rejection import RiskCurve, interval
 
@@ -20,7 +20,7 @@ Points = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Series:
-    """A named line, or points; `kind` decides the colour: train, validation, test, ideal."""
+    """A named line, or points; `kind` decides the colour: train, validation, test, loss, ideal."""
 
     name: str
     kind: str
@@ -59,26 +59,50 @@ def list_values(history: Sequence[Epoch], split: str, measure: str) -> list[floa
     return [] if None in values else values
 
 
-def chart_curves(history: Sequence[Epoch]) -> tuple[Chart, Chart]:
-    """Loss and accuracy of each epoch on the training, validation and test images."""
-    numbers = [epoch.epoch for epoch in history]
+def chart_curves(history: Sequence[Epoch], steps: Sequence[Step] = ()) -> tuple[Chart, Chart]:
+    """Loss and accuracy on training, validation and test images: of each epoch, and of steps within it."""
     loss, accuracy = (
-        [
-            Series(
-                f"{split} {format(values[-1], style)}",
-                split,
-                list(zip(numbers, values, strict=True)),
-                marked=len(values) < MAX_MARKED,
-            )
-            for split in SPLITS
-            if (values := list_values(history, split, measure))
-        ]
-        for measure, style in zip(MEASURES, (".4f", ".2%"), strict=True)
+        [line for split in SPLITS for line in _draw_line(history, steps, split, measure)]
+        for measure in MEASURES
     )
+    best = find_best(history)
+    if best is not None and best.validation_accuracy is not None:
+        name = f"best epoch {best.epoch}: {best.validation_accuracy:.2%}"
+        point = (best.epoch, best.validation_accuracy)
+        accuracy.append(Series(name, "validation", [point], joined=False, marked=True))
     return (
         Chart("Loss by epoch", "epoch", "loss", loss, whole=True),
         Chart("Accuracy by epoch", "epoch", "accuracy", accuracy, percent=True, whole=True),
     )
+
+
+def chart_together(history: Sequence[Epoch], steps: Sequence[Step] = ()) -> Chart:
+    """Training loss, training accuracy and held-out accuracies over one axis, as d2l draws them."""
+    lines = [("loss", "train"), *(("accuracy", split) for split in SPLITS)]
+    series = [
+        replace(line, name=f"{split} {measure}", kind="loss" if measure == "loss" else split)
+        for measure, split in lines
+        for line in _draw_line(history, steps, split, measure)
+    ]
+    return Chart("Loss and accuracy over one axis", "epoch", "loss, accuracy", series, whole=True)
+
+
+def find_best(history: Sequence[Epoch]) -> Epoch | None:
+    """The best epoch by validation; None where no images are held out."""
+    best = [epoch for epoch in history if epoch.is_best and epoch.validation_accuracy is not None]
+    return best[-1] if best else None
+
+
+def _draw_line(history: Sequence[Epoch], steps: Sequence[Step], split: str, measure: str) -> Iterator[Series]:
+    """The line of one measure on one split, with a point within an epoch for each of `steps`; or none."""
+    values = list_values(history, split, measure)
+    points = [(float(epoch.epoch), value) for epoch, value in zip(history, values, strict=bool(values))]
+    if split == "train":
+        points += [(s.epoch - 1 + s.step / s.steps, getattr(s, measure)) for s in steps]
+        points.sort()
+    if points:
+        last = format(points[-1][1], ".2%" if measure == "accuracy" else ".4f")
+        yield Series(f"{split} {last}", split, points, marked=len(points) < MAX_MARKED)
 
 
 def chart_reliability(reliability: Reliability) -> Chart:

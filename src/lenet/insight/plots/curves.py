@@ -1,12 +1,12 @@
 """Charts drawn by matplotlib: the training curves of one run or several, calibration and rejection."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from lenet.insight.plots.canvas import COLOURS, make_figure, save_figure, trim_axes
-from lenet.insight.plots.charts import Chart, chart_curves, chart_reliability, chart_risk
-from lenet.training.loop import Epoch
+from lenet.insight.plots.charts import Chart, chart_curves, chart_reliability, chart_risk, chart_together
+from lenet.training.loop import Epoch, Step
 from lenet.uncertainty.calibration import Reliability
 
 if TYPE_CHECKING:
@@ -16,9 +16,14 @@ if TYPE_CHECKING:
 STYLES: dict[str, Literal["-", "--", ":"]] = {"train": "-", "validation": "--", "test": ":"}
 
 
-def plot_curves(history: Sequence[Epoch], title: str) -> "Figure":
-    """Loss and accuracy of every epoch, a colour each for training, validation and test."""
-    return _plot_charts(chart_curves(history), title, "at the last epoch")
+def plot_curves(history: Sequence[Epoch], title: str, steps: Sequence[Step] = ()) -> "Figure":
+    """Loss and accuracy of every epoch, and of `steps` within epochs, a colour each for training, validation
+    and test; below, training loss and the accuracies over one axis."""
+    figure = make_figure(10, 7.6, title)
+    places = figure.subplot_mosaic([["loss", "accuracy"], ["together", "together"]])
+    _draw_charts((places["loss"], places["accuracy"]), chart_curves(history, steps), "at the last epoch")
+    _draw_charts([places["together"]], [chart_together(history, steps)])
+    return figure
 
 
 def plot_runs(histories: Mapping[str, Sequence[Epoch]], title: str) -> "Figure":
@@ -37,7 +42,7 @@ def plot_runs(histories: Mapping[str, Sequence[Epoch]], title: str) -> "Figure":
         draw_chart(axes, empty)
     for colour, history in zip(colours, histories.values(), strict=True):
         for axes, chart in zip(places, chart_curves(history), strict=True):
-            for line in chart.series:
+            for line in filter(lambda series: series.joined, chart.series):
                 mark = "." if line.marked else ""
                 axes.plot(*zip(*line.points, strict=True), mark, color=colour, linestyle=STYLES[line.kind])
                 drawn.add(line.kind)
@@ -49,15 +54,17 @@ def plot_runs(histories: Mapping[str, Sequence[Epoch]], title: str) -> "Figure":
     return figure
 
 
-def draw_curves(history: Sequence[Epoch], path: Path, title: str) -> None:
-    """Draw loss and accuracy of every finished epoch to the PNG `path`, whole or not at all."""
-    save_figure(plot_curves(history, title), path)
+def draw_curves(history: Sequence[Epoch], path: Path, title: str, steps: Sequence[Step] = ()) -> None:
+    """Draw what `plot_curves` plots to the PNG `path`, whole or not at all."""
+    save_figure(plot_curves(history, title, steps), path)
 
 
 def draw_reliability(reliability: Reliability, path: Path, title: str = "") -> None:
     """Draw the risk-coverage curve and, beside it, the reliability diagram."""
     charts = (chart_risk(reliability.curve), chart_reliability(reliability))
-    save_figure(_plot_charts(charts, title), path)
+    figure = make_figure(10, 4.2, title)
+    _draw_charts(figure.subplots(1, 2), charts)
+    save_figure(figure, path)
 
 
 def draw_chart(axes: "Axes", chart: Chart) -> None:
@@ -86,13 +93,11 @@ def draw_chart(axes: "Axes", chart: Chart) -> None:
     trim_axes(axes)
 
 
-def _plot_charts(charts: Sequence[Chart], title: str, legend: str = "") -> "Figure":
-    figure = make_figure(10, 4.2, title)
-    for axes, chart in zip(figure.subplots(1, len(charts), squeeze=False)[0], charts, strict=True):
+def _draw_charts(places: "Iterable[Axes]", charts: Sequence[Chart], legend: str = "") -> None:
+    for axes, chart in zip(places, charts, strict=True):
         draw_chart(axes, chart)
         if len(chart.series) > 1 or (legend and chart.series):
             axes.legend(frameon=False, title=legend)
-    return figure
 
 
 def _write_percent(share: float, _: float) -> str:
