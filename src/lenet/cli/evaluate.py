@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json as json_module
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from lenet.cli.app import Device, Json, app
+from lenet.cli.app import Device, Json, app, write_json
 from lenet.cli.tables import show_evaluation, show_reliability, show_robustness
 
 
@@ -80,4 +79,4 @@ def evaluate(
             from lenet.insight.plots.figures import draw_corruptions
 
             draw_corruptions(corrupted, robustness, out / "corruptions.png", title)
-    print(json_module.dumps(values) if json else "\n\n".join(tables))
+    print(write_json(values) if json else "\n\n".join(tables))

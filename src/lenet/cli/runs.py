@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json as json_module
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from lenet.cli.app import Json, RunsDir, app, name_flags
+from lenet.cli.app import Json, RunsDir, app, name_flags, write_json
 from lenet.cli.tables import name_run, show_runs
 
 runs_app = App(name="runs", help_format="plaintext")
@@ -27,7 +26,7 @@ def runs(*, runs_dir: RunsDir = Path("runs"), json: Json = False) -> None:
 
     summaries = list_runs(runs_dir)
     if json:
-        print(json_module.dumps([asdict(summary) for summary in summaries]))
+        print(write_json([asdict(summary) for summary in summaries]))
     else:
         print(
             show_runs(summaries) if summaries else f"no runs in {runs_dir}; start one with: lenet train quick"
@@ -57,7 +56,7 @@ def plot(
     histories = {name_run(summarise_run(folder)): folder.read_history() for folder in folders}
     save_figure(plot_runs(histories, f"{len(histories)} runs"), out)
     result = {"picture": str(out), "runs": [str(folder.path) for folder in folders]}
-    print(json_module.dumps(result) if json else f"{out}: {len(histories)} runs")
+    print(write_json(result) if json else f"{out}: {len(histories)} runs")
 
 
 @app.command
@@ -81,7 +80,7 @@ def doctor(
         faults = [
             asdict(fault) | {"remedy": name_flags(fault.remedy, ["train"])} for fault in diagnosis.faults
         ]
-        print(json_module.dumps(diagnosis.to_dict() | {"faults": faults}))
+        print(write_json(diagnosis.to_dict() | {"faults": faults}))
     elif diagnosis.faults:
         for fault in diagnosis.faults:
             print(f"{run}: {name_flags(fault.sentence, ['train'])}")
@@ -110,4 +109,4 @@ def report(
 
     path = write_report(RunFolder(run), out)
     size = path.stat().st_size
-    print(json_module.dumps({"report": str(path), "bytes": size}) if json else f"{path}: {size:,} bytes")
+    print(write_json({"report": str(path), "bytes": size}) if json else f"{path}: {size:,} bytes")

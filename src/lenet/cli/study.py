@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from lenet.cli.app import Json, Quiet, RunsDir, app, end
+from lenet.cli.app import Json, Quiet, RunsDir, app, end, write_json
 from lenet.cli.flags import read_whole
 from lenet.cli.tables import align
 from lenet.errors import RecipeError
@@ -130,7 +129,7 @@ def search(
         key=lambda result: -(result.validation_accuracy or 0),
     )
     if json:
-        print(json_module.dumps({"study": plan.name, "trials": [asdict(result) for result in results]}))
+        print(write_json({"study": plan.name, "trials": [asdict(result) for result in results]}))
         return
     counts = Counter(result.state for result in results)
     names = [part.name for part in space]
@@ -161,7 +160,7 @@ def show_studies(*, json: bool) -> None:
         for entry in STUDIES.values()
     ]
     if json:
-        print(json_module.dumps(rows))
+        print(write_json(rows))
         return
     table = [[row["name"], len(row["variants"]), row["data"], row["epochs"], row["question"]] for row in rows]
     print(align([["study", "variants", "data", "epochs", "question"], *table], right=(1, 3)))
@@ -182,7 +181,7 @@ def conduct(chosen: Study, seeds: int, workers: int | None, folder: Path, *, qui
     comparison = compare(chosen, seeds, outcomes)
     write_comparison(comparison, folder)
     if json:
-        print(json_module.dumps(comparison.to_dict()))
+        print(write_json(comparison.to_dict()))
         return
     names = comparison.conditions
     rows = [[v.label, *(v.write(condition) for condition in names)] for v in comparison.variants]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json as json_module
 import sys
 from dataclasses import asdict
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from lenet.cli.app import Json, Quiet, RunsDir, app, end, name_flags
+from lenet.cli.app import Json, Quiet, RunsDir, app, end, name_flags, write_json
 from lenet.cli.flags import list_more_settings, make_flags, read_changes, read_whole
 from lenet.cli.tables import show_run
 from lenet.training.recipes import find_recipe
@@ -80,4 +79,4 @@ def train(
     except KeyboardInterrupt:
         end(f"stopped; resume with: lenet train --resume {run.path}", code=130)
     summary = summarise_run(run)
-    print(json_module.dumps(asdict(summary)) if json else show_run(summary))
+    print(write_json(asdict(summary)) if json else show_run(summary))

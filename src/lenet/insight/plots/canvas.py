@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lenet.files import write_bytes
+from lenet.errors import LeNetError
+from lenet.files import escape_unprintable, write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,6 +21,8 @@ Array = NDArray[np.floating]
 Colours = tuple[str, float, float]  # the colour map's name, and the values at its ends
 
 DPI = 110
+FORMATS: dict[str, dict[str, None]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+"""Suffixes of figures, with the metadata that is left out so that equal figures are equal files."""
 COLOURS = {"train": "#4269d0", "validation": "#ff725c", "test": "#3ca951", "ideal": "0.6"}
 """Of a series, by its kind."""
 SIGNED, UNSIGNED = "RdBu_r", "magma"
@@ -41,20 +44,29 @@ def make_figure(width: float, height: float, title: str = "", spacing: float = 0
 
 
 def save_figure(figure: "Figure", path: Path) -> None:
-    """Write a figure as PNG, whole or not at all. Names in it are taken as they are, never as formulas."""
-    write_bytes(path, render_figure(figure))
+    """Write a figure atomically, as PNG, SVG or PDF by its suffix. Raises LeNetError for another suffix."""
+    check_figure_path(path)
+    write_bytes(path, render_figure(figure, path.suffix.lower()))
 
 
-def render_figure(figure: "Figure") -> bytes:
-    """A figure as the bytes of a PNG. Names in it are taken as they are, never as formulas."""
+def check_figure_path(path: Path) -> None:
+    """Raise LeNetError unless `path` has the suffix of a format of figures; a folder passes."""
+    if path.suffix.lower() not in FORMATS and not path.is_dir():
+        raise LeNetError(f"{path}: plots are written as {', '.join(FORMATS)}; choose such a name")
+
+
+def render_figure(figure: "Figure", suffix: str = ".png") -> bytes:
+    """A figure as the bytes of a PNG, SVG or PDF file. Names in it are never read as formulas."""
+    import matplotlib
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
         text.set_parse_math(False)
+        text.set_text(escape_unprintable(text.get_text(), "\n\u00a0\u3000"))
     content = io.BytesIO()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), matplotlib.rc_context({"svg.hashsalt": "lenet"}):
         warnings.filterwarnings("ignore", "Glyph")  # what the font lacks is drawn as a box
-        figure.savefig(content, format="png")
+        figure.savefig(content, format=suffix[1:], metadata=FORMATS.get(suffix))
     return content.getvalue()
 
 
