@@ -17,6 +17,7 @@ from lenet.images.decoding import decode
 from lenet.images.framing import frame_full_image
 
 _MAX_PICTURES = 1_000_000
+_MAX_CLASSES = 10_000
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
 _TEST_SHARE = 0.2  # of pictures without a split
 
@@ -205,7 +206,10 @@ def _load_idx_folder(folder: Path, split: Split) -> ImageSet:
         training = labels if split == "train" else read_idx(_find_idx(folder, "train", "labels"))
     except DataError:
         training = labels  # a folder may hold only test files
-    classes = tuple(str(number) for number in range(int(training.max()) + 1)) if training.numel() else ()
+    count = int(training.max()) + 1 if training.numel() else 0
+    if count > _MAX_CLASSES:
+        raise DataError(f"{folder}: a label is {count - 1}; at most {_MAX_CLASSES:,} classes are read")
+    classes = tuple(map(str, range(count)))
     return ImageSet(images.unsqueeze(1), labels.long(), classes, str(folder))
 
 

@@ -18,7 +18,7 @@ MAX_BREAK = 0.2  # text heights: the maximum vertical gap within a broken digit
 MIN_LINE_HEIGHT = 0.35  # of the tallest line: smaller lines are dirt or print
 MAX_PIECES = 1500  # components; of more only the largest are used
 MAX_LINES = 60
-MAX_WORK = 10_000_000  # pixels of all lines, after each is resized to the height FINE_SIDE
+MAX_WORK = 4_000_000  # pixels of all lines, after each is resized to the height FINE_SIDE
 Boxes = NDArray[np.int64]  # (count, 4): left, top, right, bottom
 
 
