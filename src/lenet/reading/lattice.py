@@ -73,7 +73,9 @@ def build_lattice(contrast: Plane, strokes: Mask) -> Lattice:
         runs = find_runs(line)
         drawn += sum(measure_area(line.boxes[first : last + 1]) for first, last in runs)
         if drawn > MAX_DRAWN or len(arcs) + len(runs) > MAX_ARCS:
-            raise PictureError("too many marks in too many ways to read them; crop the picture to the writing")
+            raise PictureError(
+                "too many marks in too many ways to read them; crop the picture to the writing"
+            )
         for first, last in runs:
             high = np.ptp(line.boxes[first : last + 1, 1::2]) / TEXT_HEIGHT
             gap = find_widest_gap(line.boxes[first : last + 1]) / TEXT_HEIGHT
