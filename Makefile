@@ -3,13 +3,16 @@ PYTHON ?= python3
 BIN := .venv/bin
 BUILT_FROM := pyproject.toml constraints.txt setup.py $(wildcard src/lenet/kernels/*.cpp src/lenet/kernels/*.h src/lenet/kernels/*.inc)
 
-.PHONY: demo test lint format docs clean
+.PHONY: demo test fuzz lint format docs clean
 
 demo: .venv/demo
 	$(BIN)/python examples/demo.py
 
 test: .venv/dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+fuzz: .venv/dev
+	LENET_FUZZ_SECONDS=120 $(BIN)/python -m pytest tests/fuzz --timeout 900
 
 lint: .venv/dev
 	$(BIN)/ruff check .

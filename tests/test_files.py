@@ -68,3 +68,41 @@ def test_a_file_has_the_mode_that_the_user_wants(tmp_path: Path):
     finally:
         os.umask(before)
     assert stat.S_IMODE((tmp_path / "file").stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and modes are POSIX's")
+def test_links_and_modes_stay(tmp_path: Path):
+    target, link = tmp_path / "target", tmp_path / "link"
+    write_bytes(target, b"old")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    write_bytes(link, b"new")
+    assert link.is_symlink()
+    assert target.read_bytes() == b"new"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links and modes are POSIX's")
+@pytest.mark.parametrize("kind", ["pipe", "read-only", "hard link", "device"])
+def test_what_must_not_be_replaced_is_refused(tmp_path: Path, kind: str):
+    path = tmp_path / "file"
+    if kind == "pipe":
+        os.mkfifo(path)
+    elif kind == "device":
+        path = Path(os.devnull)
+    else:
+        write_bytes(path, b"old")
+    if kind == "read-only":
+        path.chmod(0o444)
+    if kind == "hard link":
+        (tmp_path / "other").hardlink_to(path)
+    with pytest.raises(OSError, match=path.name):
+        write_bytes(path, b"new")
+    assert kind in ("pipe", "device") or path.read_bytes() == b"old"
+    assert not list(tmp_path.glob(".*"))
+
+
+def test_a_full_disk_names_the_file(tmp_path: Path, full_disk: Callable[[int], Any]):
+    with full_disk(10), pytest.raises(OSError, match="too large") as caught:
+        write_bytes(tmp_path / "file", bytes(2000))
+    assert caught.value.filename == str(tmp_path / "file")

@@ -1,7 +1,8 @@
-"""Atomic file writes: a file appears complete or not at all. And locks that end with their process."""
+"""Atomic file writes: a file appears complete or not at all. Locks, and names of files as printable text."""
 
 import errno
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,27 +14,50 @@ def replacing(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; when the block succeeds, flush it and rename it to `path`.
 
     A reader sees the old file or the new one, never a part. When the block raises (or the disk is full),
-    `path` is unchanged and the temporary file is removed. Raises what the block or the system raises.
+    `path` is unchanged and the temporary file is removed. The target of a symbolic link is replaced, and a
+    file keeps its mode. Raises what the block or the system raises, with the name `path`, and OSError for
+    an existing `path` that is not a regular file, is read-only or has other hard links.
     """
-    if path.is_dir():
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    target = Path(os.path.realpath(path)) if path.is_symlink() else path
+    mode = _check_target(target, path)
+    temporary = None
     try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=target.parent)
+        os.close(handle)
+        temporary = Path(name)
         yield temporary
-        # mkstemp makes the file private; give it the mode that `open` gives.
-        mask = os.umask(0)
-        os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
+        temporary.chmod(mode)  # mkstemp makes the file private
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+        temporary.replace(target)
+    except BaseException as error:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+        # A full disk names no file, and other faults the temporary one.
+        if isinstance(error, OSError) and error.errno and str(error.filename or ".part").endswith(".part"):
+            raise OSError(error.errno, error.strerror, str(path)) from error
         raise
-    _flush_folder(path.parent)
+    _flush_folder(target.parent)
+
+
+def _check_target(target: Path, path: Path) -> int:
+    """The mode that the new file gets: that of the existing file, or the one that `open` gives."""
+    try:
+        status = target.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        mask = os.umask(0)
+        os.umask(mask)
+        return 0o666 & ~mask
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "Not a regular file; name another file", str(path))
+    if status.st_nlink > 1:
+        raise OSError(errno.EMLINK, "Has other hard links, which would keep the old content", str(path))
+    if not status.st_mode & 0o222:  # for root, too, who may write to any file
+        raise PermissionError(errno.EACCES, "The file is read-only", str(path))
+    return stat.S_IMODE(status.st_mode)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -69,6 +93,14 @@ def locked(path: Path, *, wait: bool) -> Iterator[bool]:
         yield is_ours
     finally:
         os.close(descriptor)
+
+
+def escape_unprintable(text: str, kept: str = "") -> str:
+    """The text with Python's escapes for line ends, control characters and invalid bytes, but not for those
+    in `kept`. A terminal acts on such characters, and names of files may hold them."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or c in kept else c.encode("unicode_escape").decode() for c in text)
 
 
 def _flush_folder(folder: Path) -> None:

@@ -88,9 +88,9 @@ def test_a_broken_run_hides_no_other(lenet: Lenet, three_runs: list[str]):
 
 
 def test_json_has_no_infinity(lenet: Lenet, capsys: pytest.CaptureFixture[str]):
-    from lenet.cli.printing import print_json
+    from lenet.cli.app import write_json
 
-    print_json({"loss": float("inf"), "rows": [(float("nan"), 1.5, "Infinity")], "none": None})
+    print(write_json({"loss": float("inf"), "rows": [(float("nan"), 1.5, "Infinity")], "none": None}))
     said = capsys.readouterr().out
     assert said == '{"loss": null, "rows": [[null, 1.5, "Infinity"]], "none": null}\n'
 

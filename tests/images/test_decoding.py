@@ -379,3 +379,20 @@ def decodes_or_complains(content: bytes) -> None:
     assert len(message) < 400
     assert max(pixels.shape) <= WORKING_SIDE
     assert pixels.dtype == np.uint8
+
+
+def test_scans_of_a_jpeg_are_counted_before_decoding() -> None:
+    content = encode(Image.new("L", (2000, 2000), 255), "JPEG", progressive=True)
+    scan = content[content.rfind(b"\xff\xda") : -2]
+    assert "scans" in complaint(content[:-2] + 3000 * scan + b"\xff\xd9")
+    decode(content)
+
+
+def test_a_side_is_limited_before_decoding() -> None:
+    assert "wide or high" in complaint(png_header(1, 50_000_000))
+
+
+def test_metadata_ends_with_the_processor_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode_module, "MAX_SECONDS", 0.1)
+    content = encode(Image.new("L", (8, 8)), "JPEG")
+    assert "takes more than" in complaint(content[:2] + b"\xff\xfe\0\2" * 2_000_000 + content[2:])

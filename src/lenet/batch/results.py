@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from lenet.errors import ResultsError
+from lenet.files import escape_unprintable
 
 COLUMNS = ("picture", "text", "confidence", "rejected", "reason", "error")
 FORMULA_STARTS = tuple("=+-@＝＋－＠")  # a spreadsheet evaluates cells that begin with these
@@ -52,7 +53,7 @@ class CsvRows:
 
     def spell(self, name: str) -> str:
         """The name, printable, on one line, and not a formula."""
-        spelt = _printable(name.replace("\\", "\\\\"))
+        spelt = escape_unprintable(name.replace("\\", "\\\\"))
         return f"./{spelt}" if spelt.startswith(FORMULA_STARTS) else spelt
 
     def write(self, row: Mapping[str, Any]) -> bytes:
@@ -235,16 +236,9 @@ class Results:
             self._flushed = time.monotonic()
 
 
-def _printable(text: str) -> str:
-    """The text with escapes for unprintable characters: line ends, control characters, invalid bytes."""
-    if text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
-
-
 def _guarded(text: str) -> str:
     """The text as a cell that no spreadsheet evaluates."""
-    text = _printable(text)
+    text = escape_unprintable(text)
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
 
 

@@ -6,21 +6,23 @@ Heavy libraries are imported only by the verbs that need them, so that `lenet --
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import re
 import sys
 import warnings
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
+from contextlib import redirect_stdout, suppress
 from importlib import import_module
-from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 
 import lenet
 from lenet.errors import LeNetError
+from lenet.files import escape_unprintable
 
 # Each module registers its verbs with `app` when it is imported.
 VERBS = ("train", "evaluate", "predict", "explain", "study", "runs", "catalogue")
@@ -48,15 +50,78 @@ CheckpointName = Annotated[
 ]
 
 
+class PrintableOutput:
+    """A text stream that writes characters on which a terminal would act as escapes."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write printable text and line ends."""
+        written: int = self._stream.write(escape_unprintable(text, "\n\t\u00a0\u202f\u3000"))
+        return written
+
+    def isatty(self) -> bool:
+        """False, so that no library writes colours, which would be escaped."""
+        return False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def report(message: str) -> None:
+    """Print one line on standard error."""
+    with suppress(OSError):  # standard error may be a closed pipe
+        print(f"lenet: {escape_unprintable(' '.join(message.split()))}", file=sys.stderr)
+
+
 def end(message: str, code: int = 2) -> NoReturn:
     """Print one line on standard error and exit."""
-    print(f"lenet: {' '.join(message.split())}", file=sys.stderr)
+    report(message)
     sys.exit(code)
 
 
 def print_warning(message: Warning | str, *_: object) -> None:
     """Print a warning of Python in one line on standard error, without the place in the code."""
     print(f"lenet: warning: {' '.join(str(message).split())}", file=sys.stderr)
+
+
+def write_json(value: object) -> str:
+    """A value as one line of valid JSON: numbers that are not finite become null."""
+    return json.dumps(_finite(value), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def read_stdin() -> bytes:
+    """The picture on standard input; at most one byte more than a picture may have is read."""
+    from lenet.images.decoding import MAX_BYTES
+
+    return sys.stdin.buffer.read(MAX_BYTES + 1)
+
+
+def check_output(out: Path, inputs: Iterable[str]) -> None:
+    """Raise LeNetError if `out` is one of the input files, also under another name."""
+    for name in inputs:
+        with suppress(OSError, ValueError):
+            if out.samefile(name):
+                raise LeNetError(f"{out}: is also an input; name another file for the output")
+
+
+def open_missing_streams() -> None:
+    """Replace closed standard streams, which Python sets to None, by the null device.
+
+    Otherwise what is printed on a closed standard error goes to standard output.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115
 
 
 def abandon_output() -> None:
@@ -112,12 +177,12 @@ def register_verbs() -> App:
 
 def main() -> None:
     """The `lenet` command: run a verb, report errors, exit."""
+    open_missing_streams()
     register_verbs()
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # file names may hold undecodable bytes
     warnings.showwarning = print_warning  # type: ignore[assignment]
     try:
-        code = app(sys.argv[1:], exit_on_error=False, print_error=False)
+        with redirect_stdout(PrintableOutput(sys.stdout)):
+            code = app(sys.argv[1:], exit_on_error=False, print_error=False)
         sys.stdout.flush()
     except CycloptsError as error:
         end(explain_misuse(error))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json as json_module
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from lenet.cli.app import Json, app
+from lenet.cli.app import Json, app, write_json
 from lenet.cli.flags import describe_setting, read_setting
 from lenet.cli.tables import align, show_machine, show_network, write_setting
 from lenet.errors import RecipeError
@@ -35,7 +34,7 @@ def recipes(
     chosen = list(RECIPES.values()) if recipe is None else [find_recipe(recipe)]
     rows = [describe_recipe(each) for each in chosen]
     if json:
-        print(json_module.dumps(rows))
+        print(write_json(rows))
         return
     if recipe is not None:
         settings = [
@@ -55,7 +54,7 @@ def models(*, json: Json = False) -> None:
     """
     rows = [{"name": n, "parameters": c.parameters, **c.to_dict()} for n, c in MODELS.items()]
     if json:
-        print(json_module.dumps(rows))
+        print(write_json(rows))
         return
     keys = ("name", "parameters", "input_size", "activation", "pooling")
     print(
@@ -83,7 +82,7 @@ def summary(
     if json:
         layers = [asdict(layer) | {"output_shape": list(layer.output_shape)} for layer in config.layers()]
         counts = {"parameters": config.parameters, "multiply_adds": config.multiply_adds}
-        print(json_module.dumps({**counts, "layers": layers}))
+        print(write_json({**counts, "layers": layers}))
     else:
         print(show_network(config))
 
@@ -111,7 +110,7 @@ def bench(
     machine = describe_machine()
     figures = measure_speed(config, batch_size)
     if json:
-        print(json_module.dumps([asdict(figure) | {"machine": machine} for figure in figures]))
+        print(write_json([asdict(figure) | {"machine": machine} for figure in figures]))
         return
     rows = [[figure.what, f"{figure.value:,.1f}", figure.unit] for figure in figures]
     print(f"{show_machine(machine)}\n")
@@ -127,7 +126,7 @@ def env(*, json: Json = False) -> None:
     from lenet.bench.machine import describe_machine
 
     machine = describe_machine()
-    print(json_module.dumps(machine) if json else show_machine(machine))
+    print(write_json(machine) if json else show_machine(machine))
 
 
 @app.command
@@ -162,7 +161,7 @@ def data_list(*, json: Json = False) -> None:
 
     rows = [asdict(listing) for listing in list_sources()]
     if json:
-        print(json_module.dumps(rows))
+        print(write_json(rows))
         return
     table = [[r["name"], r["train"], r["test"], len(r["classes"]), r["licence"], r["found"]] for r in rows]
     print(align([["data", "train", "test", "classes", "licence", "found"], *table], right=(1, 2, 3)))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json as json_module
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from lenet.cli.app import Device, Json, app
+from lenet.cli.app import Device, Json, app, write_json
 from lenet.cli.tables import align, show_evaluation, show_reliability, show_robustness
 from lenet.errors import CheckpointError
 
@@ -82,7 +81,7 @@ def evaluate(
             from lenet.insight.plots.figures import draw_corruptions
 
             draw_corruptions(corrupted, robustness, out / "corruptions.png", title)
-    print(json_module.dumps(values) if json else "\n\n".join(tables))
+    print(write_json(values) if json else "\n\n".join(tables))
 
 
 @app.command(name="import")
@@ -140,9 +139,7 @@ def import_network(
     scaling = {"pixel_mean": config.pixel_mean, "pixel_std": config.pixel_std}
     if json:
         print(
-            json_module.dumps(
-                {"checkpoint": str(target), "model": model, "data": data, **scaling, "tensors": rows}
-            )
+            write_json({"checkpoint": str(target), "model": model, "data": data, **scaling, "tensors": rows})
         )
         return
     table = [[row["source"], row["name"], "×".join(map(str, row["shape"]))] for row in rows]

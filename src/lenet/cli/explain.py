@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json as json_module
-import sys
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from lenet.cli.app import SHIPPED, CheckpointName, Json, app
+from lenet.cli.app import SHIPPED, CheckpointName, Json, app, check_output, read_stdin, write_json
 from lenet.cli.flags import read_whole
 from lenet.errors import PictureError
 
@@ -74,7 +72,7 @@ def explain(
         path = out / "compare.png"
         told = compare_classes(loaded, images, compare, path, f"{checkpoint} on {images.name} test")
         if json:
-            print(json_module.dumps({**told, "figures": [str(path)]}))
+            print(write_json({**told, "figures": [str(path)]}))
             return
         first, second = told["classes"]
         for layer, rows in told["layers"].items():
@@ -90,17 +88,19 @@ def explain(
         subjects = [
             subject
             for name in pictures
-            for subject in find_subjects(loaded, sys.stdin.buffer.read() if name == "-" else Path(name), name)
+            for subject in find_subjects(loaded, read_stdin() if name == "-" else Path(name), name)
         ]
     if len(subjects) > MOST_SUBJECTS:
         raise PictureError(f"{len(subjects)} digits are too many to explain; the maximum is {MOST_SUBJECTS}")
-    rows = explain_subjects(loaded, subjects, out, f"the network {checkpoint}")
     figures = [out / f"{name}.png" for name in ("layers", "attribution", "filters")]
+    for path in figures:
+        check_output(path, [*pictures, checkpoint])
+    rows = explain_subjects(loaded, subjects, out, f"the network {checkpoint}")
     if images is not None:
         figures.append(out / "patches.png")
         show_patches(loaded, images, figures[-1], f"the network {checkpoint}")
     if json:
-        print(json_module.dumps({"subjects": rows, "figures": [str(path) for path in figures]}))
+        print(write_json({"subjects": rows, "figures": [str(path) for path in figures]}))
         return
     for row in rows:
         print(

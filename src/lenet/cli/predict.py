@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json as json_module
 import signal
-import sys
 import time
 from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
@@ -13,9 +11,21 @@ from typing import Annotated, Any
 
 from cyclopts import Parameter
 
-from lenet.cli.app import SHIPPED, CheckpointName, Json, Quiet, app, end
+from lenet.cli.app import (
+    SHIPPED,
+    CheckpointName,
+    Json,
+    Quiet,
+    app,
+    check_output,
+    end,
+    read_stdin,
+    report,
+    write_json,
+)
 from lenet.cli.flags import read_share, read_whole
 from lenet.errors import PictureError, RecipeError, ResultsError
+from lenet.files import escape_unprintable
 
 MAX_SAMPLES = 400  # in a larger grid the images are too small to see
 
@@ -46,7 +56,9 @@ def predict(
         bool,
         Parameter(help="Read amounts of money: no leading zero, separators are left out.", negative=""),
     ] = False,
-    explain: Annotated[Path | None, Parameter(help="Draw the steps of the reading to this PNG.")] = None,
+    explain: Annotated[
+        Path | None, Parameter(help="Draw the steps of the reading to this PNG, SVG or PDF.")
+    ] = None,
     sample: Annotated[
         int, Parameter(help="Read this many random test images of --data instead.", converter=read_whole)
     ] = 0,
@@ -106,10 +118,12 @@ def predict(
 
     if explain is not None and len(pictures) > 1:
         raise PictureError("--explain draws one picture's steps; give one picture")
+    if explain is not None:
+        check_output(explain, [*pictures, checkpoint])
     reader = Reader(loaded, max_error)
     failed = 0
     for name in pictures:
-        content = sys.stdin.buffer.read() if name == "-" else Path(name)
+        content = read_stdin() if name == "-" else Path(name)
         try:
             if explain is None:
                 reading = reader.read(content, **known)
@@ -118,9 +132,9 @@ def predict(
         except PictureError as error:
             failed += 1
             if json:
-                print(json_module.dumps({"picture": name, "error": str(error)}))
+                print(write_json({"picture": name, "error": str(error)}))
             else:
-                print(f"lenet: {error}", file=sys.stderr)
+                report(str(error))
             continue
         if explain is not None:
             from lenet.insight.plots.figures import draw_steps
@@ -130,7 +144,11 @@ def predict(
         text = reading.text or "nothing to read"
         row = {"picture": name, **reading.to_dict()}
         doubt = f"; rejected: {reading.reason}" if reading.digits and reading.rejected else ""
-        print(json_module.dumps(row) if json else f"{name}: {text} ({reading.confidence:.1%}){doubt}")
+        print(
+            write_json(row)
+            if json
+            else f"{escape_unprintable(name)}: {text} ({reading.confidence:.1%}){doubt}"
+        )
     return 2 if failed == len(pictures) and not json else min(failed, 1)
 
 
@@ -151,7 +169,7 @@ def predict_sample(loaded: Any, data: str, count: int, seed: int, out: Path, *, 
     errors = draw_sample(loaded.model, images, order[:count], out)
     drawn = min(count, len(images))
     result = {"picture": str(out), "count": drawn, "errors": errors}
-    print(json_module.dumps(result) if json else f"{out}: {drawn} images of {data}, {errors} read wrong")
+    print(write_json(result) if json else f"{out}: {drawn} images of {data}, {errors} read wrong")
     return 0
 
 
@@ -181,6 +199,7 @@ def read_into(
     for name in given:
         if not Path(name).exists():
             raise PictureError(f"{name}: there is no such file or folder; check the path")
+    check_output(out, [*given, checkpoint])
     if next(find_pictures(given), None) is None:
         raise PictureError(f"no pictures in {', '.join(given)}; check the path")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops it as Ctrl-C does
@@ -200,7 +219,7 @@ def read_into(
     summary = {"out": str(out), "pictures": results.count, "new": results.count - kept}
     summary |= {"failed": results.failed, "rejected": results.rejected}
     if json:
-        print(json_module.dumps(summary))
+        print(write_json(summary))
     else:
         print(
             f"{out}: {results.count:,} pictures, {results.count - kept:,} of them new; "

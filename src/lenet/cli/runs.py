@@ -8,8 +8,7 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from lenet.cli.app import Json, RunsDir, app, name_flags
-from lenet.cli.printing import print_json
+from lenet.cli.app import Json, RunsDir, app, name_flags, write_json
 from lenet.cli.tables import name_run, show_runs
 
 runs_app = App(name="runs", help_format="plaintext")
@@ -27,7 +26,7 @@ def runs(*, runs_dir: RunsDir = Path("runs"), json: Json = False) -> None:
 
     summaries = list_runs(runs_dir)
     if json:
-        print_json([asdict(summary) for summary in summaries])
+        print(write_json([asdict(summary) for summary in summaries]))
     else:
         print(
             show_runs(summaries) if summaries else f"no runs in {runs_dir}; start one with: lenet train quick"
@@ -56,10 +55,8 @@ def plot(
     folders = [find_run(name, runs_dir) for name in chosen]
     histories = {name_run(summarise_run(folder)): folder.read_history() for folder in folders}
     save_figure(plot_runs(histories, f"{len(histories)} runs"), out)
-    if json:
-        print_json({"picture": str(out), "runs": [str(folder.path) for folder in folders]})
-    else:
-        print(f"{out}: {len(histories)} runs")
+    result = {"picture": str(out), "runs": [str(folder.path) for folder in folders]}
+    print(write_json(result) if json else f"{out}: {len(histories)} runs")
 
 
 @app.command
@@ -83,7 +80,7 @@ def doctor(
         faults = [
             asdict(fault) | {"remedy": name_flags(fault.remedy, ["train"])} for fault in diagnosis.faults
         ]
-        print_json(diagnosis.to_dict() | {"faults": faults})
+        print(write_json(diagnosis.to_dict() | {"faults": faults}))
     elif diagnosis.faults:
         for fault in diagnosis.faults:
             print(f"{run}: {name_flags(fault.sentence, ['train'])}")
@@ -112,7 +109,4 @@ def report(
 
     path = write_report(RunFolder(run), out)
     size = path.stat().st_size
-    if json:
-        print_json({"report": str(path), "bytes": size})
-    else:
-        print(f"{path}: {size:,} bytes")
+    print(write_json({"report": str(path), "bytes": size}) if json else f"{path}: {size:,} bytes")

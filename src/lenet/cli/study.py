@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from lenet.cli.app import Json, Quiet, RunsDir, app
+from lenet.cli.app import Json, Quiet, RunsDir, app, write_json
 from lenet.cli.flags import read_whole
-from lenet.cli.printing import print_json
 from lenet.cli.stopping import stop_with
 from lenet.cli.tables import align
 from lenet.errors import RecipeError
@@ -129,7 +128,7 @@ def search(
         key=lambda result: -(result.validation_accuracy or 0),
     )
     if json:
-        print_json({"study": plan.name, "trials": [asdict(result) for result in results]})
+        print(write_json({"study": plan.name, "trials": [asdict(result) for result in results]}))
         return
     counts = Counter(result.state for result in results)
     names = [part.name for part in space]
@@ -160,7 +159,7 @@ def show_studies(*, json: bool) -> None:
         for entry in STUDIES.values()
     ]
     if json:
-        print_json(rows)
+        print(write_json(rows))
         return
     table = [[row["name"], len(row["variants"]), row["data"], row["epochs"], row["question"]] for row in rows]
     print(align([["study", "variants", "data", "epochs", "question"], *table], right=(1, 3)))
@@ -179,7 +178,7 @@ def conduct(chosen: Study, seeds: int, workers: int | None, folder: Path, *, qui
     comparison = compare(chosen, seeds, outcomes)
     write_comparison(comparison, folder)
     if json:
-        print_json(comparison.to_dict())
+        print(write_json(comparison.to_dict()))
         return
     names = comparison.conditions
     rows = [[v.label, *(v.write(condition) for condition in names)] for v in comparison.variants]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from lenet.files import escape_unprintable
 from lenet.training.recipes import RECIPES
 
 if TYPE_CHECKING:
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
 
 def align(rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> str:
     """Rows as aligned columns, the first row being the header; columns in `right` are right-aligned."""
-    texts = [["" if cell is None else str(cell) for cell in row] for row in rows]
+    texts = [
+        ["" if cell is None else escape_unprintable(str(cell), "\u00a0\u3000") for cell in row]
+        for row in rows
+    ]
     widths = [max(len(text) for text in column) for column in zip(*texts, strict=True)]
     lines = []
     for row in texts:

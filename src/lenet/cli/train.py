@@ -9,9 +9,8 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from lenet.cli.app import Json, Quiet, RunsDir, app, name_flags
+from lenet.cli.app import Json, Quiet, RunsDir, app, name_flags, write_json
 from lenet.cli.flags import list_more_settings, make_flags, read_changes, read_whole
-from lenet.cli.printing import print_json
 from lenet.cli.stopping import stop_with
 from lenet.cli.tables import show_published, show_run
 from lenet.training.recipes import find_recipe
@@ -93,6 +92,6 @@ def train(
                 warned = True
     summary = summarise_run(run)
     if json:
-        print_json(asdict(summary))
+        print(write_json(asdict(summary)))
     else:
         print("\n".join((show_run(summary), *show_published(summary))))

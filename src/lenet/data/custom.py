@@ -17,6 +17,7 @@ from lenet.images.decoding import decode
 from lenet.images.framing import frame_full_image
 
 _MAX_PICTURES = 1_000_000
+_MAX_CLASSES = 10_000
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
 _TEST_SHARE = 0.2  # of pictures without a split
 
@@ -57,7 +58,15 @@ def list_csv(path: Path) -> list[Example]:
     Raises DataError, naming the file and the line, for a missing column, value or picture.
     """
     examples: list[Example] = []
+    labels: set[str] = set()
     try:
+        with path.open("rb") as lines:
+            # Looking for a million files takes minutes, counting lines takes none.
+            if (
+                sum(block.count(b"\n") for block in iter(lambda: lines.read(1 << 20), b""))
+                > _MAX_PICTURES + 1
+            ):
+                raise DataError(f"{path}: has more than {_MAX_PICTURES} lines; divide it")
         with path.open(encoding="utf-8-sig", newline="") as file:
             rows = csv.DictReader(file, strict=True)
             columns = [column.strip().lower() for column in rows.fieldnames or ()]
@@ -69,8 +78,12 @@ def list_csv(path: Path) -> list[Example]:
                 )
             for row in rows:
                 examples.append(_parse_row(row, place, path, f"{path}, line {rows.line_num}"))
-                if len(examples) > _MAX_PICTURES:
-                    raise DataError(f"{path}: names more than {_MAX_PICTURES} pictures; divide it")
+                labels.add(examples[-1].label)
+                if len(labels) > _MAX_CLASSES:
+                    raise DataError(
+                        f"{path}, line {rows.line_num}: more than {_MAX_CLASSES:,} different labels; "
+                        "is the column a class?"
+                    )
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: cannot be read as a CSV ({reason}); save it as UTF-8 text") from error
@@ -205,7 +218,10 @@ def _load_idx_folder(folder: Path, split: Split) -> ImageSet:
         training = labels if split == "train" else read_idx(_find_idx(folder, "train", "labels"))
     except DataError:
         training = labels  # a folder may hold only test files
-    classes = tuple(str(number) for number in range(int(training.max()) + 1)) if training.numel() else ()
+    count = int(training.max()) + 1 if training.numel() else 0
+    if count > _MAX_CLASSES:
+        raise DataError(f"{folder}: a label is {count - 1}; at most {_MAX_CLASSES:,} classes are read")
+    classes = tuple(map(str, range(count)))
     return ImageSet(images.unsqueeze(1), labels.long(), classes, str(folder))
 
 

@@ -43,7 +43,7 @@ def read_idx(path: Path, max_bytes: int = MAX_BYTES) -> Tensor:
         if expected > max_bytes:
             raise DataError(f"{path}: its header promises {expected} bytes; at most {max_bytes} are read")
         # One byte more than expected shows whether anything follows.
-        content += read_up_to(stream, max(0, expected + 1 - len(content)))
+        content = read_up_to(stream, max(len(content), expected + 1), content)
     return decode_idx(content, str(path))
 
 

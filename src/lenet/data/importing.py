@@ -112,6 +112,7 @@ def _read_contents(path: Path) -> Iterator[tuple[str, bytes]]:
             yield from _read_folder(path)
         elif zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as members:
+                _check_sizes(members, path)
                 for member in _limit_count(members.infolist(), path):
                     if not member.is_dir() and member.file_size <= _MAX_BYTES:
                         with members.open(member) as stream:
@@ -127,6 +128,13 @@ def _read_contents(path: Path) -> Iterator[tuple[str, bytes]]:
     except ARCHIVE_ERRORS as error:
         reason = " ".join(str(error).split())
         raise DataError(f"{path}: cannot be read ({reason}); download it again") from error
+
+
+def _check_sizes(members: zipfile.ZipFile, path: Path) -> None:
+    """Refuse a zip whose members overlap: they are a small file that unpacks to any size."""
+    packed = sum(member.compress_size for member in members.infolist())
+    if packed > path.stat().st_size:
+        raise DataError(f"{path}: its members overlap; download it again")
 
 
 def _read_folder(folder: Path) -> Iterator[tuple[str, bytes]]:

@@ -25,9 +25,9 @@ def read_unpacked(path: Path, max_bytes: int) -> bytearray:
         return content
 
 
-def read_up_to(stream: BinaryIO, count: int) -> bytearray:
-    """Read at most `count` bytes; memory is allocated only for the bytes that arrive."""
-    content = bytearray()
+def read_up_to(stream: BinaryIO, count: int, content: bytearray | None = None) -> bytearray:
+    """Read until `content` (by default empty) has `count` bytes; memory is allocated as bytes arrive."""
+    content = bytearray() if content is None else content
     while chunk := stream.read(min(_CHUNK_BYTES, count - len(content))):
         content += chunk
     return content

@@ -1,13 +1,16 @@
 """Decodes a picture of any supported kind to pixels, upright, opaque and of bounded size.
 
-Pictures are untrusted: only the formats listed here are tried, the sizes of file and picture are checked
-before any pixel is decoded, and every failure is a PictureError of one line.
+Pictures are untrusted: only the formats listed here are tried, the sizes of file and picture and the number
+of scans are checked before any pixel is decoded, the processor time is limited, and every failure is a
+PictureError of one line.
 """
 
 import os
+import re
 import stat
-import threading
+import time
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -24,11 +27,17 @@ Picture: TypeAlias = (
 )
 FORMATS = ("PNG", "JPEG", "WEBP", "BMP", "GIF", "TIFF")
 MAX_PIXELS = 50_000_000
+MAX_WEBP_PIXELS = 30_000_000  # its decoder holds the picture four times
+MAX_SIDE = 30_000  # pixels
 MAX_BYTES = 64 * 2**20
+MAX_SECONDS = 4.0  # of processor time, for decoding one file
+MAX_SCANS = 100  # of a progressive JPEG, which encoders write with 3 to 20
+MAX_SCANNED_PIXELS = 1_500_000_000  # pixels times scans: about a second
 WORKING_SIDE = 512  # pixels; larger pictures are reduced while decoding, which bounds memory and time
+_BAND_PIXELS = 1_000_000
 _HEIF_BRANDS = (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1")
-# Pillow warns about damaged metadata, and silencing warnings changes a table that all threads share.
-_decoder_lock = threading.Lock()
+# As `warnings.filterwarnings("ignore", module=r"PIL\.")` installs it.
+_PILLOW_FILTER: Any = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,11 +59,10 @@ def decode(picture: Picture) -> DecodedPicture:
     """
     name = name_picture(picture)
     try:
-        with _decoder_lock, warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            image = _open(picture, name)
-            _check_size(image, name)
-            return _reduce(image, is_own=image is not picture)
+        _ignore_warnings()
+        image = _open(picture, name)
+        _check_size(image, name)
+        return _reduce(image, is_own=image is not picture)
     except PictureError:
         raise
     except MemoryError as error:
@@ -83,12 +91,45 @@ def _open(picture: Picture, name: str) -> Image.Image:
     if content[4:8] == b"ftyp" and content[8:12] in _HEIF_BRANDS:
         raise PictureError(f"{name}: HEIC pictures are not supported; export it as JPEG or PNG")
     try:
-        return Image.open(BytesIO(content), formats=FORMATS)
+        image = Image.open(_TimedFile(content, name), formats=FORMATS)
     except Image.DecompressionBombError as error:
         raise PictureError(_too_large(name)) from error
     except UnidentifiedImageError as error:
         known = ", ".join(FORMATS)
         raise PictureError(f"{name}: not a picture in a known format; save it as one of {known}") from error
+    if image.format == "JPEG":
+        scans = content.count(b"\xff\xda")  # the marker cannot occur inside a scan
+        if scans > MAX_SCANS or scans * image.width * image.height > MAX_SCANNED_PIXELS:
+            raise PictureError(f"{name}: a JPEG of {scans} scans, which decodes too slowly; save it as PNG")
+    return image
+
+
+class _TimedFile(BytesIO):
+    """The bytes of a file; reading them raises PictureError once the thread has used MAX_SECONDS.
+
+    Pillow reads headers, metadata and compressed pixels in small pieces, so that this ends slow decoding.
+    Processor time, unlike time, does not depend on what else the machine does.
+    """
+
+    def __init__(self, content: bytes, name: str) -> None:
+        super().__init__(content)
+        self._name = name
+        self._end = time.thread_time() + MAX_SECONDS
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if time.thread_time() > self._end:
+            raise PictureError(f"{self._name}: takes more than {MAX_SECONDS:g} s to decode; save it as PNG")
+        return super().read(size)
+
+
+def _ignore_warnings() -> None:
+    """Ignore the warnings of Pillow, which are about damaged metadata.
+
+    The filter stays: `warnings.catch_warnings` changes a list that all threads share, so that it would need
+    a lock during the decoding.
+    """
+    if _PILLOW_FILTER not in warnings.filters:
+        warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
 def _read_content(picture: object, name: str) -> bytes:
@@ -148,14 +189,17 @@ def _image_of_array(array: NDArray[Any], name: str) -> Image.Image:
 
 
 def _check_size(image: Image.Image, name: str) -> None:
-    if image.width * image.height > MAX_PIXELS:
-        raise PictureError(_too_large(name))
+    max_pixels = MAX_WEBP_PIXELS if image.format == "WEBP" else MAX_PIXELS
+    if image.width * image.height > max_pixels:
+        raise PictureError(_too_large(name, max_pixels))
+    if max(image.size) > MAX_SIDE:
+        raise PictureError(f"{name}: more than {MAX_SIDE:,} pixels wide or high; save it smaller")
     if min(image.size) < 1:
         raise PictureError(f"{name}: the picture has no pixels")
 
 
-def _too_large(name: str) -> str:
-    return f"{name}: more than {MAX_PIXELS // 1_000_000} megapixels; save it smaller"
+def _too_large(name: str, max_pixels: int = MAX_PIXELS) -> str:
+    return f"{name}: more than {max_pixels // 1_000_000} megapixels; save it smaller"
 
 
 def _reduce(image: Image.Image, is_own: bool) -> DecodedPicture:
@@ -168,8 +212,12 @@ def _reduce(image: Image.Image, is_own: bool) -> DecodedPicture:
     if halved > 1 and is_own and image.draft(None, size):  # libjpeg decodes at 1/2, 1/4 or 1/8 of the size
         halved = 1
     reason = f"{image.format or 'pixels'}, {width} × {height}, {image.mode}"
-    upright = ImageOps.exif_transpose(image)
-    if upright.size != image.size:  # rotated by 90°
+    stored, upright = image.size, image
+    if is_own:
+        ImageOps.exif_transpose(image, in_place=True)  # copies nothing if the picture is upright
+    else:
+        upright = ImageOps.exif_transpose(image)
+    if upright.size != stored:  # rotated by 90°
         width, height, size = height, width, size[::-1]
     upright = _eight_bit(upright)
     if shrink < 1:
@@ -183,12 +231,21 @@ def _eight_bit(image: Image.Image) -> Image.Image:
     """Convert to mode L, RGB or RGBA. Deeper pictures are stretched from their own range to 0..255, since the
     file does not state the range."""
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        levels = np.nan_to_num(np.asarray(image, dtype=np.float32), posinf=0.0, neginf=0.0)
-        low, high = float(levels.min()), float(levels.max())
-        return Image.fromarray(np.rint((levels - low) * (255 / max(high - low, 1e-6))).astype(np.uint8))
-    if image.has_transparency_data:
-        return image.convert("RGBA")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+        ends = [(float(levels.min()), float(levels.max())) for levels in _read_levels(image)]
+        low, high = min(low for low, _ in ends), max(high for _, high in ends)
+        scale = 255 / max(high - low, 1e-6)
+        bands = [np.rint((levels - low) * scale).astype(np.uint8) for levels in _read_levels(image)]
+        return Image.fromarray(np.concatenate(bands))
+    mode = "RGBA" if image.has_transparency_data else "L" if image.mode in ("1", "L") else "RGB"
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _read_levels(image: Image.Image) -> Iterator[NDArray[np.float32]]:
+    """The pixels (rows, w) of a deep picture in bands, which bounds the memory; 0 for what is not finite."""
+    rows = max(1, _BAND_PIXELS // image.width)
+    for top in range(0, image.height, rows):
+        band = image.crop((0, top, image.width, min(top + rows, image.height)))
+        yield np.nan_to_num(np.asarray(band, dtype=np.float32), posinf=0.0, neginf=0.0)
 
 
 def _flatten_alpha(image: Image.Image) -> Image.Image:

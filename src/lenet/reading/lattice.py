@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from lenet.errors import PictureError
 from lenet.images.framing import DIGIT_SIDE, Mask, Plane, draw_strokes, frame_strokes, widen
 from lenet.reading.lines import MAX_PIECES, find_lines
 from lenet.reading.segments import TEXT_HEIGHT, Labels, SegmentedLine, segment_line
@@ -17,6 +18,8 @@ MAX_RUN = 6  # segments
 MIN_DIGIT_HEIGHT = 0.3  # text heights
 MAX_DIGIT_WIDTH = 2.0  # text heights
 MAX_GAP = 0.3  # text heights, within a digit
+MAX_ARCS = 5000  # of a picture
+MAX_DRAWN = 40_000_000  # pixels of all arcs before they are reduced to images: about two seconds
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,14 +60,23 @@ class Lattice:
 
 
 def build_lattice(contrast: Plane, strokes: Mask) -> Lattice:
-    """Build the graph of a picture from its contrast (h, w) and the mask of its strokes (h, w)."""
+    """Build the graph of a picture from its contrast (h, w) and the mask of its strokes (h, w).
+
+    Raises PictureError when reading would take more than a few seconds.
+    """
     arcs: list[Arc] = []
     heights, pieces, boxes = [np.zeros(0)], [np.zeros(0, np.int64)], [np.zeros((0, 4), np.int64)]
     numbered = np.zeros(strokes.shape, np.int32)
-    count = 0
+    count, drawn = 0, 0
     for writing in find_lines(strokes):
         line = segment_line(contrast[writing.rows, writing.columns], writing.strokes, writing.height)
-        for first, last in find_runs(line):
+        runs = find_runs(line)
+        drawn += sum(measure_area(line.boxes[first : last + 1]) for first, last in runs)
+        if drawn > MAX_DRAWN or len(arcs) + len(runs) > MAX_ARCS:
+            raise PictureError(
+                "too many marks in too many ways to read them; crop the picture to the writing"
+            )
+        for first, last in runs:
             high = np.ptp(line.boxes[first : last + 1, 1::2]) / TEXT_HEIGHT
             gap = find_widest_gap(line.boxes[first : last + 1]) / TEXT_HEIGHT
             image = draw_run(line, first, last)
@@ -99,6 +111,11 @@ def find_widest_gap(boxes: NDArray[np.int64]) -> float:
     """The maximum number of empty columns between neighbouring boxes (count, 4); 0 if there are none."""
     boxes = boxes[np.argsort(boxes[:, 0])]
     return float((boxes[1:, 0] - np.maximum.accumulate(boxes[:-1, 2])).max(initial=0))
+
+
+def measure_area(boxes: NDArray[np.int64]) -> int:
+    """The pixels in the box around boxes (count, 4)."""
+    return int(np.prod(boxes[:, 2:].max(axis=0) - boxes[:, :2].min(axis=0)))
 
 
 def draw_run(line: SegmentedLine, first: int, last: int) -> NDArray[np.uint8]:

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.sparse.csgraph import connected_components
 
-from lenet.images.framing import EIGHT_CONNECTED, Mask
+from lenet.errors import PictureError
+from lenet.images.framing import EIGHT_CONNECTED, FINE_SIDE, Mask
 
 MIN_BODY = 0.35  # text heights: smaller components do not define lines
 DOT = 0.3  # text heights: smaller components are dots or dirt
@@ -16,6 +17,8 @@ MAX_DISTANCE = 4.0  # text heights: components farther apart are on separate lin
 MAX_BREAK = 0.2  # text heights: the maximum vertical gap within a broken digit
 MIN_LINE_HEIGHT = 0.35  # of the tallest line: smaller lines are dirt or print
 MAX_PIECES = 1500  # components; of more only the largest are used
+MAX_LINES = 60
+MAX_WORK = 4_000_000  # pixels of all lines, after each is resized to the height FINE_SIDE
 Boxes = NDArray[np.int64]  # (count, 4): left, top, right, bottom
 
 
@@ -30,7 +33,10 @@ class Writing:
 
 
 def find_lines(strokes: Mask) -> list[Writing]:
-    """The lines in `strokes` (h, w), from top to bottom, and lines at the same height from left to right."""
+    """The lines in `strokes` (h, w), from top to bottom, and lines at the same height from left to right.
+
+    Raises PictureError when there are so many small marks that reading would take more than a few seconds.
+    """
     labels, count = ndimage.label(strokes, EIGHT_CONNECTED)
     if not count:
         return []
@@ -58,6 +64,12 @@ def find_lines(strokes: Mask) -> list[Writing]:
         columns = slice(int(chosen[:, 0].min()), int(chosen[:, 2].max()))
         written: Mask = np.concatenate([[False], within])[labels[rows, columns]]
         lines.append(Writing(written, rows, columns, height))
+    work = sum(line.strokes.size * (FINE_SIDE / line.height) ** 2 for line in lines)
+    if len(lines) > MAX_LINES or work > MAX_WORK:
+        raise PictureError(
+            f"{len(lines)} lines of marks of {min(line.height for line in lines):g} pixels are too much to "
+            "read; crop the picture to the writing"
+        )
     return sort_lines(lines)
 
 

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lenet.files import write_bytes
+from lenet.errors import LeNetError
+from lenet.files import escape_unprintable, write_bytes
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -24,6 +25,8 @@ Array = NDArray[np.floating]
 Colours = tuple[str, float, float]  # the colour map's name, and the values at its ends
 
 DPI = 110
+FORMATS: dict[str, dict[str, None]] = {".png": {}, ".svg": {"Date": None}, ".pdf": {"CreationDate": None}}
+"""Suffixes of figures, with the metadata that is left out so that equal figures are equal files."""
 COLOURS = {"train": "#4269d0", "validation": "#ff725c", "test": "#3ca951", "loss": "#a463f2", "ideal": "0.6"}
 """Of a series, by its kind."""
 EAST_ASIAN = re.compile(
@@ -54,23 +57,31 @@ def make_figure(width: float, height: float, title: str = "", spacing: float = 0
 
 
 def save_figure(figure: "Figure", path: Path) -> None:
-    """Write a figure as PNG, whole or not at all. Names in it are taken as they are, never as formulas."""
-    write_bytes(path, render_figure(figure))
+    """Write a figure atomically, as PNG, SVG or PDF by its suffix. Raises LeNetError for another suffix."""
+    check_figure_path(path)
+    write_bytes(path, render_figure(figure, path.suffix.lower()))
 
 
-def render_figure(figure: "Figure") -> bytes:
-    """A figure as the bytes of a PNG. Names in it are taken as they are, never as formulas."""
+def check_figure_path(path: Path) -> None:
+    """Raise LeNetError unless `path` has the suffix of a format of figures; a folder passes."""
+    if path.suffix.lower() not in FORMATS and not path.is_dir():
+        raise LeNetError(f"{path}: plots are written as {', '.join(FORMATS)}; choose such a name")
+
+
+def render_figure(figure: "Figure", suffix: str = ".png") -> bytes:
+    """A figure as the bytes of a PNG, SVG or PDF file. Names in it are never read as formulas."""
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
         text.set_parse_math(False)
-    content, lacking = _draw(figure)
+        text.set_text(escape_unprintable(text.get_text(), "\n\u00a0\u3000"))
+    content, lacking = _draw(figure, suffix)
     if lacking:  # by the usual font; matplotlib looks in the families one by one
         families = ["sans-serif", *find_fonts(lacking)]
         logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # it tells of other weights
         for text in figure.findobj(Text):
             text.set_fontfamily(families)
-        content, lacking = _draw(figure)
+        content, lacking = _draw(figure, suffix)
     if lacking:
         signs = "".join(sorted(lacking))
         warnings.warn(
@@ -82,12 +93,14 @@ def render_figure(figure: "Figure") -> bytes:
     return content
 
 
-def _draw(figure: "Figure") -> tuple[bytes, set[str]]:
-    """A figure as the bytes of a PNG, and the characters that its fonts lack."""
+def _draw(figure: "Figure", suffix: str) -> tuple[bytes, set[str]]:
+    """A figure as the bytes of a file, and the characters that its fonts lack."""
+    import matplotlib
+
     content = io.BytesIO()
-    with warnings.catch_warnings(record=True) as caught:
+    with warnings.catch_warnings(record=True) as caught, matplotlib.rc_context({"svg.hashsalt": "lenet"}):
         warnings.filterwarnings("always", "Glyph")
-        figure.savefig(content, format="png")
+        figure.savefig(content, format=suffix[1:], metadata=FORMATS.get(suffix))
     lacking = set()
     for warning in caught:
         if match := re.match(r"Glyph (\d+)", str(warning.message)):
