@@ -119,7 +119,8 @@ def test_damaged_files(
             try:
                 target(path)
             except LeNetError as error:
-                assert "\n" not in str(error), content
+                if "\n" in str(error):
+                    pytest.fail(f"{group} case {count}: {error} for {content!r}")
             except Exception as error:
                 pytest.fail(f"{group} case {count}: {error!r} for {content!r}")
             assert time.thread_time() - began < MAX_SECONDS, content

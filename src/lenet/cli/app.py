@@ -14,6 +14,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout, suppress
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -167,6 +168,8 @@ def main() -> None:
     """The `lenet` command: run a verb, report errors, exit."""
     open_missing_streams()
     register_verbs()
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may lack letters of a name
     try:
         with redirect_stdout(PrintableOutput(sys.stdout)):
             code = app(sys.argv[1:], exit_on_error=False, print_error=False)
