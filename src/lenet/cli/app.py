@@ -15,6 +15,7 @@ import warnings
 from collections.abc import Iterable, Sequence
 from contextlib import redirect_stdout, suppress
 from importlib import import_module
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -180,6 +181,8 @@ def main() -> None:
     open_missing_streams()
     register_verbs()
     warnings.showwarning = print_warning  # type: ignore[assignment]
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a terminal may lack letters of a name
     try:
         with redirect_stdout(PrintableOutput(sys.stdout)):
             code = app(sys.argv[1:], exit_on_error=False, print_error=False)

@@ -59,7 +59,8 @@ def make_figure(width: float, height: float, title: str = "", spacing: float = 0
 def save_figure(figure: "Figure", path: Path) -> None:
     """Write a figure atomically, as PNG, SVG or PDF by its suffix. Raises LeNetError for another suffix."""
     check_figure_path(path)
-    write_bytes(path, render_figure(figure, path.suffix.lower()))
+    suffix = path.suffix.lower()
+    write_bytes(path, render_figure(figure, suffix if suffix in FORMATS else ".png"))  # fails for a folder
 
 
 def check_figure_path(path: Path) -> None:
