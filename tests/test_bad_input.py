@@ -500,7 +500,6 @@ RUNS: dict[str, tuple[Case, str]] = {
     ),
     "run_history_broken": (damaged_run("history.jsonl", b"{}\n", *MORE), "history.jsonl: damaged"),
     "run_history_noise": (damaged_run("history.jsonl", b"\xff\xfe", *MORE), "history.jsonl: damaged"),
-    "run_last_broken": (damaged_run("last.safetensors", b"broken"), "last.safetensors: not a whole"),
     "run_environment_missing": (
         lambda folder: ((make_run(folder).path / "environment.json").unlink(), ["train", "--resume", "run"])[
             1

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from cyclopts import Parameter
 
@@ -16,6 +17,7 @@ from lenet.cli.tables import show_published, show_run
 from lenet.training.recipes import find_recipe
 
 Flags = make_flags()
+Record = TypeVar("Record")
 
 
 @app.command(help_epilogue=list_more_settings())
@@ -79,9 +81,10 @@ def train(
         chosen = find_recipe("quick" if recipe is None else recipe, data).override(changes)
         place = "auto" if device is None else device
         run = begin_run(chosen, seed=seed or 0, device=place, runs_dir=runs_dir)
+    records = keep_curves(run_training(run), run)
     if not quiet:
-        print(f"lenet: {describe_device(run)}", file=sys.stderr)
-    epochs_shown = show_progress(keep_curves(run_training(run), run), quiet=quiet)
+        records = announce(records, f"lenet: {describe_device(run)}")
+    epochs_shown = show_progress(records, quiet=quiet)
     if tensorboard:
         epochs_shown = write_events(epochs_shown, run.path / "events", run.read_history())
     warned = quiet
@@ -95,3 +98,11 @@ def train(
         print(write_json(asdict(summary)))
     else:
         print("\n".join((show_run(summary), *show_published(summary))))
+
+
+def announce(records: Iterator[Record], line: str) -> Iterator[Record]:
+    """Pass records on; print a line on standard error before the first, so that earlier errors stand alone."""
+    for number, record in enumerate(records):
+        if not number:
+            print(line, file=sys.stderr)
+        yield record

@@ -151,12 +151,12 @@ def train_steps(
             seconds = time.perf_counter() - began
             if seconds - last_report > SECONDS_BETWEEN_STEPS and number < steps:
                 last_report = seconds
-                mean_loss, accuracy = _means(totals, examples, epoch, number)
+                mean_loss, accuracy = _means(totals, examples, epoch)
                 yield Step(epoch, recipe.epochs, number, steps, mean_loss, accuracy, examples / seconds)
-        mean_loss, accuracy = _means(totals, examples, epoch, steps)
+        mean_loss, accuracy = _means(totals, examples, epoch)
         seconds = time.perf_counter() - began
         if not all(parameter.isfinite().all() for parameter in state.model.parameters()):
-            raise _diverged(epoch, steps)
+            raise _diverged(epoch)
 
         state.epoch = epoch
         validation_loss, validation_accuracy = _measure(state.averaged, validation, recipe)
@@ -212,17 +212,17 @@ def _has_lost_patience(state: TrainingState[AnyNetwork], recipe: Recipe) -> bool
     return bool(recipe.patience and state.best_epoch and state.epoch - state.best_epoch >= recipe.patience)
 
 
-def _means(totals: Tensor, examples: int, epoch: int, step: int) -> tuple[float, float]:
+def _means(totals: Tensor, examples: int, epoch: int) -> tuple[float, float]:
     """Mean loss and accuracy so far; the one place where a loss that is not finite shows."""
     loss, right = totals.tolist()
     if not math.isfinite(loss):
-        raise _diverged(epoch, step)
+        raise _diverged(epoch)
     return loss / examples, right / examples
 
 
-def _diverged(epoch: int, step: int) -> DivergedError:
+def _diverged(epoch: int) -> DivergedError:
     return DivergedError(
-        f"the loss is not finite in epoch {epoch}, by step {step}: the learning rate is too large for this "
+        f"the loss is not finite in epoch {epoch}: the learning rate is too large for this "
         "network; lower `lr`, or limit the gradient with `clip_norm=1`"
     )
 
