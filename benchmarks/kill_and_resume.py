@@ -112,7 +112,7 @@ def run_and_kill(
     was_running = process.poll() is None
     process.kill()
     process.communicate()
-    loaded = sorted(file.name for file in run.glob("*.safetensors") if file.name != "state.safetensors")
+    loaded = sorted(file.name for file in run.glob("*.safetensors") if not file.name.startswith("state"))
     for name in loaded:
         load_checkpoint(run / name)
     parts = [part.name for part in run.glob(".*.part")]

@@ -121,8 +121,9 @@ class Results:
         suffix = path.suffix.lower()
         kind = KINDS[".excel.csv"] if path.name.lower().endswith(".excel.csv") else KINDS.get(suffix)
         if kind is None:
-            known = ", ".join(KINDS)
-            raise ResultsError(f"{path}: results are written as {known}; choose such a name")
+            raise ResultsError(
+                f"{path}: results are written as .csv or .jsonl, for Excel as .excel.csv; choose such a name"
+            )
         self.path, self.count, self.failed, self.rejected = path, 0, 0, 0
         self._kind = kind()
         self._names: set[str] = set()

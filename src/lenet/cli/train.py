@@ -101,7 +101,7 @@ def train(
 
 
 def announce(records: Iterator[Record], line: str) -> Iterator[Record]:
-    """Pass records on; print a line on standard error before the first, so that earlier errors stand alone."""
+    """Pass records on; print a line on standard error before the first, so earlier errors stand alone."""
     for number, record in enumerate(records):
         if not number:
             print(line, file=sys.stderr)
