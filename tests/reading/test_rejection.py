@@ -71,7 +71,9 @@ def test_what_is_rather_no_digit_is_rejected_without_a_promise(checkpoint: Check
 
 
 def test_a_promise_that_cannot_be_kept_is_refused_at_once(checkpoint: Checkpoint):
-    with pytest.raises(CheckpointError, match=r"cannot be promised: the held-out readings show no less than 0\.1"):
+    with pytest.raises(
+        CheckpointError, match=r"cannot be promised: the held-out readings show no less than 0\.1"
+    ):
         Reader(checkpoint, 0.0001)
     with pytest.raises(CheckpointError, match="no reading curves; `lenet calibrate CHECKPOINT` makes them"):
         Reader("mnist", 0.01)
