@@ -287,7 +287,7 @@ def show_rejection(result: dict[str, Any]) -> str:
         if "error" in promise
     ]
     promises = (
-        "Thresholds for single images, from digits held out of training, had this outcome on the test digits: "
+        "Thresholds for single images, from digits held out of training, had this outcome on test digits: "
         f"{'; '.join(kept)}."
     )
     again = [again for value in result["checkpoints"].values() for again in value["promises_drawn_again"]]
