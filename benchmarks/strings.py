@@ -21,12 +21,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from compose import SPACINGS, compose
 from lenet.bench.speed import describe_machine
 from lenet.data.datasets import load
 from lenet.images.decoding import Picture
 from lenet.models.checkpoint import load_checkpoint
 from lenet.reading.reader import Reader
+from lenet.synthesis.strings import SPACINGS, compose_string
 
 RESULTS = Path(__file__).parent / "results"
 LONGEST = 7  # digits in a composed string
@@ -97,7 +97,7 @@ def list_composed(count: int, seed: int) -> list[Row]:
         for _ in range(count):
             chosen = random.integers(len(images), size=int(random.integers(2, LONGEST, endpoint=True)))
             text = "".join(str(label) for label in labels[chosen])
-            rows.append((f"composed, {spacing}", compose(images[chosen], random, spacing), text))
+            rows.append((f"composed, {spacing}", compose_string(images[chosen], random, spacing), text))
     return rows
 
 

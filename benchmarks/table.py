@@ -289,7 +289,7 @@ def show_rejection(result: dict[str, Any]) -> str:
         if "error" in promise
     ]
     promises = (
-        "`--max-error` takes its threshold from digits held out of training. Its outcome on the test digits: "
+        "Thresholds for single images, from digits held out of training, had this outcome on test digits: "
         f"{'; '.join(kept)}."
     )
     again = [again for value in result["checkpoints"].values() for again in value["promises_drawn_again"]]
@@ -300,6 +300,28 @@ def show_rejection(result: dict[str, Any]) -> str:
         f"{100 * worst['broken'] / max(worst['given'], 1):.1f} % of the cases."
     )
     return "\n".join([head, "", *rows, "", promises, "", luck, ""])
+
+
+def show_promises(result: dict[str, Any]) -> str:
+    head = (
+        f"`{result['command']}`, weights `{result['weights']}`: readings at the thresholds of `--max-error`. "
+        "The columns give the readings that are accepted, how many of them are wrong, their share, and the "
+        "share of all readings that is rejected. The rows of 1, 2-4, 5-7 and 8+ digits count by the number "
+        "of digits that was read. The last column is the share of wrong readings at the threshold for single "
+        "images, which does not fit readings.\n"
+    )
+    rows = ["| pictures | digits | promised | accepted | wrong | share | rejected | single images |"]
+    rows.append("|" + "---|" * 8)
+    for name, promises in result["sets"].items():
+        for promise, values in promises.items():
+            for group, count in values["promised"].items():
+                if not count["count"]:
+                    continue
+                shares = [count["share"], count["rejected"], values["single images"][group]["share"]]
+                cells = ["–" if share is None else f"{share:.2%}" for share in shares]
+                counts = f"{count['accepted']:,} of {count['count']:,} | {count['wrong']}"
+                rows.append(f"| {name} | {group} | {promise} | {counts} | {' | '.join(cells)} |")
+    return "\n".join([head, *rows, ""])
 
 
 def show_pictures(result: dict[str, Any]) -> str:
@@ -397,6 +419,7 @@ SECTIONS = {
     "pictures-reader": ("Pictures of single digits", show_pictures),
     "strings-reader": ("Strings of digits", show_strings),
     "rejection": ("Rejection and calibration", show_rejection),
+    "promises": ("Promised error rates", show_promises),
     "corruptions": ("Corruptions", show_corruptions),
     "bulk": ("Pictures in bulk", show_bulk),
     "kill-and-resume": ("Killed and resumed", show_kills),

@@ -1,5 +1,6 @@
 """Readings that are rather a guess come back as one."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -11,10 +12,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lenet.data.datasets import load
 from lenet.errors import CheckpointError
 from lenet.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from lenet.models.network import LeNet
+from lenet.reading.calibration import measure_readings, summarise_accepted
 from lenet.reading.reader import Reader
+from lenet.synthesis.strings import compose_string, compose_strings
 from lenet.uncertainty.rejection import explain_rejection
 
 PICTURES = sorted((Path(__file__).parents[2] / "examples" / "pictures").glob("*.png"))
@@ -25,7 +29,7 @@ CURVE = {"validation_count": 5000, "curve": [[0.0, 0.0, 0.004], [0.988, 0.1, 0.0
 def checkpoint() -> Checkpoint:
     """The shipped weights, with a curve of which the example pictures reach both sides."""
     shipped = load_checkpoint("mnist")
-    return replace(shipped, card={**shipped.card, "rejection": CURVE})
+    return replace(shipped, card={**shipped.card, "reading_rejection": {"1": CURVE}})
 
 
 def test_what_is_sure_enough_is_accepted():
@@ -67,9 +71,11 @@ def test_what_is_rather_no_digit_is_rejected_without_a_promise(checkpoint: Check
 
 
 def test_a_promise_that_cannot_be_kept_is_refused_at_once(checkpoint: Checkpoint):
-    with pytest.raises(CheckpointError, match="5,000 held-out images"):
+    with pytest.raises(
+        CheckpointError, match=r"cannot be promised: the held-out readings show no less than 0\.0"
+    ):
         Reader(checkpoint, 0.0001)
-    with pytest.raises(CheckpointError, match="no rejection curve"):
+    with pytest.raises(CheckpointError, match="no reading curves; `lenet calibrate CHECKPOINT` makes them"):
         Reader("mnist", 0.01)
 
 
@@ -94,6 +100,55 @@ def test_what_is_no_share_is_refused(lenet: Callable[..., Any], error: str):
     assert done.err.count("\n") == 1
     assert "write it as 0.5% or 0.005" in done.err
     assert not done.out
+
+
+def test_single_images_promise_nothing_about_pictures(checkpoint: Checkpoint):
+    """Cards made before there were curves of readings hold one of single images."""
+    card = {name: value for name, value in checkpoint.card.items() if name != "reading_rejection"}
+    with pytest.raises(CheckpointError, match="no reading curves"):
+        Reader(replace(checkpoint, card={**card, "rejection": CURVE}), 0.01)
+    whole = replace(checkpoint, card={**card, "rejection": CURVE, "whole_pictures": True})
+    assert Reader(whole, 0.001).thresholds == {"1": 0.988}
+
+
+def test_each_number_of_digits_has_its_threshold(checkpoint: Checkpoint):
+    mnist = load("digits", "test")
+    images = [mnist.images[np.flatnonzero(mnist.labels.numpy() == digit)[0], 0].numpy() for digit in (3, 5)]
+    pictures = [compose_string(images[:count], np.random.default_rng(0)) for count in (1, 2)]
+    curves = {"1": CURVE, "2-4": {"validation_count": 5000, "curve": [[0.0, 0.0, 0.2], [1.0, 0.9, 0.0]]}}
+    held = Reader(replace(checkpoint, card={**checkpoint.card, "reading_rejection": curves}), 0.01)
+    assert held.thresholds == {"1": 0.0, "2-4": 1.0, "5-7": math.inf, "8+": math.inf}
+    one, two = held.read_many(pictures)
+    assert (len(one.digits), one.rejected) == (1, False)
+    assert (len(two.digits), two.rejected) == (2, True)
+    assert two.reason.startswith("not sure enough")
+    del curves["2-4"]
+    held = Reader(replace(checkpoint, card={**checkpoint.card, "reading_rejection": curves}), 0.01)
+    assert held.read(pictures[1]).reason == "the error cannot be promised for 2 digits"
+
+
+def test_readings_are_measured_as_the_reader_accepts_them(checkpoint: Checkpoint):
+    pictures = [(path, path.name[0]) for path in PICTURES]
+    free, held = (measure_readings(Reader(checkpoint, error), pictures) for error in (None, 0.001))
+    assert all(row.right and row.accepted and row.digits == 1 for row in free)
+    assert [row.accepted for row in held] == [row.confidence >= 0.988 for row in free]
+    blank = (np.full((50, 50), 255, dtype=np.uint8), "7")
+    (row,) = measure_readings(Reader(checkpoint), [blank])
+    assert (row.digits, row.accepted, row.right) == (0, False, False)
+    assert summarise_accepted([*free, row])["1"]["validation_count"] == len(PICTURES)
+
+
+def test_the_shipped_weights_keep_a_promise_on_composed_strings():
+    """Strings of other writers than those that the thresholds were fitted to, at an error of 1 %."""
+    data = load("digits", "test")
+    lengths = [1 + number % 6 for number in range(120)]
+    pictures = list(
+        compose_strings(data.images[:, 0].numpy(), data.labels.numpy(), data.classes, lengths, seed=5)
+    )
+    rows = measure_readings(Reader("reader", 0.01), pictures)
+    accepted = [row for row in rows if row.accepted]
+    assert len(accepted) >= 20
+    assert sum(not row.right for row in accepted) <= 2  # 3 of 100 would be rarer than 1 in 12
 
 
 def test_blank_paper_is_rejected_as_before(checkpoint: Checkpoint):

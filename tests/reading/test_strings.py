@@ -1,9 +1,7 @@
 """Strings of digits, composed of digits whose labels are known, are read; so are single digits."""
 
 import os
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,14 +12,7 @@ from lenet.data.datasets import load, load_digits
 from lenet.errors import PictureError
 from lenet.models.checkpoint import find_checkpoint
 from lenet.reading.reader import Reader
-
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
-if not BENCHMARKS.exists():
-    pytest.skip("the benchmarks are not here", allow_module_level=True)
-sys.path.insert(0, str(BENCHMARKS))
-from compose import compose  # noqa: E402
-
-sys.path.remove(str(BENCHMARKS))
+from lenet.synthesis.strings import compose_string
 
 Picture = NDArray[np.uint8]
 Writer = Callable[[str], Picture]
@@ -38,7 +29,7 @@ def clear(reader: Reader) -> dict[str, list[Picture]]:
     images, labels = load_digits()
     found: dict[str, list[Picture]] = {str(digit): [] for digit in range(10)}
     random = np.random.default_rng(0)
-    readings = reader.read_many(compose([image], random) for image in images[:400, 0].numpy())
+    readings = reader.read_many(compose_string([image], random) for image in images[:400, 0].numpy())
     for image, label, reading in zip(images[:, 0].numpy(), labels.tolist(), readings, strict=False):
         if reading.text == str(label) and reading.confidence > 0.9:
             found[str(label)].append(image)
@@ -52,7 +43,7 @@ def write(clear: dict[str, list[Picture]]) -> Callable[..., Picture]:
     def write(text: str, spacing: str = "apart", seed: int = 0) -> Picture:
         random = np.random.default_rng(seed)
         images = [clear[sign][random.integers(len(clear[sign]))] for sign in text]
-        return compose(images, random, spacing)
+        return compose_string(images, random, spacing)
 
     return write
 
@@ -80,7 +71,7 @@ def test_strings_of_mnist_test_digits_are_read(reader: Reader) -> None:
     right = []
     for _ in range(40):
         chosen = random.integers(len(images), size=4)
-        reading = reader.read(compose(images[chosen], random))
+        reading = reader.read(compose_string(images[chosen], random))
         right.append(reading.text == "".join(map(str, labels[chosen])))
     assert np.mean(right) >= 0.85
 

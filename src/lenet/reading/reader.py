@@ -26,6 +26,7 @@ from lenet.reading.pipeline import (
     show_digits,
     trace_lattice,
 )
+from lenet.uncertainty.reading_rejection import CARD_KEY, find_group, find_reading_thresholds
 from lenet.uncertainty.rejection import explain_rejection, find_threshold
 
 EMPTY = "no ink was found"
@@ -105,17 +106,25 @@ class Reader:
     def __init__(self, checkpoint: Checkpoint | str | PathLike[str], max_error: float | None = None) -> None:
         """Take a checkpoint, or load one from a path. A reading is rejected if the reject class is likelier.
 
-        `max_error`, 0..1, sets the confidence threshold: at most this share of accepted readings is wrong, as
-        measured on digits held out of training (`find_threshold`).
+        `max_error`, 0..1, sets a confidence threshold for each number of digits: at most this share of the
+        accepted readings is wrong, as measured on pictures composed of digits held out of training
+        (`find_reading_thresholds`). Networks for full images, such as clothes, are measured on held-out
+        images (`find_threshold`).
         Raises CheckpointError, also if the checkpoint cannot guarantee `max_error`.
         """
         if not isinstance(checkpoint, Checkpoint):
             checkpoint = load_checkpoint(Path(checkpoint))
-        rejection = checkpoint.card.get("rejection")
-        self.threshold = 0.0 if max_error is None else find_threshold(rejection, max_error)
+        self.reads_whole_pictures = checkpoint.reads_whole_pictures
+        self.thresholds: dict[str, float] = {}
+        """The minimum confidence by the group of `find_group`; empty without `max_error`."""
+        if max_error is not None:
+            self.thresholds = (
+                {"1": find_threshold(checkpoint.card.get("rejection"), max_error)}
+                if self.reads_whole_pictures
+                else find_reading_thresholds(checkpoint.card.get(CARD_KEY), max_error)
+            )
         self.classes = checkpoint.classes
         self.model = checkpoint.model.eval()
-        self.reads_whole_pictures = checkpoint.reads_whole_pictures
         self._device = next(self.model.parameters()).device
 
     def read(
@@ -215,7 +224,8 @@ class Reader:
         names = [self.classes[digit.digit] for digit in digits]
         text = constraints.fill(("" if all(len(name) == 1 for name in names) else " ").join(names))
         confidence = share * math.prod(digit.probability for digit in digits)
-        reason = explain_rejection([digit.probabilities for digit in digits], confidence, self.threshold)
+        threshold = self.thresholds.get(find_group(len(digits)), 0.0)
+        reason = explain_rejection([digit.probabilities for digit in digits], confidence, threshold)
         if measure_fit(lattice, rows, self.classes, constraints) < MIN_FIT:
             reason = f"does not look like {constraints.count} digits"
         return Reading(text, confidence, bool(reason), reason, tuple(digits))

@@ -12,6 +12,7 @@ for rare errors, unlike the normal approximation and Wilson's, never comes out t
 2017, "Selective classification for deep neural networks", bound the risk in the same way).
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -71,12 +72,17 @@ def compute_risk(probabilities: Tensor, labels: Tensor) -> RiskCurve:
     Rows may add up to less than 1, as those of a network with a background do.
     """
     confidence, predicted = probabilities.double().max(dim=1)
+    return rank_risk(confidence, predicted != labels)
+
+
+def rank_risk(confidence: Tensor, wrong: Tensor) -> RiskCurve:
+    """The risk-coverage curve of answers: `confidence` float64 (N,), `wrong` bool (N,), N at least 1."""
     thresholds, group = confidence.unique(return_inverse=True)  # ascending
     sizes = group.bincount(minlength=len(thresholds))
-    wrong = group[predicted != labels].bincount(minlength=len(thresholds))
+    errors = group[wrong].bincount(minlength=len(thresholds))
     # Sums from the strictest threshold down.
-    accepted, wrong = (counts.flip(0).cumsum(0).flip(0) for counts in (sizes, wrong))
-    return RiskCurve(thresholds, accepted, wrong)
+    accepted, errors = (counts.flip(0).cumsum(0).flip(0) for counts in (sizes, errors))
+    return RiskCurve(thresholds, accepted, errors)
 
 
 def summarise_risk(probabilities: Tensor, labels: Tensor) -> dict[str, Any]:
@@ -93,7 +99,13 @@ def summarise_risk(probabilities: Tensor, labels: Tensor) -> dict[str, Any]:
     """
     curve = compute_risk(probabilities, labels)
     numbers = np.geomspace(1, max(curve.count / 2, 1), MOST_POINTS - 1).round().astype(int)
-    wanted = torch.from_numpy(curve.count - numbers)  # accepted
+    return list_points(curve, numbers)
+
+
+def list_points(curve: RiskCurve, rejected: np.ndarray) -> dict[str, Any]:
+    """A curve as plain values, as `summarise_risk` returns them: without a threshold, and where about
+    `rejected` answers, int (M,) from 0 to the count, are rejected."""
+    wanted = torch.from_numpy(curve.count - rejected)  # accepted
     places = torch.searchsorted(-curve.accepted, -wanted).clamp(max=len(curve.thresholds) - 1).unique()
     rows = torch.stack([curve.thresholds, curve.rejected, curve.errors], dim=1)
     everything = [0.0, *rows[0, 1:].tolist()]
@@ -118,25 +130,36 @@ def find_threshold(rejection: object, max_error: float) -> float:
 
     Raises CheckpointError when the card has no curve, a damaged one, or no threshold keeps the promise.
     """
-    if not 0 < max_error < 1:
-        raise CheckpointError(
-            f"an error of {max_error} cannot be promised; it must lie between 0 % and 100 %"
-        )
+    check_promise(max_error)
     if rejection is None:
         raise CheckpointError(
             "this checkpoint promises no error: its card has no rejection curve; the recipe reader makes one"
         )
-    count, curve = _check_curve(rejection)
-    accepted = np.rint((1 - curve[:, 1]) * count)
-    wrong = np.rint(curve[:, 2] * accepted)
-    bounds = upper_bound(wrong, accepted)
-    kept = curve[bounds <= max_error, 0]
+    count, thresholds, bounds = bound_curve(rejection)
+    kept = thresholds[bounds <= max_error]
     if not len(kept):
         raise CheckpointError(
             f"an error of {max_error:.3%} cannot be promised: {count:,} held-out images show no less than "
             f"{bounds.min():.3%}; ask for that or more"
         )
     return float(kept.min())
+
+
+def check_promise(max_error: float) -> None:
+    """Raise CheckpointError unless `max_error` is a share above 0 and below 1."""
+    if not 0 < max_error < 1:
+        raise CheckpointError(
+            f"an error of {max_error} cannot be promised; it must lie between 0 % and 100 %"
+        )
+
+
+def bound_curve(rejection: object) -> tuple[int, np.ndarray, np.ndarray]:
+    """The number of images of a card's curve, its thresholds (M,), and the upper bound (M,) of the share of
+    errors at each. Raises CheckpointError on a damaged curve."""
+    count, curve = _check_curve(rejection)
+    accepted = np.rint((1 - curve[:, 1]) * count)
+    wrong = np.rint(curve[:, 2] * accepted)
+    return count, curve[:, 0], upper_bound(wrong, accepted)
 
 
 def upper_bound(wrong: np.ndarray, count: np.ndarray, certainty: float = CERTAINTY) -> np.ndarray:
@@ -180,7 +203,8 @@ def explain_rejection(digits: Sequence[Sequence[float]], confidence: float, thre
         digits: the probabilities of every class, for each digit found. What is missing to 1 is the
             probability that it is no digit; the networks that learnt what that is leave something missing.
         confidence: the reading's, 0..1.
-        threshold: the least confidence that is accepted, as `find_threshold` gives it.
+        threshold: the least confidence that is accepted, as `find_threshold` gives it; infinite where an
+            error is promised that no threshold keeps.
     """
     for probabilities in digits:
         missing = 1 - sum(probabilities)
@@ -188,6 +212,8 @@ def explain_rejection(digits: Sequence[Sequence[float]], confidence: float, thre
             return f"rather no digit than a digit: {missing:.2f}"
     if confidence >= threshold:
         return ""
+    if math.isinf(threshold):
+        return f"the error cannot be promised for {len(digits)} digit{'s' * (len(digits) > 1)}"
     decimals = 2
     while f"{confidence:.{decimals}f}" == f"{threshold:.{decimals}f}":
         decimals += 1
