@@ -147,7 +147,7 @@ def test_the_layout_in_contributing_is_the_layout() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     (tree,) = [block for block in blocks(ROOT / "CONTRIBUTING.md", "text") if block.startswith("src/lenet/")]
     named = re.findall(r"^  ([a-z]+(?:\.py|/)) +\w", tree, re.MULTILINE)
-    ignored = {"__pycache__/", "py.typed", "__init__.py", "__main__.py"}
+    ignored = {"__pycache__/", "py.typed", "__init__.py", "__init__.pyi", "__main__.py"}
     found = {path.name + "/" * path.is_dir() for path in (ROOT / "src/lenet").iterdir()} - ignored
     assert len(named) == len(set(named))
     assert set(named) == found
