@@ -44,7 +44,7 @@ def test_letters_and_balanced_classes() -> None:
 
 def test_unknown_name_gets_the_nearest() -> None:
     with pytest.raises(DataError, match="did you mean 'fashion-mnist'"):
-        find_source("fashionmnist")
+        find_source("fashion-mnits")
     with pytest.raises(DataError, match="choose digits, mnist"):
         find_source("zzz")
 

@@ -69,7 +69,7 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory, bars: ImageSet) -> Run
     (renamed / "recipe.json").write_text(json.dumps(plan))
     (renamed / "environment.json").write_text(json.dumps({HOSTILE[0]: HOSTILE[2], "no text": "\udcff"}))
     history = (renamed / "history.jsonl").read_text().splitlines()
-    faulty = [json.dumps(json.loads(line) | {"train_loss": float("nan")}) for line in history[:1]]
+    faulty = [json.dumps(json.loads(line) | {"test_loss": float("nan")}) for line in history[:1]]
     (renamed / "history.jsonl").write_text("\n".join([*faulty, *history[1:]]) + "\n")
     return RunFolder(renamed)
 
