@@ -12,7 +12,7 @@ SOURCE = Path(lenet.__file__).parent
 MODULES = sorted(SOURCE.rglob("*.py"))
 ROOMS = (
     "kernels", "models", "images", "uncertainty", "data", "synthesis", "training", "reading", "insight",
-    "experiments", "batch", "bench", "cli",
+    "experiments", "page", "export", "batch", "serving", "bench", "cli",
 )  # fmt: skip
 FORBIDDEN = {
     *(("images", room) for room in ("kernels", "models")),

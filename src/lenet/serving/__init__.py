@@ -1,0 +1,1 @@
+"""The HTTP server: the page, and an API that reads pictures."""
