@@ -52,6 +52,7 @@ _PLACES = {
     "save": "lenet.models.checkpoint:save_network",
     "save_figure": "lenet.insight.plots.canvas",
     "keep_curves": "lenet.insight.progress",
+    "show": "lenet.page.notebook",
     "show_progress": "lenet.insight.progress",
     "split_stratified": "lenet.data.imageset",
     "summarise_run": "lenet.training.runs",

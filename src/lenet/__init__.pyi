@@ -16,6 +16,7 @@ from lenet.models.checkpoint import load_checkpoint as load
 from lenet.models.checkpoint import save_network as save
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
+from lenet.page.notebook import show
 from lenet.reading.reader import Reader, Reading
 from lenet.synthesis.distortions import Distortions
 from lenet.training.estimator import LeNetClassifier
@@ -64,6 +65,7 @@ __all__ = [
     "run_training",
     "save",
     "save_figure",
+    "show",
     "show_progress",
     "split_stratified",
     "summarise_run",

@@ -1,0 +1,124 @@
+"""The page as one HTML text that needs no other file: modules, texts, checkpoints and samples inside.
+
+Each file is a zlib stream in base 85, the densest text that Python and a page read without a library. Weights
+hardly compress, so their bytes are sorted first: see `pack_weights`.
+"""
+
+import base64
+import html
+import json
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lenet.data.cache import list_sources
+from lenet.data.datasets import load
+from lenet.data.imageset import ImageSet
+from lenet.errors import CheckpointError
+from lenet.models.checkpoint import find_checkpoint, load_checkpoint
+
+PAGE = Path(__file__).parent
+MODULES = sorted(path.name for path in PAGE.glob("*.js") if path.name != "loader.js")
+SAMPLES = 100  # images on which the page counts right answers
+MAX_CHECKPOINTS = 4
+POLICY = (
+    "default-src 'none'; script-src 'unsafe-inline' data:; style-src 'unsafe-inline'; img-src data: blob:; "
+    "connect-src {connect}; base-uri 'none'; form-action 'none'"
+)
+
+
+def make_page(checkpoints: Sequence[str | Path], *, language: str = "auto", api: bool = False) -> str:
+    """The page for some checkpoints, as one HTML text.
+
+    Args:
+        checkpoints: 1 to 4 files, run folders or names of shipped weights. The first is shown.
+        language: `en`, `zh`, or `auto` for the reader's own.
+        api: True where `lenet serve` delivers the page, so that it may send pictures to the server. Otherwise
+            its content security policy lets nothing out.
+
+    Raises CheckpointError where a checkpoint cannot be read.
+    """
+    if not 1 <= len(checkpoints) <= MAX_CHECKPOINTS:
+        raise CheckpointError(f"{len(checkpoints)} checkpoints; a page takes 1 to {MAX_CHECKPOINTS}")
+    files = {name: (PAGE / name).read_bytes() for name in MODULES}
+    files["texts.json"] = json.dumps(json.loads((PAGE / "texts.json").read_bytes())).encode()
+    names = name_checkpoints(checkpoints)
+    for name, checkpoint in zip(names, checkpoints, strict=True):
+        load_checkpoint(checkpoint)  # what is no checkpoint ends here, with its reason
+        files[f"{name}.weights"] = pack_weights(find_checkpoint(checkpoint).read_bytes())
+    samples = find_samples(checkpoints[0])
+    if samples is not None:
+        files["samples.bin"] = samples.images.numpy().tobytes()
+        about = {"labels": samples.labels.tolist(), "name": samples.name}
+        files["samples.json"] = json.dumps(about).encode()
+    values = {
+        "policy": POLICY.format(connect="'self'" if api else "'none'"),
+        "style": (PAGE / "page.css").read_text("utf-8"),
+        "api": "yes" if api else "no",
+        "language": html.escape(language),
+        "files": "\n".join(pack_file(name, content) for name, content in files.items()),
+        "loader": (PAGE / "loader.js").read_text("utf-8"),
+    }
+    return fill((PAGE / "page.html").read_text("utf-8"), values)
+
+
+def name_checkpoints(checkpoints: Sequence[str | Path]) -> list[str]:
+    """A short name for each checkpoint, all different: that of the shipped weights, the file or the run."""
+    names: list[str] = []
+    for checkpoint in checkpoints:
+        path = Path(checkpoint)
+        own = path.parent.name if path.stem in ("last", "best", "calibrated") and path.parent.name else path.stem
+        name = own
+        while name in names:
+            name = f"{own} ({names.count(own) + sum(each.startswith(f'{own} (') for each in names) + 1})"
+        names.append(name)
+    return names
+
+
+def find_samples(checkpoint: str | Path) -> ImageSet | None:
+    """Images to show and to count right answers on, the first SAMPLES of a test set with the same classes.
+
+    The test images of the checkpoint's own data set where they are on this machine; otherwise scikit-learn's
+    digits, which come with the installation; None where neither fits.
+    """
+    loaded = load_checkpoint(checkpoint)
+    present = {listing.name for listing in list_sources() if listing.found != "missing"}
+    own = loaded.card.get("recipe", {}).get("data")
+    for name in (own, "mnist", "digits"):
+        if name not in present:
+            continue
+        images = load(name, "test")
+        if tuple(images.classes) == loaded.classes:
+            return images.subset(torch.arange(SAMPLES))
+    return None
+
+
+def pack_weights(content: bytes) -> bytes:
+    """A safetensors file with its numbers rounded and rearranged, so that they compress; for `weights.js`.
+
+    The header stays. The numbers keep 20 significant bits of 24, which moves no logit by 1e-4. The 32 bits of
+    each number are rotated by one, so that the sign comes last and the exponent is one byte; then the first
+    bytes of all numbers follow one another, then the second, and so on.
+    """
+    start = 8 + int.from_bytes(content[:8], "little")
+    numbers = (np.frombuffer(content[start:], "<u4") + np.uint32(8)) & np.uint32(0xFFFFFFF0)
+    rotated = ((numbers << 1) | (numbers >> 31)).astype(">u4")
+    return content[:start] + rotated.view(np.uint8).reshape(-1, 4).T.tobytes()
+
+
+def pack_file(name: str, content: bytes) -> str:
+    """A file as an element of the page that is not run: zlib in base 85."""
+    text = base64.b85encode(zlib.compress(content, 9)).decode()
+    # A script ends at "</", and the alphabet has no slash; but "<!--" would begin a comment in it.
+    text = text.replace("<!", "<\n!")
+    return f'<script type="text/plain" data-file="{html.escape(name)}">{text}</script>'
+
+
+def fill(template: str, values: Mapping[str, str]) -> str:
+    """Replace each {{ name }} of a template by its value, as it is."""
+    parts = template.split("{{ ")
+    rest = (part.split(" }}", 1) for part in parts[1:])
+    return parts[0] + "".join(values[name] + text for name, text in rest)

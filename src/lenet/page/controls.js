@@ -1,0 +1,93 @@
+// "Break it" and the guided questions.
+
+import { isDamaged, noDamage } from "lenet/damage.js";
+import { QUESTIONS } from "lenet/questions.js";
+
+const element = (id) => /** @type {any} */ (document.getElementById(id));
+
+/** Connect the controls of the damage with the state.
+ * @param {() => import("lenet/address.js").State} getState
+ * @param {(changes: object) => void} change
+ */
+export function setUpDamage(getState, change) {
+  const alter = (values) => change({ damage: { ...getState().damage, ...values } });
+  element("biases").addEventListener("change", (event) => alter({ biases: event.target.checked }));
+  element("weight-noise").addEventListener("input", (event) => alter({ weightNoise: event.target.valueAsNumber }));
+  element("image-noise").addEventListener("input", (event) => alter({ imageNoise: event.target.valueAsNumber }));
+  element("reset").addEventListener("click", () => change({ damage: noDamage() }));
+}
+
+/** Show the damage of the state in the controls.
+ * @param {import("lenet/texts.js").Texts} texts
+ * @param {import("lenet/damage.js").Damage} damage
+ * @param {(name: string) => void} restore called with "layer.map"
+ */
+export function showDamage(texts, damage, restore) {
+  element("biases").checked = damage.biases;
+  element("weight-noise").value = damage.weightNoise;
+  element("image-noise").value = damage.imageNoise;
+  element("reset").disabled = !isDamaged(damage);
+  element("muted").replaceChildren(
+    ...damage.muted.map((name) => {
+      const [layer, map] = name.split(".");
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = texts.get("restore", { name: `${layer} ${Number(map) + 1}` });
+      button.addEventListener("click", () => restore(name));
+      return button;
+    }),
+  );
+}
+
+/** Count the right answers of a network with its damage, and of the intact one, and tell both.
+ * @param {import("lenet/texts.js").Texts} texts
+ * @param {import("lenet/damage.js").Score} score
+ * @param {any} network
+ * @param {import("lenet/damage.js").Damage} damage
+ * @param {{before?: number}} memory the count of the intact network
+ */
+export async function showAccuracy(texts, score, network, damage, memory) {
+  const text = element("accuracy");
+  const count = score.samples.images.length;
+  if (!count) {
+    text.textContent = texts.get("noSamples");
+    return;
+  }
+  if (!text.textContent) text.textContent = texts.get("counting");
+  const right = await score.count(network, damage.imageNoise);
+  if (right === null) return;
+  if (!isDamaged(damage)) memory.before = right;
+  const before = memory.before ?? "–";
+  text.textContent = texts.get("accuracy", { right, count, before });
+}
+
+/** List the questions; one that is chosen prepares the page.
+ * @param {import("lenet/texts.js").Texts} texts
+ * @param {import("lenet/address.js").State} state
+ * @param {(changes: object) => void} change
+ */
+export function showQuestions(texts, state, change) {
+  const list = element("question-list");
+  list.replaceChildren(
+    ...Object.entries(QUESTIONS).map(([id, prepare]) => {
+      const row = document.createElement("li");
+      const button = document.createElement("button");
+      button.type = "button";
+      button.dataset.question = id;
+      button.textContent = texts.get(`question.${id}`);
+      button.setAttribute("aria-expanded", String(state.question === id));
+      button.addEventListener("click", () => {
+        if (state.question === id) change({ question: "" });
+        else change({ compare: "", framing: true, damage: noDamage(), ...prepare(state), question: id });
+      });
+      row.append(button);
+      if (state.question === id) {
+        const answer = document.createElement("p");
+        answer.className = "note";
+        answer.textContent = texts.get(`answer.${id}`);
+        row.append(answer);
+      }
+      return row;
+    }),
+  );
+}

@@ -1,0 +1,97 @@
+// What is opened, dropped or pasted: a checkpoint becomes a network of the page, a picture is read.
+
+import { parseCheckpoint } from "lenet/safetensors.js";
+import { Network } from "lenet/network.js";
+import { frameDigit } from "lenet/framing.js";
+import { readOnServer, readPicture } from "lenet/pictures.js";
+
+/** @typedef {{texts: import("lenet/texts.js").Texts, api: boolean, say: (text: string) => void,
+ *   addNetwork: (name: string, network: any) => void, showImage: (image: Uint8Array) => void}} Page */
+
+/** Listen for files: the button, drag and drop, and paste.
+ * @param {(file: File) => void} open
+ */
+export function listenForFiles(open) {
+  const input = /** @type {HTMLInputElement} */ (document.getElementById("file"));
+  input.addEventListener("change", () => {
+    for (const file of input.files ?? []) open(file);
+    input.value = "";
+  });
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", (event) => {
+    event.preventDefault();
+    for (const file of event.dataTransfer?.files ?? []) open(file);
+  });
+  document.addEventListener("paste", (event) => {
+    for (const file of event.clipboardData?.files ?? []) open(file);
+  });
+}
+
+/** Open one file.
+ * @param {File} file
+ * @param {Page} page
+ */
+export async function openFile(file, page) {
+  if (/\.(safetensors|pt|pth|ckpt|pkl)$/i.test(file.name)) await openCheckpoint(file, page);
+  else await openPicture(file, page);
+}
+
+async function openCheckpoint(file, page) {
+  const name = file.name.replace(/\.[^.]+$/, "");
+  try {
+    if (file.size > 64e6) throw { code: "not-safetensors" };
+    page.addNetwork(name, new Network(parseCheckpoint(new Uint8Array(await file.arrayBuffer()))));
+    page.say(page.texts.get("loaded", { name }));
+  } catch (error) {
+    const key = `checkpoint.${/** @type {any} */ (error).code ?? "other"}`;
+    page.say(page.texts.get(key, { name: file.name }));
+  }
+}
+
+async function openPicture(file, page) {
+  clearSteps();
+  try {
+    page.showImage(await readPicture(file, frameDigit));
+  } catch {
+    page.say(page.texts.get("notAPicture", { name: file.name }));
+    if (!page.api) return; // the server may know more formats
+  }
+  if (page.api) await showServerReading(file, file.name, page);
+  else page.say(page.texts.get("offlinePicture"));
+}
+
+/** Have the server read a picture, and show its answer and every step.
+ * @param {Blob} picture
+ * @param {string} name
+ * @param {Page} page
+ */
+export async function showServerReading(picture, name, page) {
+  const { texts, say } = page;
+  try {
+    const row = await readOnServer(picture, name);
+    if (row.error) say(texts.get("serverFailed", { error: row.error }));
+    else if (row.rejected) say(texts.get("serverRejects", { reason: row.reason ?? "–" }));
+    else say(texts.get("serverRead", { text: row.text, share: `${(100 * row.confidence).toFixed(1)} %` }));
+    showSteps(row.steps ?? []);
+  } catch (error) {
+    say(texts.get("serverFailed", { error: /** @type {Error} */ (error).message }));
+  }
+}
+
+function showSteps(steps) {
+  const element = /** @type {HTMLElement} */ (document.getElementById("steps"));
+  element.replaceChildren(
+    ...steps.map(({ name, reason, image }) => {
+      const figure = document.createElement("figure");
+      const picture = document.createElement("img");
+      picture.src = image;
+      picture.alt = name;
+      const caption = document.createElement("figcaption");
+      caption.textContent = reason ? `${name}: ${reason}` : name;
+      figure.append(picture, caption);
+      return figure;
+    }),
+  );
+}
+
+export const clearSteps = () => showSteps([]);
