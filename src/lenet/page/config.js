@@ -1,0 +1,173 @@
+// What a LeNet is made of: the settings on a checkpoint's card, and the layers that they describe.
+// The same rules as models/config.py, so that the page refuses what the package refuses.
+
+/**
+ * @typedef {object} Config
+ * @property {number} input_size side in pixels of the square image that the first convolution sees
+ * @property {number[]} channels output channels of each convolution
+ * @property {number} kernel_size
+ * @property {number} padding of the first convolution
+ * @property {string} activation
+ * @property {string} pooling "avg" or "max"
+ * @property {number[]} hidden widths of the dense layers before the output
+ * @property {number} classes
+ * @property {number} dropout
+ * @property {number} pixel_mean
+ * @property {number} pixel_std
+ * @property {string} fit "pad" or "resize"
+ * @property {number} contrast_sigma 0: no local contrast normalisation
+ * @property {boolean} reject_class
+ * @property {string} initialisation
+ */
+
+/**
+ * @typedef {object} Layer
+ * @property {string} name
+ * @property {string} kind the name of PyTorch's module; "Input" for the prepared image
+ * @property {number[]} shape of what leaves the layer for one image: [C, H, W] or [N]
+ * @property {number} parameters number of weights and biases
+ */
+
+export const POOL = 2; // side and stride of every pooling window
+const LARGEST_SIDE = 512;
+const LARGEST_WIDTH = 8192;
+const MOST_PARAMETERS = 16_000_000; // what a file of 64 MB can hold
+const MOST_OUTPUTS = 10_000_000; // of one layer for one image
+const MOST_LAYERS = 100;
+
+/** @type {Record<string, string>} */
+const ACTIVATION_KINDS = {
+  "sigmoid": "Sigmoid",
+  "tanh": "Tanh",
+  "relu": "ReLU",
+  "leaky-relu": "LeakyReLU",
+  "elu": "ELU",
+  "gelu": "GELU",
+  "silu": "SiLU",
+};
+/** @type {Record<string, string>} */
+const POOLING_KINDS = { avg: "AvgPool2d", max: "MaxPool2d" };
+/** The spelling of older checkpoints. @type {Record<string, string>} */
+const OLD_NAMES = { neighbourhood: "contrast_sigma", background: "reject_class" };
+
+/** @param {number} least @param {number} most */
+const whole = (least, most) => (/** @type {unknown} */ value) =>
+  Number.isInteger(value) && Number(value) >= least && Number(value) <= most;
+/** @param {number} least @param {number} most */
+const number = (least, most) => (/** @type {unknown} */ value) =>
+  typeof value === "number" && value >= least && value <= most;
+const widths = (/** @type {unknown} */ value) => Array.isArray(value) && value.every(whole(1, LARGEST_WIDTH));
+/** @param {string[]} choices */
+const oneOf = (...choices) => (/** @type {unknown} */ value) => choices.includes(/** @type {string} */ (value));
+
+/** The default of each setting, and what it may be. @type {Record<string, [unknown, (value: unknown) => boolean]>} */
+const SETTINGS = {
+  input_size: [28, whole(1, LARGEST_SIDE)],
+  channels: [[6, 16], (value) => widths(value) && /** @type {unknown[]} */ (value).length > 0],
+  kernel_size: [5, whole(1, LARGEST_SIDE)],
+  padding: [2, whole(0, LARGEST_SIDE)],
+  activation: ["relu", oneOf(...Object.keys(ACTIVATION_KINDS))],
+  pooling: ["max", oneOf(...Object.keys(POOLING_KINDS))],
+  hidden: [[120, 84], widths],
+  classes: [10, whole(2, LARGEST_WIDTH)],
+  dropout: [0, number(0, 0.99)],
+  pixel_mean: [0, number(-1000, 1000)],
+  pixel_std: [1, number(1e-6, 1000)],
+  fit: ["pad", oneOf("pad", "resize")],
+  contrast_sigma: [0, number(0, LARGEST_SIDE)],
+  reject_class: [false, (value) => typeof value === "boolean"],
+  initialisation: ["default", oneOf("default", "xavier", "kaiming")],
+};
+
+/**
+ * The configuration that a card describes; what it leaves out has its default.
+ *
+ * Throws RangeError on an unknown setting, on a value out of range, and where a layer has no room.
+ * @param {Record<string, unknown>} card
+ * @returns {Config}
+ */
+export function readConfig(card) {
+  const given = new Map(Object.entries(card).map(([name, value]) => [OLD_NAMES[name] ?? name, value]));
+  for (const name of given.keys()) {
+    if (!Object.hasOwn(SETTINGS, name)) throw new RangeError(`a LeNet has no setting ${JSON.stringify(name)}`);
+  }
+  const config = /** @type {Config} */ (
+    Object.fromEntries(
+      Object.entries(SETTINGS).map(([name, [usual, fits]]) => {
+        const value = given.has(name) ? given.get(name) : usual;
+        if (!fits(value)) throw new RangeError(`${name} is ${JSON.stringify(value)}`);
+        return [name, value];
+      }),
+    )
+  );
+  if (config.channels.length + config.hidden.length > MOST_LAYERS) throw new RangeError(`more than ${MOST_LAYERS} layers`);
+  const layers = describeLayers(config);
+  const parameters = layers.reduce((sum, layer) => sum + layer.parameters, 0);
+  if (parameters > MOST_PARAMETERS) throw new RangeError(`${parameters} parameters; at most ${MOST_PARAMETERS}`);
+  for (const { name, shape } of layers) {
+    if (size(shape) > MOST_OUTPUTS) throw new RangeError(`${name}: ${size(shape)} outputs; at most ${MOST_OUTPUTS}`);
+  }
+  return config;
+}
+
+/**
+ * Every layer in order; the first is the prepared image. Throws RangeError naming a convolution without room.
+ * @param {Config} config
+ * @returns {Layer[]}
+ */
+export function describeLayers(config) {
+  const activation = ACTIVATION_KINDS[config.activation];
+  const slug = config.activation.replace("-", "_");
+  let side = config.input_size;
+  let inputs = 1;
+  /** @type {Layer[]} */
+  const layers = [{ name: "input", kind: "Input", shape: [1, side, side], parameters: 0 }];
+  /** @type {(name: string, kind: string, shape: number[], parameters?: number) => unknown} */
+  const add = (name, kind, shape, parameters = 0) => layers.push({ name, kind, shape, parameters });
+  config.channels.forEach((outputs, index) => {
+    const order = index + 1;
+    side += 2 * (index === 0 ? config.padding : 0) - config.kernel_size + 1;
+    if (side < 1) throw new RangeError(`conv${order}: the kernel does not fit on its input`);
+    add(`conv${order}`, "Conv2d", [outputs, side, side], outputs * (inputs * config.kernel_size ** 2 + 1));
+    add(`${slug}${order}`, activation, [outputs, side, side]);
+    if (side >= POOL) {
+      side = Math.floor(side / POOL);
+      add(`pool${order}`, POOLING_KINDS[config.pooling], [outputs, side, side]);
+    }
+    inputs = outputs;
+  });
+  let width = inputs * side * side;
+  add("flatten", "Flatten", [width]);
+  config.hidden.forEach((outputs, index) => {
+    add(`dense${index + 1}`, "Linear", [outputs], outputs * (width + 1));
+    add(`${slug}${config.channels.length + index + 1}`, activation, [outputs]);
+    if (config.dropout) add(`dropout${index + 1}`, "Dropout", [outputs]);
+    width = outputs;
+  });
+  add("output", "Linear", [config.classes], config.classes * (width + 1));
+  return layers;
+}
+
+/**
+ * The shape of every tensor of a network, by its name.
+ * @param {Config} config
+ * @returns {Map<string, number[]>}
+ */
+export function describeTensors(config) {
+  const shapes = new Map();
+  let before = [1];
+  for (const { name, kind, shape } of describeLayers(config)) {
+    if (kind === "Conv2d" || kind === "Linear") {
+      const kernel = kind === "Conv2d" ? [config.kernel_size, config.kernel_size] : [];
+      shapes.set(`${name}.weight`, [shape[0], before[0], ...kernel]);
+      shapes.set(`${name}.bias`, [shape[0]]);
+    }
+    before = shape;
+  }
+  return shapes;
+}
+
+/** The number of values of a shape. @param {number[]} shape */
+export function size(shape) {
+  return shape.reduce((product, side) => product * side, 1);
+}
