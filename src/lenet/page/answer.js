@@ -18,12 +18,12 @@ export function showAnswer(texts, answers, isEmpty) {
   } else if (decision.rejected) {
     const why = texts.get(`rejected.${decision.reason}`);
     setText("verdict", `${texts.get("rejected")}: ${why}.`);
-    const best = { name: decision.text || decision.best, share: percent(decision.confidence) };
-    setText("second", decision.reason === "nothing" ? "" : texts.get("wouldBe", best));
+    const best = { name: decision.text, share: percent(decision.confidence) };
+    setText("second", decision.text ? texts.get("wouldBe", best) : "");
   } else {
     setText("verdict", texts.get("sure", { share: percent(decision.confidence) }));
-    const { name, probability } = decision.runnerUp;
-    setText("second", texts.get("secondGuess", { name: name ?? texts.get("none"), share: percent(probability) }));
+    const { text: name, confidence } = decision.runnerUp;
+    setText("second", texts.get("secondGuess", { name, share: percent(confidence) }));
   }
   showBars(texts, answers);
 }

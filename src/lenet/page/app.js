@@ -239,6 +239,7 @@ class App {
   pin(unit) {
     const { pin } = this.state;
     const same = pin && pin.layer === unit.layer && pin.index === unit.index;
+    this.hovered = null;
     this.change({ pin: same ? null : unit });
   }
 

@@ -45,7 +45,7 @@ export function findLargest(values, from = 0, to = values.length) {
  */
 export function arrange(maps, height, width) {
   let columns = Math.ceil(Math.sqrt(maps));
-  if (maps === 10 && height * width === 1) columns = 10;
+  if (maps <= 10 && height * width === 1) columns = maps;
   else if (maps < 200 || height * width === 1) {
     for (let k = columns; k <= 2 * columns; k++) {
       if (maps % k === 0) {

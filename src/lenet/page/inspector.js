@@ -86,8 +86,8 @@ export class Inspector {
     const parts = isConvolution(layer.kind)
       ? this.listMaps(network, layer, unit, sum, pinned)
       : this.listUnits(network, before, layer, unit, sum, pinned);
-    const total = sum.output - sum.bias;
-    const formula = `${write(total)} + ${this.texts.get("bias")} ${write(sum.bias)} = ${write(sum.output)}`;
+    const total = sum.sum - sum.bias;
+    const formula = `${write(total)} + ${this.texts.get("bias")} ${write(sum.bias)} = ${write(sum.sum)}`;
     return [parts, paragraph(`Σ = ${formula}`, "sum"), ...this.probability(network, result, layer, unit)];
   }
 
@@ -151,14 +151,14 @@ export class Inspector {
     table.className = "units";
     const largest = Math.max(...sum.inputs.map(({ sum: product }) => Math.abs(product)), 1e-9);
     const count = network.parameters.get(`${layer.name}.weight`).length / layer.shape[0];
-    for (const { index, input, weight, sum: product } of sum.inputs.slice(0, MOST_ROWS)) {
+    for (const { map: index, patch, kernel, sum: product } of sum.inputs.slice(0, MOST_ROWS)) {
       const row = table.insertRow();
       row.insertCell().append(small(`${before.name} ${index + 1}`));
-      row.insertCell().append(write(input));
+      row.insertCell().append(write(patch[0]));
       row.insertCell().append("×");
       const at = unit.index * count + index;
       const cell = row.insertCell();
-      cell.append(pinned ? this.editor(`${layer.name}.weight`, at, weight) : write(weight));
+      cell.append(pinned ? this.editor(`${layer.name}.weight`, at, kernel[0]) : write(kernel[0]));
       row.insertCell().append(`= ${write(product)}`);
       const bar = document.createElement("span");
       bar.className = product < 0 ? "bar negative" : "bar";

@@ -27,10 +27,10 @@ export class NetworkView {
     figure.dataset.layer = layer.name;
     figure.dataset.kind = layer.kind;
     const caption = document.createElement("figcaption");
-    caption.innerHTML = "<b></b> <span></span> <small></small>";
-    const [name, , shape] = caption.children;
+    const [name, shape, kind] = ["b", "small", "span"].map((tag) => document.createElement(tag));
     name.textContent = layer.name;
     shape.textContent = layer.shape.join("×");
+    caption.append(name, shape, kind);
     const frame = document.createElement("div");
     frame.className = "maps";
     frame.tabIndex = 0;
@@ -43,8 +43,9 @@ export class NetworkView {
     overlay.setAttribute("aria-hidden", "true");
     frame.append(canvas, overlay);
     figure.append(caption, frame);
+    if (layer.name === "output") figure.append(this.nameClasses());
     const part = {
-      layer, grid, frame, canvas, overlay, caption,
+      layer, grid, frame, canvas, overlay, kind,
       context: /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d")),
       selected: 0, largest: 1,
     };
@@ -59,6 +60,20 @@ export class NetworkView {
     });
     frame.addEventListener("keydown", (event) => this.type(part, event));
     return figure;
+  }
+
+  nameClasses() {
+    const names = document.createElement("div");
+    names.className = "classes";
+    names.setAttribute("aria-hidden", "true");
+    names.append(
+      ...this.network.classes.map((name) => {
+        const label = document.createElement("span");
+        label.textContent = name;
+        return label;
+      }),
+    );
+    return names;
   }
 
   /** The number below a pointer, null between two maps. */
@@ -121,8 +136,7 @@ export class NetworkView {
   /** Texts that tell a layer without colours. */
   label() {
     for (const [name, part] of this.parts) {
-      const [, kind] = part.caption.children;
-      kind.textContent = this.events.describe(`kind.${part.layer.kind}`);
+      part.kind.textContent = this.events.describe(`kind.${part.layer.kind}`);
       const [maps, height, width] = shapeOf(part.layer);
       part.frame.setAttribute(
         "aria-label", this.events.describe("layerLabel", { name, maps, height, width }),
