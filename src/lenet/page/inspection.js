@@ -16,7 +16,8 @@ import { POOL } from "lenet/config.js";
  * @property {number} height @property {number} width @property {number} sum
  */
 /**
- * `sum` is what the layer computes from all its inputs and the bias; `output` is 0 instead where the map is muted.
+ * `sum` is that of all inputs and the bias; of pooling, the average or maximum; of an activation, what enters it.
+ * `output` is what leaves the layer: 0 where the map is muted.
  * @typedef {{inputs: Summand[], bias: number, sum: number, output: number}} Arithmetic
  */
 

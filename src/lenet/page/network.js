@@ -99,6 +99,7 @@ export class Network {
    * @returns {Float32Array} (height, width)
    */
   gradient(result, weights) {
+    /** @type {Float32Array} */
     let gradient = Float32Array.from(weights);
     for (let index = this.layers.length - 1; index > 0; index--) {
       const before = this.layers[index - 1];

@@ -2,8 +2,6 @@
 // Maps are flat Float32Arrays of (channels, side, side), vectors of (width). Sums are in float64.
 import { POOL } from "lenet/config.js";
 
-/** @typedef {Float32Array | Float64Array} Values */
-
 const LEAK = 0.01; // slope of leaky-relu below 0
 const SQRT_HALF = Math.SQRT1_2;
 const GAUSS_PEAK = 1 / Math.sqrt(2 * Math.PI);
@@ -169,7 +167,7 @@ export const ACTIVATIONS = {
   SiLU: [(x) => x * sigmoid(x), (x) => sigmoid(x) * (1 + x * (1 - sigmoid(x)))],
 };
 
-/** Probabilities that add up to 1. @param {Values} logits */
+/** Probabilities that add up to 1. @param {Float32Array} logits */
 export function softmax(logits) {
   const highest = logits.reduce((one, other) => Math.max(one, other));
   const powers = Float64Array.from(logits, (logit) => Math.exp(logit - highest));
