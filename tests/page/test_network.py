@@ -83,13 +83,20 @@ def compare(modules: Any, path: Path, images: Tensor) -> None:
 
     traced = trace_maps(model, images[:TRACED])
     assert [layer["name"] for layer in found["layers"]] == list(traced)
-    expected = [(layer.name, layer.kind, list(layer.output_shape), layer.parameters) for layer in model.config.layers()]
-    assert [(one["name"], one["kind"], one["shape"], one["parameters"]) for one in found["layers"][1:]] == expected
+    expected = [
+        (layer.name, layer.kind, list(layer.output_shape), layer.parameters)
+        for layer in model.config.layers()
+    ]
+    assert [
+        (one["name"], one["kind"], one["shape"], one["parameters"]) for one in found["layers"][1:]
+    ] == expected
     for name, maps in traced.items():
         np.testing.assert_allclose(found["outputs"][name], maps.flatten(), atol=1e-4, rtol=1e-5, err_msg=name)
 
     classes = list(range(model.config.classes))
-    for gradient, image in zip(found["gradients"].reshape(min(TRACED, len(images)), -1), images, strict=False):
+    for gradient, image in zip(
+        found["gradients"].reshape(min(TRACED, len(images)), -1), images, strict=False
+    ):
         exact = torch.einsum("c,chw->hw", weights, compute_gradient(model, image, classes)).flatten()
         np.testing.assert_allclose(gradient, exact, atol=1e-4 * float(exact.abs().max()))
 
@@ -103,7 +110,9 @@ def test_shipped_weights_give_pytorchs_numbers_for_a_thousand_digits(modules, na
 def test_every_kind_of_network_gives_pytorchs_numbers(modules, tmp_path, name):
     torch.manual_seed(1)
     config = CONFIGS[name]
-    save_network(LeNet(config), tmp_path / "net.safetensors", classes=[str(number) for number in range(config.classes)])
+    save_network(
+        LeNet(config), tmp_path / "net.safetensors", classes=[str(number) for number in range(config.classes)]
+    )
     compare(modules, tmp_path / "net.safetensors", make_images(20))
 
 

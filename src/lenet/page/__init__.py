@@ -1,1 +1,1 @@
-"""The page: draw a digit and see every layer; HTML, CSS and JavaScript, and the bundle that makes one file."""
+"""The page: draw a digit and see every layer; its HTML, CSS and JavaScript, and the bundle of them."""

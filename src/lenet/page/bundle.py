@@ -70,7 +70,11 @@ def name_checkpoints(checkpoints: Sequence[str | Path]) -> list[str]:
     names: list[str] = []
     for checkpoint in checkpoints:
         path = Path(checkpoint)
-        own = path.parent.name if path.stem in ("last", "best", "calibrated") and path.parent.name else path.stem
+        own = (
+            path.parent.name
+            if path.stem in ("last", "best", "calibrated") and path.parent.name
+            else path.stem
+        )
         name = own
         while name in names:
             name = f"{own} ({names.count(own) + sum(each.startswith(f'{own} (') for each in names) + 1})"

@@ -41,7 +41,9 @@ def show(*networks: LeNet | Checkpoint | str | Path, height: int = 900) -> Noteb
         paths: list[str | Path] = []
         for number, network in enumerate(networks, 1):
             if isinstance(network, LeNet | Checkpoint):
-                path = Path(folder) / (f"network {number}.safetensors" if len(networks) > 1 else "network.safetensors")
+                path = Path(folder) / (
+                    f"network {number}.safetensors" if len(networks) > 1 else "network.safetensors"
+                )
                 save_network(network, path)
                 paths.append(path)
             else:
