@@ -23,7 +23,9 @@ FORBIDDEN = {
 }
 FOR_ALL = ("errors", "files", "processes")  # each may import those before it
 NETWORK = {"urllib.request", "http", "socket", "ssl", "ftplib", "requests", "httpx", "asyncio"}
-SERVER = {"socket", "asyncio"}  # what listens; it opens no connection of its own
+LISTENING = {"socket", "asyncio"}
+FETCHING = (".retrieve", "urlopen", "urlretrieve")
+CONNECTING = (".connect", ".connect_ex", "create_connection", "open_connection", ".sendto")
 PICKLES = {"pickle", "cPickle", "dill", "joblib", "shelve", "marshal", "cloudpickle"}
 
 
@@ -115,15 +117,13 @@ def test_only_download_fetches(path: Path):
     if name(path) == str(Path("data/download.py")):
         return
     tree = parse(path)
-    network = NETWORK - SERVER if room(path) == "serving" else NETWORK
+    listens = room(path) == "serving"
     for module in imported(tree):
+        network = NETWORK - LISTENING if listens else NETWORK
         assert not any(module == n or module.startswith(f"{n}.") for n in network), f"{name(path)}: {module}"
-    connecting = (".retrieve", "urlopen", "urlretrieve", ".connect", ".connect_ex", "create_connection",
-                  "open_connection", ".sendto")  # fmt: skip
     for function, _ in calls(tree):
-        assert not function.endswith(connecting[: None if room(path) == "serving" else 3]), (
-            f"{name(path)}: {function}"
-        )
+        fetching = FETCHING + CONNECTING if listens else FETCHING
+        assert not function.endswith(fetching), f"{name(path)}: {function}"
 
 
 @every_module

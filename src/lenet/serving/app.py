@@ -25,7 +25,7 @@ from lenet.serving.guard import LOOPBACK, Guard, find_policy
 from lenet.serving.lane import Lane
 from lenet.serving.limits import BodyBudget, Limits, Refusal
 from lenet.serving.rows import read_picture
-from lenet.serving.schema import Fault, KeptFile, NetworkDescription, PictureRow, UnreadableRow
+from lenet.serving.schema import RefusedRequest, KeptFile, NetworkDescription, PictureRow, UnreadableRow
 
 _FILE = {"type": "string", "format": "binary"}
 _PICTURES = {  # FastAPI does not parse the body, so that it can be refused while it arrives
@@ -44,16 +44,19 @@ _PICTURES = {  # FastAPI does not parse the body, so that it can be refused whil
     }
 }
 _FAULTS: dict[int | str, dict[str, Any]] = {
-    400: {"model": Fault, "description": "The form is damaged, or has too many parts."},
+    400: {"model": RefusedRequest, "description": "The form is damaged, or has too many parts."},
     403: {
-        "model": Fault,
+        "model": RefusedRequest,
         "description": "The request comes from a foreign web page or calls a foreign host.",
     },
-    408: {"model": Fault, "description": "The body arrives too slowly."},
-    413: {"model": Fault, "description": "The body is too large."},
-    415: {"model": Fault, "description": "The body is neither a form nor a picture."},
-    422: {"model": Fault, "description": "A value is invalid, or there is no picture."},
-    429: {"model": Fault, "description": "Too many requests are waiting; see the header Retry-After."},
+    408: {"model": RefusedRequest, "description": "The body arrives too slowly."},
+    413: {"model": RefusedRequest, "description": "The body is too large."},
+    415: {"model": RefusedRequest, "description": "The body is neither a form nor a picture."},
+    422: {"model": RefusedRequest, "description": "A value is invalid, or there is no picture."},
+    429: {
+        "model": RefusedRequest,
+        "description": "Too many requests are waiting; see the header Retry-After.",
+    },
 }
 
 
@@ -155,8 +158,8 @@ def make_app(
         status_code=201,
         responses={
             201: {"model": KeptFile},
-            404: {"model": Fault, "description": "The server keeps no corrections."},
-            507: {"model": Fault, "description": "The folder is full."},
+            404: {"model": RefusedRequest, "description": "The server keeps no corrections."},
+            507: {"model": RefusedRequest, "description": "The folder is full."},
             **_FAULTS,
         },
         openapi_extra=_PICTURES,

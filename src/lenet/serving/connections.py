@@ -4,6 +4,7 @@ limits for. (The time of a body is limited where the body is read, `lenet.servin
 import asyncio
 from typing import Any
 
+import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from lenet.serving.limits import Limits
@@ -32,6 +33,16 @@ def make_protocol(limits: Limits) -> type[asyncio.Protocol]:
         def on_response_complete(self) -> None:
             self._stop("head")
             super().on_response_complete()  # starts the timer of an idle connection
+
+        def send_400_response(self, msg: str) -> None:
+            """Without this, a request that breaks off in its body ends with a traceback in the log."""
+            if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+                super().send_400_response(msg)
+            else:  # the answer is on its way or sent
+                self.transport.abort()
+            if self.cycle is not None:
+                self.cycle.disconnected = True
+                self.cycle.message_event.set()
 
         def pause_writing(self) -> None:
             super().pause_writing()

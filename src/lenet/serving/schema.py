@@ -40,7 +40,7 @@ class UnreadableRow(BaseModel):
     error: str = Field(description="What is wrong with it and what to do, in one sentence.")
 
 
-class Fault(BaseModel):
+class RefusedRequest(BaseModel):
     """A request that was refused."""
 
     error: str = Field(description="What happened and what to do, in one sentence.")

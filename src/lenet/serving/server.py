@@ -96,12 +96,22 @@ def open_socket(host: str, port: int) -> socket.socket:
     if not 0 <= port <= 65535:
         raise ServingError(f"port is {port}; it must be a number from 0 to 65535")
     try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, proto=socket.IPPROTO_TCP
+        )[0]
     except (OSError, UnicodeError):
         raise ServingError(f"host is {host!r}, which is no name or address; take 127.0.0.1") from None
+    # `socket.create_server` leaves the protocol open, and asyncio switches Nagle's algorithm off only where
+    # the protocol is TCP. With the algorithm, an answer takes 40 ms longer.
+    listener = socket.socket(family, kind, protocol)
     try:
-        return socket.create_server(address[:2], family=family, backlog=128)
+        if os.name == "posix":  # on Windows it would allow two servers on one port
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(128)
+        return listener
     except OSError as error:
+        listener.close()
         reason = os.strerror(error.errno) if error.errno else str(error)
         place = f"{_write_host(str(address[0]))}:{port}"
         raise ServingError(f"{place}: {reason}; take another port, or --port 0 for a free one") from None
