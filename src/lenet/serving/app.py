@@ -25,7 +25,7 @@ from lenet.serving.guard import LOOPBACK, Guard, find_policy
 from lenet.serving.lane import Lane
 from lenet.serving.limits import BodyBudget, Limits, Refusal
 from lenet.serving.rows import read_picture
-from lenet.serving.schema import RefusedRequest, KeptFile, NetworkDescription, PictureRow, UnreadableRow
+from lenet.serving.schema import KeptFile, NetworkDescription, PictureRow, RefusedRequest, UnreadableRow
 
 _FILE = {"type": "string", "format": "binary"}
 _PICTURES = {  # FastAPI does not parse the body, so that it can be refused while it arrives
