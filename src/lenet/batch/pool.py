@@ -7,7 +7,7 @@ thread and reads picture by picture, so that results do not depend on the number
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from itertools import chain, islice
 from multiprocessing import get_context
@@ -20,6 +20,7 @@ from lenet.processes import MAX_WORKERS, begin_worker, count_cores
 from lenet.reading.path import check_constraints
 
 if TYPE_CHECKING:
+    from lenet.images.decoding import Picture
     from lenet.reading.reader import Reader
 
 Row = dict[str, Any]  # a row of `predict --json`: {"picture", "text", …} or {"picture", "error"}
@@ -64,10 +65,15 @@ def read_in_bulk(
     return _read_here(coming, reader_settings, options)
 
 
-def read_row(reader: Reader, name: str, picture: Path | bytes, options: Options) -> Row:
+def read_row(reader: Reader, name: str, picture: Picture, options: Options) -> Row:
     """Read one picture into its row of `predict --json`."""
+    return make_row(name, lambda: reader.read(picture, **options).to_dict())
+
+
+def make_row(name: str, read: Callable[[], Row]) -> Row:
+    """The row of a picture: its name and the values of `read`, or the error that `read` raised."""
     try:
-        return {"picture": name, **reader.read(picture, **options).to_dict()}
+        return {"picture": name, **read()}
     except PictureError as error:
         return {"picture": name, "error": str(error)}
     except LeNetError:

@@ -1,0 +1,81 @@
+"""The limits of the server: what a request may bring, what waits at a time, and how a refusal looks."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Every limit of the server; those of a single picture are in `lenet.images.decoding`."""
+
+    body_bytes: int = 32 * 2**20  # of one request
+    pictures: int = 32  # of one request
+    held_bytes: int = 128 * 2**20  # of the bodies of all requests at a time
+    waiting: int = 16  # requests that wait until pictures of another one are read
+    connections: int = 128
+    head_seconds: float = 10.0  # for the request line and the headers
+    receive_seconds: float = 30.0  # for a body
+    send_seconds: float = 30.0  # without progress, while a client should read its answer
+    keep_alive_seconds: int = 5
+    finish_seconds: int = 30  # for requests in progress, when the server is stopped
+    kept_files: int = 10_000  # in the folder of corrections
+    step_side: int = 640  # pixels of an image of a step
+
+
+class Refusal(Exception):
+    """A request that is refused: the status of the answer, one sentence, and headers."""
+
+    def __init__(self, status: int, message: str, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.headers = headers
+
+
+def refuse_for_now(message: str) -> Refusal:
+    """A refusal for want of room, status 429; the client may try again after a second."""
+    return Refusal(429, f"{message}; try again in a second", {"Retry-After": "1"})
+
+
+class BodyBudget:
+    """Bounds the bytes that the bodies of all requests hold at a time."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._held = 0
+
+    @contextmanager
+    def hold(self) -> Iterator["HeldBody"]:
+        """A block in which one body may be held; its bytes are given back at the end."""
+        body = HeldBody(self, self._limits)
+        try:
+            yield body
+        finally:
+            self._held -= body.bytes
+
+    def take(self, count: int) -> None:
+        """Count more bytes. Raises Refusal 429 when all bodies together would hold too many."""
+        if self._held + count > self._limits.held_bytes:
+            raise refuse_for_now("the server is receiving too many pictures")
+        self._held += count
+
+
+class HeldBody:
+    """The bytes of one body that were received so far."""
+
+    def __init__(self, budget: BodyBudget, limits: Limits) -> None:
+        self._budget = budget
+        self._limits = limits
+        self.bytes = 0
+
+    def check(self, count: int) -> None:
+        """Raises Refusal 413 when a body of `count` bytes is too large."""
+        if count > self._limits.body_bytes:
+            most = self._limits.body_bytes // 2**20
+            raise Refusal(413, f"a request has at most {most} MiB; send fewer or smaller pictures")
+
+    def grow(self, count: int) -> None:
+        """Count bytes that arrived. Raises Refusal 413 or 429."""
+        self.check(self.bytes + count)
+        self._budget.take(count)
+        self.bytes += count

@@ -1,0 +1,62 @@
+"""The answers of the API as types, from which FastAPI describes them in /openapi.json."""
+
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+
+class DigitRow(BaseModel):
+    """One digit of a reading."""
+
+    digit: int = Field(description="The number of the class.")
+    probability: float = Field(description="The probability of the class, 0 to 1.")
+    box: list[int] = Field(description="Left, top, width and height in pixels of the upright picture.")
+
+
+class StepRow(BaseModel):
+    """One step of the reading, from the decoded picture to a digit."""
+
+    name: str
+    reason: str = Field(description="What was found, and why.")
+    image: str = Field(description="A PNG as a data: URL.")
+
+
+class PictureRow(BaseModel):
+    """A picture that was read."""
+
+    picture: str = Field(description="The name of the file in the form; `picture` for a body without a form.")
+    text: str = Field(description="The digits, as text: it can begin with zeros.")
+    confidence: float = Field(description="0 to 1.")
+    rejected: bool = Field(description="True if a person should read the picture.")
+    reason: str = Field(description="Why it is rejected, or empty.")
+    digits: list[DigitRow]
+    steps: list[StepRow] | None = Field(None, description="Only with `steps=true`.")
+
+
+class UnreadableRow(BaseModel):
+    """A picture that could not be read."""
+
+    picture: str
+    error: str = Field(description="What is wrong with it and what to do, in one sentence.")
+
+
+class RefusedRequest(BaseModel):
+    """A request that was refused."""
+
+    error: str = Field(description="What happened and what to do, in one sentence.")
+
+
+class NetworkDescription(BaseModel):
+    """The network that reads."""
+
+    name: str
+    parameters: int
+    classes: list[str] = Field(description="The names of the classes, in the order of the logits.")
+    figures: dict[str, Any] = Field(description="What its training measured, by name.")
+    keeps_corrections: bool = Field(description="Whether the server takes corrections.")
+
+
+class KeptFile(BaseModel):
+    """A corrected picture that was kept."""
+
+    file: str = Field(description="Its name within the folder of corrections.")

@@ -1,0 +1,58 @@
+"""A real server process that the tests of a module share, and a way to speak to it below HTTP."""
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A running `lenet serve`: its address, its process and its folder of corrections."""
+
+    address: str
+    process: subprocess.Popen[str]
+    kept: Path
+
+    def send(self, content: bytes) -> bytes:
+        """Send bytes on a socket of their own; everything that the server answers until it closes."""
+        place = urlsplit(self.address)
+        assert place.hostname is not None
+        with socket.create_connection((place.hostname, place.port or 0), timeout=20) as connection:
+            connection.sendall(content)
+            received = b""
+            while part := connection.recv(65536):
+                received += part
+            return received
+
+
+def start(folder: Path, *arguments: str) -> Served:
+    """Start a server; its first line is its address."""
+    kept = folder / "kept"
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "lenet", "serve", "--port", "0", "--keep", str(kept), *arguments],
+            cwd=folder,
+            stdout=subprocess.PIPE,
+            stderr=log,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+    assert process.stdout is not None
+    return Served(process.stdout.readline().strip(), process, kept)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    served = start(tmp_path_factory.mktemp("served"))
+    yield served
+    served.process.kill()
+    served.process.communicate()
