@@ -25,11 +25,8 @@ export function convolve(maps, weight, bias, { inputs, outputs, side, kernel, pa
       let place = output * inputs * kernel * kernel; // in the weight
       for (let input = 0; input < inputs; input++) {
         for (let dy = 0; dy < kernel; dy++) {
-          const from = (input * width + y + dy) * width;
-          for (let dx = 0; dx < kernel; dx++) {
-            const factor = weight[place++];
-            for (let x = 0; x < out; x++) row[x] += factor * padded[from + dx + x];
-          }
+          addRow(row, padded, (input * width + y + dy) * width, weight, place, kernel);
+          place += kernel;
         }
       }
       result.set(row, (output * out + y) * out);
@@ -39,40 +36,54 @@ export function convolve(maps, weight, bias, { inputs, outputs, side, kernel, pa
 }
 
 /**
+ * Add a row of pixels, from `from` on, times one row of a kernel, from `place` on, to a row of sums.
+ * @param {Float64Array} sums @param {Float64Array} pixels @param {number} from
+ * @param {ArrayLike<number>} weight @param {number} place @param {number} kernel
+ */
+function addRow(sums, pixels, from, weight, place, kernel) {
+  let dx = 0;
+  for (; dx + 5 <= kernel; dx += 5) { // five at a time: a LeNet's kernel, and a fifth of the reads and writes of sums
+    const a = weight[place + dx];
+    const b = weight[place + dx + 1];
+    const c = weight[place + dx + 2];
+    const d = weight[place + dx + 3];
+    const e = weight[place + dx + 4];
+    for (let x = 0, at = from + dx; x < sums.length; x++, at++) {
+      sums[x] += a * pixels[at] + b * pixels[at + 1] + c * pixels[at + 2] + d * pixels[at + 3] + e * pixels[at + 4];
+    }
+  }
+  for (; dx < kernel; dx++) {
+    const factor = weight[place + dx];
+    for (let x = 0, at = from + dx; x < sums.length; x++, at++) sums[x] += factor * pixels[at];
+  }
+}
+
+/**
  * The gradient of `convolve` by its maps, from the gradient by its result.
  * @param {Float32Array} gradient @param {Float32Array} weight @param {Convolution} sizes
  */
 export function convolveBackward(gradient, weight, { inputs, outputs, side, kernel, padding }) {
-  const width = side + 2 * padding;
-  const out = width - kernel + 1;
-  const result = new Float32Array(inputs * side * side);
-  const row = new Float64Array(width);
-  for (let input = 0; input < inputs; input++) {
-    for (let y = 0; y < side; y++) {
-      row.fill(0);
-      for (let dy = 0; dy < kernel; dy++) {
-        const above = y + padding - dy; // the row of the result that this kernel row reached
-        if (above < 0 || above >= out) continue;
-        for (let output = 0; output < outputs; output++) {
-          const from = (output * out + above) * out;
-          const place = ((output * inputs + input) * kernel + dy) * kernel;
-          for (let dx = 0; dx < kernel; dx++) {
-            const factor = weight[place + dx];
-            for (let x = 0; x < out; x++) row[x + dx] += factor * gradient[from + x];
-          }
-        }
-      }
-      result.set(row.subarray(padding, padding + side), (input * side + y) * side);
+  // A convolution with the kernels turned round, inputs and outputs exchanged, of the gradient in a margin of zeros.
+  const area = kernel * kernel;
+  const turned = new Float32Array(weight.length);
+  for (let output = 0; output < outputs; output++) {
+    for (let input = 0; input < inputs; input++) {
+      const kernels = weight.subarray((output * inputs + input) * area, (output * inputs + input + 1) * area);
+      turned.set(kernels.toReversed(), (input * outputs + output) * area);
     }
   }
-  return result;
+  const out = side + 2 * padding - kernel + 1;
+  const sizes = { inputs: outputs, outputs: inputs, side: out, kernel, padding: kernel - 1 };
+  return crop(convolve(gradient, turned, new Float32Array(inputs), sizes), inputs, side, padding);
 }
 
-/** Zeros around every map. @param {Float32Array} maps @param {number} count @param {number} side @param {number} padding */
+/**
+ * Zeros around every map, as float64, which the sums need not convert then.
+ * @param {Float32Array} maps @param {number} count @param {number} side @param {number} padding
+ */
 function pad(maps, count, side, padding) {
-  if (!padding) return maps;
   const width = side + 2 * padding;
-  const padded = new Float32Array(count * width * width);
+  const padded = new Float64Array(count * width * width);
   for (let map = 0; map < count; map++) {
     for (let y = 0; y < side; y++) {
       const from = (map * side + y) * side;
@@ -80,6 +91,17 @@ function pad(maps, count, side, padding) {
     }
   }
   return padded;
+}
+
+/** Maps without a margin. @param {Float32Array} maps @param {number} count @param {number} side @param {number} margin */
+function crop(maps, count, side, margin) {
+  const width = side + 2 * margin;
+  const result = new Float32Array(count * side * side);
+  for (let row = 0; row < count * side; row++) {
+    const from = (Math.floor(row / side) * width + (row % side) + margin) * width + margin;
+    result.set(maps.subarray(from, from + side), row * side);
+  }
+  return result;
 }
 
 /**
@@ -94,8 +116,11 @@ export function pool(maps, channels, side, kind) {
     for (let y = 0; y < half; y++) {
       let from = (map * side + POOL * y) * side;
       for (let x = 0; x < half; x++, from += POOL) {
-        const [a, b, c, d] = [maps[from], maps[from + 1], maps[from + side], maps[from + side + 1]];
-        result[place++] = kind === "max" ? Math.max(a, b, c, d) : (a + b + c + d) / 4;
+        const above = maps[from];
+        const right = maps[from + 1];
+        const below = maps[from + side];
+        const last = maps[from + side + 1];
+        result[place++] = kind === "max" ? Math.max(above, right, below, last) : (above + right + below + last) / 4;
       }
     }
   }
@@ -115,10 +140,14 @@ export function poolBackward(gradient, maps, channels, side, kind) {
     for (let y = 0; y < half; y++) {
       let from = (map * side + POOL * y) * side;
       for (let x = 0; x < half; x++, from += POOL) {
-        const window = [from, from + 1, from + side, from + side + 1];
         const value = gradient[place++];
-        if (kind === "max") result[window.reduce((best, next) => (maps[next] > maps[best] ? next : best))] = value;
-        else for (const pixel of window) result[pixel] = value / 4;
+        let best = from;
+        for (let pixel = 0; pixel < 4; pixel++) {
+          const at = from + (pixel >> 1) * side + (pixel & 1);
+          if (kind === "avg") result[at] = value / 4;
+          else if (maps[at] > maps[best]) best = at;
+        }
+        if (kind === "max") result[best] = value;
       }
     }
   }
