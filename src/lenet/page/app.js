@@ -17,7 +17,7 @@ import { makePicture } from "lenet/pictures.js";
 import { parseCheckpoint } from "lenet/safetensors.js";
 import { listSamples, readSamples } from "lenet/samples.js";
 import { setUpSharing } from "lenet/share.js";
-import { setUpTeaching } from "lenet/teach.js";
+import { offerKeeping, setUpTeaching } from "lenet/teach.js";
 import { chooseLanguage, Texts } from "lenet/texts.js";
 import { NetworkView } from "lenet/view.js";
 import { unpackWeights } from "lenet/weights.js";
@@ -88,6 +88,7 @@ class App {
     setUpSharing(this);
     listenForFiles((file) => openFile(file, this));
     element("chain").hidden = !this.api;
+    if (this.api) offerKeeping();
     element("chain").addEventListener("click", async () =>
       showServerReading(await makePicture(this.pad.ink.canvas), "drawing.png", this),
     );
@@ -136,7 +137,7 @@ class App {
     showQuestions(texts, state, (changes) => this.change(changes));
     const { classes } = this.networks.get(state.model);
     listSamples(texts, this.samples, (image) => this.showImage(image));
-    setUpTeaching(texts, { classes, image: () => this.image, keeps: this.api });
+    setUpTeaching(texts, { classes, image: () => this.image });
     this.drawScaleBar();
     this.redraw();
     clearTimeout(this.counting);

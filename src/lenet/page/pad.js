@@ -108,7 +108,7 @@ export class Pad {
     const [lastX, lastY] = points.slice(-2);
     if (Math.hypot(x - lastX, y - lastY) < CLOSE) return;
     points.push(x, y);
-    inkLine(this.ink, /** @type {Stroke} */ (this.current), points.length - 4);
+    inkPiece(this.ink, /** @type {Stroke} */ (this.current), points.length - 2);
   }
 
   finishStep() {
@@ -153,7 +153,9 @@ export class Pad {
   redraw() {
     this.ink.clearRect(0, 0, SIDE, SIDE);
     if (this.image) inkImage(this.ink, this.image);
-    for (const stroke of this.strokes) inkLine(this.ink, stroke, 0);
+    for (const stroke of this.strokes) {
+      for (let i = 0; i < stroke.points.length; i += 2) inkPiece(this.ink, stroke, i);
+    }
     this.copyInk();
   }
 
@@ -167,17 +169,19 @@ export class Pad {
   }
 }
 
-/** Draw a stroke from its point at `from` on. White ink; what shows is the alpha. */
-function inkLine(context, stroke, from) {
-  context.globalCompositeOperation = stroke.erase ? "destination-out" : "source-over";
+/** Draw a stroke's line to its point at `i`; a dot for the first. White ink; what shows is the alpha.
+ *
+ * Piece by piece, also when all is drawn anew: edges that are drawn twice are darker than edges drawn once.
+ */
+function inkPiece(context, stroke, i) {
+  const { points, erase } = stroke;
+  context.globalCompositeOperation = erase ? "destination-out" : "source-over";
   context.strokeStyle = "#fff";
-  context.lineWidth = stroke.erase ? ERASER : PEN;
-  context.lineCap = context.lineJoin = "round";
-  const points = stroke.points;
+  context.lineWidth = erase ? ERASER : PEN;
+  context.lineCap = "round";
   context.beginPath();
-  context.moveTo(points[from], points[from + 1]);
-  for (let i = from; i < points.length; i += 2) context.lineTo(points[i], points[i + 1]);
-  if (points.length === 2) context.lineTo(points[0] + 0.01, points[1]);
+  context.moveTo(points[Math.max(0, i - 2)], points[Math.max(1, i - 1)]);
+  context.lineTo(points[i] + (i ? 0 : 0.01), points[i + 1]);
   context.stroke();
   context.globalCompositeOperation = "source-over";
 }

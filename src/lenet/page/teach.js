@@ -4,7 +4,7 @@ import { makeArchive, makePng } from "lenet/corrections.js";
 
 /** Build the buttons of the right labels.
  * @param {import("lenet/texts.js").Texts} texts
- * @param {{classes: string[], image: () => Uint8Array, keeps: boolean}} source keeps: the server takes corrections
+ * @param {{classes: string[], image: () => Uint8Array}} source
  */
 export function setUpTeaching(texts, source) {
   const labels = element("labels");
@@ -23,7 +23,8 @@ export function setUpTeaching(texts, source) {
         if (!image.some(Boolean)) return;
         corrections.push({ image, label });
         download.hidden = false;
-        const kept = source.keeps && (await keep(image, label));
+        const agreed = /** @type {HTMLInputElement} */ (element("keep")).checked;
+        const kept = agreed && (await keep(image, label));
         status.textContent = texts.get(kept ? "correctionKept" : "corrected", { count: corrections.length, label });
       });
       return button;
@@ -38,13 +39,17 @@ export function setUpTeaching(texts, source) {
   };
 }
 
-/** Send a correction to the server; false where it does not keep any. */
+/** Ask the server whether it keeps corrections; the reader may then agree to it. */
+export async function offerKeeping() {
+  const { keeps_corrections: keeps } = await (await fetch("v1/model")).json();
+  element("keeping").hidden = !keeps;
+}
+
+/** Send a correction to the server; false where it could not keep it. */
 async function keep(image, label) {
-  const form = new FormData();
-  form.append("label", label);
-  form.append("picture", await makePng(image), "drawing.png");
+  const address = `v1/corrections?label=${encodeURIComponent(label)}`;
   try {
-    return (await fetch("v1/corrections", { method: "POST", body: form })).ok;
+    return (await fetch(address, { method: "POST", body: await makePng(image) })).ok;
   } catch {
     return false;
   }

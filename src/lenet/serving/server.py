@@ -51,7 +51,7 @@ def run_server(
         import uvicorn  # noqa: F401
     except ImportError:
         raise ServingError("a server needs FastAPI and uvicorn; pip install 'lenet[serve]'") from None
-    from lenet.models.checkpoint import load_checkpoint
+    from lenet.models.checkpoint import DIGITS, load_checkpoint
     from lenet.page.bundle import make_page
     from lenet.serving.app import make_app
     from lenet.serving.corrections import Corrections
@@ -60,7 +60,8 @@ def run_server(
     limits = limits or Limits()
     loaded = load_checkpoint(checkpoint)
     corrections = None if keep is None else Corrections(keep, loaded.classes, limits)
-    page = make_page([checkpoint], api=True)
+    beside = ("reader", "d2l") if loaded.classes == DIGITS else ()
+    page = make_page(list(dict.fromkeys([str(checkpoint), *beside])), api=True)
     with open_socket(host, port) as listener:
         address, bound = listener.getsockname()[:2]
         is_local = ipaddress.ip_address(address.partition("%")[0]).is_loopback
