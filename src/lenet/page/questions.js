@@ -4,7 +4,7 @@ import { noDamage } from "lenet/damage.js";
 
 const stroke = (...points) => ({ erase: false, points });
 
-const FOUR = [stroke(172, 52, 134, 96, 92, 148, 88, 158, 206, 158), stroke(172, 52, 172, 238)];
+const FOUR = [stroke(167, 60, 134, 79, 100, 100, 100, 158, 122, 170, 192, 166), stroke(176, 56, 174, 140, 168, 236)];
 const THREE = [
   stroke(88, 66, 128, 46, 172, 58, 184, 92, 164, 122, 126, 136, 168, 142, 194, 172, 188, 212, 150, 236, 106, 230, 84, 212),
 ];
