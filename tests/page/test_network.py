@@ -1,6 +1,5 @@
-"""The network in the page against PyTorch: logits, every layer, gradients, and where a number comes from."""
+"""The network in the page against PyTorch: logits, every layer, gradients."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -11,9 +10,9 @@ import torch
 from torch import Tensor
 
 from lenet.data.datasets import load
-from lenet.insight.activations import find_receptive_field, trace_maps
+from lenet.insight.activations import trace_maps
 from lenet.insight.attribution import compute_gradient
-from lenet.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, save_network
+from lenet.models.checkpoint import find_checkpoint, load_checkpoint, save_network
 from lenet.models.config import MODELS, Activation, LeNetConfig
 from lenet.models.network import LeNet
 
@@ -29,7 +28,8 @@ RUN = """async ({ checkpoint, images, height, width, traced, weights }) => {
   return {
     logits: join(results.map((result) => result.logits)),
     probabilities: join(results.map((result) => [...result.probabilities, result.reject])),
-    outputs: new Map(network.layers.map(({ name }) => [name, join(some.map(({ outputs }) => outputs.get(name)))])),
+    outputs: new Map(
+      network.layers.map(({ name }) => [name, join(some.map(({ outputs }) => outputs.get(name)))])),
     layers: network.layers,
     gradients: join(some.map((result) => network.gradient(result, weights))),
   };
@@ -83,13 +83,20 @@ def compare(modules: Any, path: Path, images: Tensor) -> None:
 
     traced = trace_maps(model, images[:TRACED])
     assert [layer["name"] for layer in found["layers"]] == list(traced)
-    expected = [(layer.name, layer.kind, list(layer.output_shape), layer.parameters) for layer in model.config.layers()]
-    assert [(one["name"], one["kind"], one["shape"], one["parameters"]) for one in found["layers"][1:]] == expected
+    expected = [
+        (layer.name, layer.kind, list(layer.output_shape), layer.parameters)
+        for layer in model.config.layers()
+    ]
+    assert [
+        (one["name"], one["kind"], one["shape"], one["parameters"]) for one in found["layers"][1:]
+    ] == expected
     for name, maps in traced.items():
         np.testing.assert_allclose(found["outputs"][name], maps.flatten(), atol=1e-4, rtol=1e-5, err_msg=name)
 
     classes = list(range(model.config.classes))
-    for gradient, image in zip(found["gradients"].reshape(min(TRACED, len(images)), -1), images, strict=False):
+    for gradient, image in zip(
+        found["gradients"].reshape(min(TRACED, len(images)), -1), images, strict=False
+    ):
         exact = torch.einsum("c,chw->hw", weights, compute_gradient(model, image, classes)).flatten()
         np.testing.assert_allclose(gradient, exact, atol=1e-4 * float(exact.abs().max()))
 
@@ -103,7 +110,9 @@ def test_shipped_weights_give_pytorchs_numbers_for_a_thousand_digits(modules, na
 def test_every_kind_of_network_gives_pytorchs_numbers(modules, tmp_path, name):
     torch.manual_seed(1)
     config = CONFIGS[name]
-    save_network(LeNet(config), tmp_path / "net.safetensors", classes=[str(number) for number in range(config.classes)])
+    save_network(
+        LeNet(config), tmp_path / "net.safetensors", classes=[str(number) for number in range(config.classes)]
+    )
     compare(modules, tmp_path / "net.safetensors", make_images(20))
 
 

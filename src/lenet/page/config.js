@@ -31,7 +31,7 @@
 export const POOL = 2; // side and stride of every pooling window
 const LARGEST_SIDE = 512;
 const LARGEST_WIDTH = 8192;
-const MOST_PARAMETERS = 16_000_000; // what a file of 64 MB can hold
+const MOST_PARAMETERS = 50_000_000;
 const MOST_OUTPUTS = 10_000_000; // of one layer for one image
 const MOST_LAYERS = 100;
 

@@ -77,7 +77,8 @@ function resize(plane, height, width) {
  * @param {Plane} plane @returns {Float32Array}
  */
 function measureDepth({ values, height, width }) {
-  const mask = Uint8Array.from(values, (value) => (value > EDGE ? 1 : 0));
+  const mask = new Uint8Array(values.length);
+  for (let place = 0; place < values.length; place++) mask[place] = values[place] > EDGE ? 1 : 0;
   const [paper, ink] = [findNearest(mask, 0, height, width), findNearest(mask, 1, height, width)];
   const depth = new Float32Array(values.length);
   for (let y = 0, place = 0; y < height; y++) {
@@ -106,8 +107,13 @@ function measureSteepness(values, place, height, width) {
 
 /** The mean width of the strokes: 4 times the mean depth of the ink. @param {Float32Array} depth */
 function measureStroke(depth) {
-  const cover = depth.map((value) => clip(fround(value + 0.5), 0, 1));
-  const deep = depth.map((value, place) => (value > 0.5 ? value : fround(cover[place] * cover[place]) / 2));
+  const [cover, deep] = [new Float32Array(depth.length), new Float32Array(depth.length)];
+  for (let place = 0; place < depth.length; place++) {
+    const value = depth[place];
+    const covered = clip(fround(value + 0.5), 0, 1);
+    cover[place] = covered;
+    deep[place] = value > 0.5 ? value : fround(covered * covered) / 2;
+  }
   return (4 * sum(deep)) / sum(cover);
 }
 
@@ -134,7 +140,7 @@ function frameStrokes(pen) {
   const page = pad(pen, margin);
   const down = frameAxis(page.height, margin + 0.5 + findMiddle(rows.sums), unit);
   const across = frameAxis(page.width, margin + 0.5 + findMiddle(columns.sums), unit);
-  return Uint8Array.from(mapPlane(page.values, down, across), (value) => roundHalfEven(clip(value, 0, 1) * 255));
+  return new Uint8Array(mapPlane(page.values, down, across).map((value) => roundHalfEven(clip(value, 0, 1) * 255)));
 }
 
 /** The 28 image pixels around the centre of mass, as averages of the page's. @param {number} inputs @param {number} centre @param {number} unit */

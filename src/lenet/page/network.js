@@ -70,7 +70,7 @@ export class Network {
    */
   forward(image, height, width) {
     if (image.length !== height * width) throw new RangeError(`${image.length} pixels for ${height}×${width}`);
-    const pixels = Float32Array.from(image, (byte) => byte / WHITE);
+    const pixels = new Float32Array(image).map((byte) => byte / WHITE);
     const outputs = new Map();
     let values = prepare(pixels, height, width, this.config);
     this.layers.forEach((layer, index) => {
