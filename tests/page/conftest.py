@@ -18,7 +18,7 @@ TYPES = {"f4": "Float32Array", "f8": "Float64Array", "u1": "Uint8Array", "i4": "
 CONVERT = """
 const map = (entries, change) => Object.fromEntries(entries.map(([name, value]) => [name, change(value)]));
 const unpack = (given) => map(Object.entries(given), (value) =>
-  value?.base64 === undefined ? value : new globalThis[value.type](Uint8Array.fromBase64(value.base64).buffer));
+  value?.base64 ? new globalThis[value.type](Uint8Array.fromBase64(value.base64).buffer) : value);
 const pack = (value) => {
   if (ArrayBuffer.isView(value)) {
     const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);

@@ -64,7 +64,10 @@ function pad({ values, height, width }, margin) {
   return { ...padded, values: result };
 }
 
-/** Bicubic and antialiased. @param {Plane} plane @param {number} height @param {number} width @returns {Plane} */
+/**
+ * Bicubic and antialiased.
+ * @param {Plane} plane @param {number} height @param {number} width @returns {Plane}
+ */
 function resize(plane, height, width) {
   const [down, across] = [resamplingRows(plane.height, height, BICUBIC), resamplingRows(plane.width, width, BICUBIC)];
   return { height, width, values: mapPlane(plane.values, down, across) };
@@ -87,14 +90,18 @@ function measureDepth({ values, height, width }) {
       const column = nearest % width;
       const distance = Math.sqrt((column - x) ** 2 + ((nearest - column) / width - y) ** 2);
       const steepness = Math.max(measureSteepness(values, nearest, height, width), fround(1e-6));
-      const beyond = clip(fround(fround(values[nearest] - EDGE) / steepness), -1, 1); // of the edge, at the nearest pixel across it
+      // How far the nearest pixel across the edge lies beyond it.
+      const beyond = clip(fround(fround(values[nearest] - EDGE) / steepness), -1, 1);
       depth[place] = mask[place] ? distance + Math.min(beyond, 0) : Math.max(beyond, 0) - distance;
     }
   }
   return depth;
 }
 
-/** The length of the gradient at a pixel. @param {Float32Array} values @param {number} place @param {number} height @param {number} width */
+/**
+ * The length of the gradient at a pixel.
+ * @param {Float32Array} values @param {number} place @param {number} height @param {number} width
+ */
 function measureSteepness(values, place, height, width) {
   const x = place % width;
   const y = (place - x) / width;
@@ -143,7 +150,10 @@ function frameStrokes(pen) {
   return new Uint8Array(mapPlane(page.values, down, across).map((value) => roundHalfEven(clip(value, 0, 1) * 255)));
 }
 
-/** The 28 image pixels around the centre of mass, as averages of the page's. @param {number} inputs @param {number} centre @param {number} unit */
+/**
+ * The 28 image pixels around the centre of mass, as averages of the page's.
+ * @param {number} inputs @param {number} centre @param {number} unit
+ */
 function frameAxis(inputs, centre, unit) {
   const start = centre - CENTRE * unit;
   // Pillow takes the ends in float32.
@@ -180,7 +190,10 @@ function sum(values) {
   return total;
 }
 
-/** The length in pixels of the ink along a profile of coverages; the ends count by coverage. @param {Float32Array} profile */
+/**
+ * The length in pixels of the ink along a profile of coverages; the ends count by coverage.
+ * @param {Float32Array} profile
+ */
 function measureLength(profile) {
   const first = profile.findIndex((value) => value > 0);
   const last = profile.findLastIndex((value) => value > 0);

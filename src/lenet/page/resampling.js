@@ -2,8 +2,14 @@
 // Resampling is antialiased, as Pillow's `Image.resize` and PyTorch's `interpolate(antialias=True)` are.
 
 /**
- * One output of a side is `counts` inputs from `starts` on, times `weights` (`reach` a row).
- * @typedef {{inputs: number, outputs: number, reach: number, starts: Int32Array, counts: Int32Array, weights: Float64Array}} Rows
+ * One output of a side is `counts` inputs, from `starts` on, times `weights`, of which there are `reach` an output.
+ * @typedef {object} Rows
+ * @property {number} inputs
+ * @property {number} outputs
+ * @property {number} reach
+ * @property {Int32Array} starts
+ * @property {Int32Array} counts
+ * @property {Float64Array} weights
  */
 /** @typedef {{support: number, weigh: (distance: number) => number}} Filter */
 
