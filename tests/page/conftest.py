@@ -21,16 +21,17 @@ MODULES = Path(lenet.page.__file__).parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 TYPES = {"f4": "Float32Array", "f8": "Float64Array", "u1": "Uint8Array", "i4": "Int32Array"}
 CONVERT = """
-const unpack = (given) => Object.fromEntries(Object.entries(given).map(([name, value]) =>
-  [name, value?.base64 === undefined ? value : new globalThis[value.type](Uint8Array.fromBase64(value.base64).buffer)]));
+const map = (entries, change) => Object.fromEntries(entries.map(([name, value]) => [name, change(value)]));
+const unpack = (given) => map(Object.entries(given), (value) =>
+  value?.base64 ? new globalThis[value.type](Uint8Array.fromBase64(value.base64).buffer) : value);
 const pack = (value) => {
   if (ArrayBuffer.isView(value)) {
     const bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
     return { type: value.constructor.name, base64: bytes.toBase64() };
   }
   if (Array.isArray(value)) return value.map(pack);
-  const isPlain = typeof value !== "object" || value === null;
-  return isPlain ? value : Object.fromEntries((value instanceof Map ? [...value] : Object.entries(value)).map(([k, v]) => [k, pack(v)]));
+  if (typeof value !== "object" || value === null) return value;
+  return map(value instanceof Map ? [...value] : Object.entries(value), pack);
 };
 """
 PICTURES = Path(os.environ.get("LENET_DATA", "missing")) / "pictures"
@@ -42,7 +43,7 @@ AROUND = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 
 
-# Of a module and not of the session: while playwright runs, the thread has an event loop, and other tests start theirs.
+# Of a module, not of the session: while playwright runs, its event loop keeps other tests from starting one.
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """A browser of playwright's; tests are skipped where there is none."""

@@ -1,6 +1,5 @@
-"""The network in the page against PyTorch: logits, every layer, gradients, and where a number comes from."""
+"""The network in the page against PyTorch: logits, every layer, gradients."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -11,9 +10,9 @@ import torch
 from torch import Tensor
 
 from lenet.data.datasets import load
-from lenet.insight.activations import find_receptive_field, trace_maps
+from lenet.insight.activations import trace_maps
 from lenet.insight.attribution import compute_gradient
-from lenet.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, save_network
+from lenet.models.checkpoint import find_checkpoint, load_checkpoint, save_network
 from lenet.models.config import MODELS, Activation, LeNetConfig
 from lenet.models.network import LeNet
 
@@ -29,7 +28,8 @@ RUN = """async ({ checkpoint, images, height, width, traced, weights }) => {
   return {
     logits: join(results.map((result) => result.logits)),
     probabilities: join(results.map((result) => [...result.probabilities, result.reject])),
-    outputs: new Map(network.layers.map(({ name }) => [name, join(some.map(({ outputs }) => outputs.get(name)))])),
+    outputs: new Map(
+      network.layers.map(({ name }) => [name, join(some.map(({ outputs }) => outputs.get(name)))])),
     layers: network.layers,
     gradients: join(some.map((result) => network.gradient(result, weights))),
   };

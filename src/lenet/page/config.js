@@ -31,19 +31,19 @@
 export const POOL = 2; // side and stride of every pooling window
 const LARGEST_SIDE = 512;
 const LARGEST_WIDTH = 8192;
-const MOST_PARAMETERS = 16_000_000; // what a file of 64 MB can hold
+const MOST_PARAMETERS = 50_000_000;
 const MOST_OUTPUTS = 10_000_000; // of one layer for one image
 const MOST_LAYERS = 100;
 
 /** @type {Record<string, string>} */
 const ACTIVATION_KINDS = {
-  "sigmoid": "Sigmoid",
-  "tanh": "Tanh",
-  "relu": "ReLU",
+  sigmoid: "Sigmoid",
+  tanh: "Tanh",
+  relu: "ReLU",
   "leaky-relu": "LeakyReLU",
-  "elu": "ELU",
-  "gelu": "GELU",
-  "silu": "SiLU",
+  elu: "ELU",
+  gelu: "GELU",
+  silu: "SiLU",
 };
 /** @type {Record<string, string>} */
 const POOLING_KINDS = { avg: "AvgPool2d", max: "MaxPool2d" };
@@ -58,9 +58,15 @@ const number = (least, most) => (/** @type {unknown} */ value) =>
   typeof value === "number" && value >= least && value <= most;
 const widths = (/** @type {unknown} */ value) => Array.isArray(value) && value.every(whole(1, LARGEST_WIDTH));
 /** @param {string[]} choices */
-const oneOf = (...choices) => (/** @type {unknown} */ value) => choices.includes(/** @type {string} */ (value));
+const oneOf =
+  (...choices) =>
+  (/** @type {unknown} */ value) =>
+    choices.includes(/** @type {string} */ (value));
 
-/** The default of each setting, and what it may be. @type {Record<string, [unknown, (value: unknown) => boolean]>} */
+/**
+ * The default of each setting, and what it may be.
+ * @type {Record<string, [unknown, (value: unknown) => boolean]>}
+ */
 const SETTINGS = {
   input_size: [28, whole(1, LARGEST_SIDE)],
   channels: [[6, 16], (value) => widths(value) && /** @type {unknown[]} */ (value).length > 0],
@@ -100,7 +106,8 @@ export function readConfig(card) {
       }),
     )
   );
-  if (config.channels.length + config.hidden.length > MOST_LAYERS) throw new RangeError(`more than ${MOST_LAYERS} layers`);
+  if (config.channels.length + config.hidden.length > MOST_LAYERS)
+    throw new RangeError(`more than ${MOST_LAYERS} layers`);
   const layers = describeLayers(config);
   const parameters = layers.reduce((sum, layer) => sum + layer.parameters, 0);
   if (parameters > MOST_PARAMETERS) throw new RangeError(`${parameters} parameters; at most ${MOST_PARAMETERS}`);

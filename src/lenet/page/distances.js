@@ -8,51 +8,60 @@ const NONE = -1;
  * @param {Uint8Array} mask @param {number} value @param {number} height @param {number} width
  */
 export function findNearest(mask, value, height, width) {
+  const rows = findNearestRows(mask, value, height, width);
   const nearest = new Int32Array(height * width);
-  for (let place = 0; place < nearest.length; place++) nearest[place] = mask[place] === value ? place : NONE;
-  const longest = Math.max(height, width);
-  const line = { sites: new Int32Array(longest), along: new Int32Array(longest), aside: new Float64Array(longest) };
-  for (let x = 0; x < width; x++) searchLine(nearest, line, x, width, height, width, false);
-  for (let y = 0; y < height; y++) searchLine(nearest, line, y * width, 1, width, width, true);
+  // Of one row: the columns whose nearest pixels are nearest to a part of it, and the squares of their distances.
+  const columns = new Int32Array(width);
+  const aside = new Int32Array(width);
+  for (let y = 0; y < height; y++) {
+    const start = y * width;
+    let last = NONE;
+    for (let x = 0; x < width; x++) {
+      if (rows[start + x] === NONE) continue;
+      const distance = square(rows[start + x] - y);
+      while (last >= 1 && isHidden(columns[last - 1], aside[last - 1], columns[last], aside[last], x, distance)) last--;
+      last++;
+      columns[last] = x;
+      aside[last] = distance;
+    }
+    for (let x = 0, part = 0; x < width; x++) {
+      if (last === NONE) {
+        nearest[start + x] = NONE;
+        continue;
+      }
+      let best = square(columns[part] - x) + aside[part];
+      while (part < last) {
+        const next = square(columns[part + 1] - x) + aside[part + 1];
+        if (best <= next) break;
+        best = next;
+        part++;
+      }
+      nearest[start + x] = rows[start + columns[part]] * width + columns[part];
+    }
+  }
   return nearest;
 }
 
 /**
- * Replace the sites along a row or a column, of which each belongs to one pixel, by the nearest of them all.
- * @param {Int32Array} nearest
- * @param {{sites: Int32Array, along: Int32Array, aside: Float64Array}} line room for one line: the sites whose cells
- *   it crosses, their place along it, and the square of their distance from it
- * @param {number} start @param {number} step @param {number} length of the line
- * @param {number} width @param {boolean} isRow
+ * The row of the nearest such pixel in the same column, the upper one of two; −1 without any.
+ * @param {Uint8Array} mask @param {number} value @param {number} height @param {number} width
  */
-function searchLine(nearest, { sites, along, aside }, start, step, length, width, isRow) {
-  let last = NONE;
-  for (let place = 0; place < length; place++) {
-    const site = nearest[start + place * step];
-    if (site === NONE) continue;
-    const at = isRow ? site % width : Math.floor(site / width);
-    const distance = isRow ? ((site - at - start) / width) ** 2 : 0;
-    while (last >= 1 && isHidden(along[last - 1], aside[last - 1], along[last], aside[last], at, distance)) last--;
-    last++;
-    sites[last] = site;
-    along[last] = at;
-    aside[last] = distance;
+function findNearestRows(mask, value, height, width) {
+  const rows = new Int32Array(height * width);
+  for (let y = 0, place = 0; y < height; y++) {
+    for (let x = 0; x < width; x++, place++) rows[place] = mask[place] === value ? y : y ? rows[place - width] : NONE;
   }
-  if (last === NONE) return;
-  for (let place = 0, cell = 0; place < length; place++) {
-    let best = (along[cell] - place) ** 2 + aside[cell];
-    while (cell < last) {
-      const next = (along[cell + 1] - place) ** 2 + aside[cell + 1];
-      if (best <= next) break;
-      best = next;
-      cell++;
+  for (let y = height - 2, place = (height - 1) * width - 1; y >= 0; y--) {
+    for (let x = 0; x < width; x++, place--) {
+      const [above, below] = [rows[place], rows[place + width]];
+      if (below !== NONE && (above === NONE || below - y < y - above)) rows[place] = below;
     }
-    nearest[start + place * step] = sites[cell];
   }
+  return rows;
 }
 
 /**
- * Whether the cell of the middle one of three sites, ordered along a line, does not reach the line.
+ * Whether the middle one of three columns is nowhere nearest along a row.
  * @param {number} first @param {number} firstAside @param {number} middle @param {number} middleAside
  * @param {number} third @param {number} thirdAside
  */
@@ -61,4 +70,9 @@ function isHidden(first, firstAside, middle, middleAside, third, thirdAside) {
   const after = third - middle;
   const both = before + after;
   return both * middleAside - after * firstAside - before * thirdAside - before * after * both > 0;
+}
+
+/** Faster than a power. @param {number} value */
+function square(value) {
+  return value * value;
 }

@@ -64,7 +64,10 @@ function pad({ values, height, width }, margin) {
   return { ...padded, values: result };
 }
 
-/** Bicubic and antialiased. @param {Plane} plane @param {number} height @param {number} width @returns {Plane} */
+/**
+ * Bicubic and antialiased.
+ * @param {Plane} plane @param {number} height @param {number} width @returns {Plane}
+ */
 function resize(plane, height, width) {
   const [down, across] = [resamplingRows(plane.height, height, BICUBIC), resamplingRows(plane.width, width, BICUBIC)];
   return { height, width, values: mapPlane(plane.values, down, across) };
@@ -77,7 +80,8 @@ function resize(plane, height, width) {
  * @param {Plane} plane @returns {Float32Array}
  */
 function measureDepth({ values, height, width }) {
-  const mask = Uint8Array.from(values, (value) => (value > EDGE ? 1 : 0));
+  const mask = new Uint8Array(values.length);
+  for (let place = 0; place < values.length; place++) mask[place] = values[place] > EDGE ? 1 : 0;
   const [paper, ink] = [findNearest(mask, 0, height, width), findNearest(mask, 1, height, width)];
   const depth = new Float32Array(values.length);
   for (let y = 0, place = 0; y < height; y++) {
@@ -86,14 +90,18 @@ function measureDepth({ values, height, width }) {
       const column = nearest % width;
       const distance = Math.sqrt((column - x) ** 2 + ((nearest - column) / width - y) ** 2);
       const steepness = Math.max(measureSteepness(values, nearest, height, width), fround(1e-6));
-      const beyond = clip(fround(fround(values[nearest] - EDGE) / steepness), -1, 1); // of the edge, at the nearest pixel across it
+      // How far the nearest pixel across the edge lies beyond it.
+      const beyond = clip(fround(fround(values[nearest] - EDGE) / steepness), -1, 1);
       depth[place] = mask[place] ? distance + Math.min(beyond, 0) : Math.max(beyond, 0) - distance;
     }
   }
   return depth;
 }
 
-/** The length of the gradient at a pixel. @param {Float32Array} values @param {number} place @param {number} height @param {number} width */
+/**
+ * The length of the gradient at a pixel.
+ * @param {Float32Array} values @param {number} place @param {number} height @param {number} width
+ */
 function measureSteepness(values, place, height, width) {
   const x = place % width;
   const y = (place - x) / width;
@@ -106,8 +114,13 @@ function measureSteepness(values, place, height, width) {
 
 /** The mean width of the strokes: 4 times the mean depth of the ink. @param {Float32Array} depth */
 function measureStroke(depth) {
-  const cover = depth.map((value) => clip(fround(value + 0.5), 0, 1));
-  const deep = depth.map((value, place) => (value > 0.5 ? value : fround(cover[place] * cover[place]) / 2));
+  const [cover, deep] = [new Float32Array(depth.length), new Float32Array(depth.length)];
+  for (let place = 0; place < depth.length; place++) {
+    const value = depth[place];
+    const covered = clip(fround(value + 0.5), 0, 1);
+    cover[place] = covered;
+    deep[place] = value > 0.5 ? value : fround(covered * covered) / 2;
+  }
   return (4 * sum(deep)) / sum(cover);
 }
 
@@ -134,10 +147,13 @@ function frameStrokes(pen) {
   const page = pad(pen, margin);
   const down = frameAxis(page.height, margin + 0.5 + findMiddle(rows.sums), unit);
   const across = frameAxis(page.width, margin + 0.5 + findMiddle(columns.sums), unit);
-  return Uint8Array.from(mapPlane(page.values, down, across), (value) => roundHalfEven(clip(value, 0, 1) * 255));
+  return new Uint8Array(mapPlane(page.values, down, across).map((value) => roundHalfEven(clip(value, 0, 1) * 255)));
 }
 
-/** The 28 image pixels around the centre of mass, as averages of the page's. @param {number} inputs @param {number} centre @param {number} unit */
+/**
+ * The 28 image pixels around the centre of mass, as averages of the page's.
+ * @param {number} inputs @param {number} centre @param {number} unit
+ */
 function frameAxis(inputs, centre, unit) {
   const start = centre - CENTRE * unit;
   // Pillow takes the ends in float32.
@@ -174,7 +190,10 @@ function sum(values) {
   return total;
 }
 
-/** The length in pixels of the ink along a profile of coverages; the ends count by coverage. @param {Float32Array} profile */
+/**
+ * The length in pixels of the ink along a profile of coverages; the ends count by coverage.
+ * @param {Float32Array} profile
+ */
 function measureLength(profile) {
   const first = profile.findIndex((value) => value > 0);
   const last = profile.findLastIndex((value) => value > 0);

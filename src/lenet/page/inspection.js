@@ -6,11 +6,14 @@ import { POOL } from "lenet/config.js";
 /** @typedef {import("lenet/network.js").Network} Network */
 /** @typedef {import("lenet/network.js").Result} Result */
 
-/** Pixels of the prepared image; they may lie in its padding. @typedef {{top: number, left: number, height: number, width: number}} Field */
+/**
+ * Pixels of the prepared image; they may lie in its padding.
+ * @typedef {{top: number, left: number, height: number, width: number}} Field
+ */
 
 /**
- * One summand. Of a convolution: an input map, the patch of it, the kernel, the sum of their products. Of a dense layer:
- * `map` is the number of the input, the patch its value, the kernel its weight. Otherwise there is no kernel.
+ * One summand. Of a convolution: an input map, the patch of it, the kernel, and the sum of their products. Of a dense
+ * layer: `map` is the number of the input, the patch its value, the kernel its weight. Otherwise there is no kernel.
  * @typedef {object} Summand
  * @property {number} map @property {Float32Array} patch @property {Float32Array | null} kernel
  * @property {number} height @property {number} width @property {number} sum
@@ -83,7 +86,8 @@ export function explainOutput({ config, layers, parameters }, result, name, inde
   }
   if (layer.kind.endsWith("Pool2d")) {
     const patch = cut(inputs, map, side, POOL * y, POOL * x, POOL);
-    const sum = config.pooling === "max" ? Math.max(...patch) : patch.reduce((one, other) => one + other) / patch.length;
+    const sum =
+      config.pooling === "max" ? Math.max(...patch) : patch.reduce((one, other) => one + other) / patch.length;
     return { inputs: [{ map, patch, kernel: null, height: POOL, width: POOL, sum }], bias, sum, output };
   }
   const patch = Float32Array.of(inputs[index]); // activations, flatten and dropout take one number
@@ -102,7 +106,10 @@ function cut(maps, map, side, top, left, extent) {
   });
 }
 
-/** @param {number} map @param {Float32Array} patch @param {Float32Array} kernel @param {number} side @returns {Summand} */
+/**
+ * @param {number} map @param {Float32Array} patch @param {Float32Array} kernel @param {number} side
+ * @returns {Summand}
+ */
 function multiply(map, patch, kernel, side) {
   const sum = patch.reduce((total, value, place) => total + value * kernel[place], 0);
   return { map, patch, kernel, height: side, width: side, sum };

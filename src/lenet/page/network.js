@@ -70,7 +70,7 @@ export class Network {
    */
   forward(image, height, width) {
     if (image.length !== height * width) throw new RangeError(`${image.length} pixels for ${height}×${width}`);
-    const pixels = Float32Array.from(image, (byte) => byte / WHITE);
+    const pixels = new Float32Array(image).map((byte) => byte / WHITE);
     const outputs = new Map();
     let values = prepare(pixels, height, width, this.config);
     this.layers.forEach((layer, index) => {
@@ -161,7 +161,10 @@ export class Network {
     }
   }
 
-  /** @param {Layer} layer @param {Float32Array} gradient @param {Float32Array} values @param {number[]} before */
+  /**
+   * @param {Layer} layer @param {Float32Array} gradient @param {Float32Array} values
+   * @param {number[]} before
+   */
   #applyBackward({ name, kind, shape }, gradient, values, before) {
     switch (kind) {
       case "Conv2d":
@@ -179,7 +182,10 @@ export class Network {
     }
   }
 
-  /** Set the muted maps or units of a layer's output, or of the gradient by it, to 0. @param {Layer} layer @param {Float32Array} values */
+  /**
+   * Set the muted maps or units of a layer's output, or of the gradient by it, to 0.
+   * @param {Layer} layer @param {Float32Array} values
+   */
   #mute({ name, shape }, values) {
     const each = size(shape.slice(1));
     for (const map of this.muted.get(name) ?? []) values.fill(0, map * each, (map + 1) * each);

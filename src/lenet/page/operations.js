@@ -6,7 +6,10 @@ const LEAK = 0.01; // slope of leaky-relu below 0
 const SQRT_HALF = Math.SQRT1_2;
 const GAUSS_PEAK = 1 / Math.sqrt(2 * Math.PI);
 
-/** A convolution's sizes. @typedef {{inputs: number, outputs: number, side: number, kernel: number, padding: number}} Convolution */
+/**
+ * A convolution's sizes.
+ * @typedef {{inputs: number, outputs: number, side: number, kernel: number, padding: number}} Convolution
+ */
 
 /**
  * The maps (outputs, n, n), n = side + 2·padding − kernel + 1, of maps (inputs, side, side).
@@ -42,7 +45,8 @@ export function convolve(maps, weight, bias, { inputs, outputs, side, kernel, pa
  */
 function addRow(sums, pixels, from, weight, place, kernel) {
   let dx = 0;
-  for (; dx + 5 <= kernel; dx += 5) { // five at a time: a LeNet's kernel, and a fifth of the reads and writes of sums
+  for (; dx + 5 <= kernel; dx += 5) {
+    // five at a time: a LeNet's kernel, and a fifth of the reads and writes of sums
     const a = weight[place + dx];
     const b = weight[place + dx + 1];
     const c = weight[place + dx + 2];
@@ -93,7 +97,10 @@ function pad(maps, count, side, padding) {
   return padded;
 }
 
-/** Maps without a margin. @param {Float32Array} maps @param {number} count @param {number} side @param {number} margin */
+/**
+ * Maps without a margin.
+ * @param {Float32Array} maps @param {number} count @param {number} side @param {number} margin
+ */
 function crop(maps, count, side, margin) {
   const width = side + 2 * margin;
   const result = new Float32Array(count * side * side);
@@ -168,7 +175,8 @@ export function dense(vector, weight, bias) {
 export function denseBackward(gradient, weight) {
   const sums = new Float64Array(weight.length / gradient.length);
   gradient.forEach((factor, output) => {
-    for (let input = 0, place = output * sums.length; input < sums.length; input++) sums[input] += factor * weight[place++];
+    for (let input = 0, place = output * sums.length; input < sums.length; input++)
+      sums[input] += factor * weight[place++];
   });
   return Float32Array.from(sums);
 }
@@ -185,7 +193,10 @@ function normal(x) {
   return x < 0 ? tail : 1 - tail;
 }
 
-/** Each activation and its derivative, by the kind of its layer. @type {Record<string, [(x: number) => number, (x: number) => number]>} */
+/**
+ * Each activation and its derivative, by the kind of its layer.
+ * @type {Record<string, [(x: number) => number, (x: number) => number]>}
+ */
 export const ACTIVATIONS = {
   Sigmoid: [sigmoid, (x) => sigmoid(x) * (1 - sigmoid(x))],
   Tanh: [Math.tanh, (x) => 1 - Math.tanh(x) ** 2],

@@ -58,7 +58,10 @@ function fitBackward(gradient, height, width, { input_size: side, fit: how }) {
   return result;
 }
 
-/** Larger images are always resized. @param {number} height @param {number} width @param {number} side @param {string} how */
+/**
+ * Larger images are always resized.
+ * @param {number} height @param {number} width @param {number} side @param {string} how
+ */
 function isPadded(height, width, side, how) {
   return how === "pad" && height <= side && width <= side;
 }
@@ -76,7 +79,11 @@ function normaliseContrast(pixels, { input_size: side, contrast_sigma: sigma }) 
   const rows = gaussianRows(side, sigma);
   const mean = mapPlane(pixels, rows, rows);
   const difference = pixels.map((value, place) => value - mean[place]);
-  const variance = mapPlane(difference.map((value) => value * value), rows, rows);
+  const variance = mapPlane(
+    difference.map((value) => value * value),
+    rows,
+    rows,
+  );
   const deviation = variance.map((value) => Math.sqrt(Math.max(value, MIN_CONTRAST ** 2)));
   const contrast = difference.map((value, place) => value / deviation[place]);
   return { rows, difference, variance, deviation, contrast };

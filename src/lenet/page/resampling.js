@@ -2,8 +2,14 @@
 // Resampling is antialiased, as Pillow's `Image.resize` and PyTorch's `interpolate(antialias=True)` are.
 
 /**
- * One output of a side is `counts` inputs from `starts` on, times `weights` (`reach` a row).
- * @typedef {{inputs: number, outputs: number, reach: number, starts: Int32Array, counts: Int32Array, weights: Float64Array}} Rows
+ * One output of a side is `counts` inputs, from `starts` on, times `weights`, of which there are `reach` an output.
+ * @typedef {object} Rows
+ * @property {number} inputs
+ * @property {number} outputs
+ * @property {number} reach
+ * @property {Int32Array} starts
+ * @property {Int32Array} counts
+ * @property {Float64Array} weights
  */
 /** @typedef {{support: number, weigh: (distance: number) => number}} Filter */
 
@@ -62,14 +68,14 @@ export function makeRows(inputs, outputs, reach = inputs) {
  * @param {Float32Array} plane @param {Rows} down @param {Rows} across
  */
 export function mapPlane(plane, down, across) {
-  const width = across.outputs;
+  const { outputs: width, starts, counts, weights, reach } = across;
   const between = new Float32Array(down.inputs * width);
-  for (let y = 0; y < down.inputs; y++) {
-    for (let x = 0; x < width; x++) {
-      const from = y * across.inputs + across.starts[x];
-      const weights = x * across.reach;
+  for (let x = 0; x < width; x++) {
+    const row = weights.subarray(x * reach, x * reach + counts[x]);
+    for (let y = 0; y < down.inputs; y++) {
+      const from = y * across.inputs + starts[x];
       let sum = 0;
-      for (let tap = 0; tap < across.counts[x]; tap++) sum += plane[from + tap] * across.weights[weights + tap];
+      for (let tap = 0; tap < row.length; tap++) sum += plane[from + tap] * row[tap];
       between[y * width + x] = sum;
     }
   }

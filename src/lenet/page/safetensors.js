@@ -13,7 +13,9 @@ import { describeTensors, readConfig, size } from "lenet/config.js";
  * @property {Map<string, Tensor>} tensors
  */
 
-/** @typedef {"not-safetensors" | "pickle" | "not-lenet" | "does-not-fit" | "not-finite"} CheckpointErrorCode */
+/**
+ * @typedef {"not-safetensors" | "pickle" | "not-lenet" | "does-not-fit" | "not-finite"} CheckpointErrorCode
+ */
 
 const FORMAT = "lenet/1";
 const LARGEST_FILE = 64 * 2 ** 20; // bytes
@@ -111,7 +113,10 @@ function readCardConfig(card) {
 function readTensors(content, header, config) {
   const shapes = describeTensors(config);
   const names = Object.keys(header).filter((name) => name !== "__metadata__");
-  const odd = [...names.filter((name) => !shapes.has(name)), ...[...shapes.keys()].filter((name) => !names.includes(name))];
+  const odd = [
+    ...names.filter((name) => !shapes.has(name)),
+    ...[...shapes.keys()].filter((name) => !names.includes(name)),
+  ];
   if (odd.length) throw new CheckpointError("does-not-fit", `the tensors are not those of its network: ${odd[0]}`);
   /** @type {Map<string, Tensor>} */
   const tensors = new Map();
@@ -133,16 +138,23 @@ function readTensors(content, header, config) {
     tensors.set(name, { shape, data: readFloats(content.subarray(begin, end), name) });
   }
   spans.sort((one, other) => one[0] - other[0]);
-  if (!spans.every(([begin], index) => begin === (index ? spans[index - 1][1] : 0)) || spans.at(-1)?.[1] !== content.length) {
+  if (
+    !spans.every(([begin], index) => begin === (index ? spans[index - 1][1] : 0)) ||
+    spans.at(-1)?.[1] !== content.length
+  ) {
     throw new CheckpointError("not-safetensors", "the tensors do not fill the file");
   }
   return tensors;
 }
 
-/** Little-endian floats, as every browser's machine has them. @param {Uint8Array} bytes @param {string} name */
+/**
+ * Little-endian floats, as every browser's machine has them.
+ * @param {Uint8Array} bytes @param {string} name
+ */
 function readFloats(bytes, name) {
   const data = new Float32Array(new Uint8Array(bytes).buffer); // copied: the bytes need not be aligned
-  if (!data.every(Number.isFinite)) throw new CheckpointError("not-finite", `${name} holds a number that is not finite`);
+  if (!data.every(Number.isFinite))
+    throw new CheckpointError("not-finite", `${name} holds a number that is not finite`);
   return data;
 }
 
