@@ -1,4 +1,4 @@
-"""Draw docs/reading.png, the first picture of the README: a photograph on its way through the network.
+"""Draw docs/reading.png, a picture of the README: a photograph on its way through the network.
 
     make docs
 

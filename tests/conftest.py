@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from lenet.training.recipe import Recipe
 
 torch.set_num_threads(1)
 
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
 SMALL = LeNetConfig(input_size=12, channels=(2, 3), kernel_size=3, padding=1, hidden=(8,), classes=3)
 
 
@@ -182,3 +185,16 @@ def list_tree(folder: Path) -> dict[str, bytes | None]:
 @pytest.fixture
 def tree() -> Callable[[Path], dict[str, bytes | None]]:
     return list_tree
+
+
+# Of a module, not of the session: while playwright runs, its event loop keeps other tests from starting one.
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A browser of playwright's; tests are skipped where there is none."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("there is no Chromium on this machine")
+    with playwright.sync_playwright() as engine:
+        browser = engine.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()

@@ -45,7 +45,9 @@ def test_the_picture_of_the_readme_is_what_its_script_draws(tmp_path: Path):
     assert drawn.width >= 1600  # sharp at 800 pixels on a screen with two pixels for each
     difference = np.abs(np.asarray(drawn, dtype=float) - np.asarray(committed, dtype=float))
     assert difference.mean() < 4
-    assert "](docs/reading.png)" in (ROOT / "README.md").read_text("utf-8")
+    readme = (ROOT / "README.md").read_text("utf-8")
+    assert "](docs/reading.png)" in readme
+    assert "](docs/page.webp)" in readme  # docs/draw_page.py draws it: every frame by a real browser
 
 
 def test_the_site_is_built_without_a_warning(tmp_path: Path):

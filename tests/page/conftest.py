@@ -1,10 +1,9 @@
-"""A real Chromium, a page in it that can import the JavaScript modules, and strokes of five writers."""
+"""A page that can import the JavaScript modules, and strokes of five writers."""
 
 import base64
 import csv
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from scipy import ndimage
 import lenet.page
 
 MODULES = Path(lenet.page.__file__).parent
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 TYPES = {"f4": "Float32Array", "f8": "Float64Array", "u1": "Uint8Array", "i4": "Int32Array"}
 CONVERT = """
 const map = (entries, change) => Object.fromEntries(entries.map(([name, value]) => [name, change(value)]));
@@ -40,20 +38,6 @@ Stroke = list[tuple[int, int]]  # x, y in pixels of the surface
 PAD, DIGIT, FINE = 280, 190, 70  # pixels: the surface, the digit on it, the digit that is thinned
 # The eight neighbours of a pixel, clockwise from above: (row, column).
 AROUND = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
-
-
-# Of a module, not of the session: while playwright runs, its event loop keeps other tests from starting one.
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    """A browser of playwright's; tests are skipped where there is none."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("there is no Chromium on this machine")
-    with playwright.sync_playwright() as engine:
-        browser = engine.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 class Modules:

@@ -130,7 +130,9 @@ def test_it_reads_the_strokes_of_five_writers(open_page: Open, writers: dict[str
             if read(page) != label:
                 wrong.append((writer, label, read(page)))
             page.locator("#clear").click()
-    assert len(wrong) <= 3, wrong  # a 1 with a foot, a 1 with a hook and a 6: the network reads them as 2, 7, 5
+    assert len(wrong) <= 3, (
+        wrong
+    )  # a 1 with a foot, a 1 with a hook and a 6: the network reads them as 2, 7, 5
 
 
 def test_what_is_no_digit_is_rejected(open_page: Open):

@@ -100,13 +100,21 @@ def report(
     ] = None,
     json: Json = False,
 ) -> None:
-    """Write a report of a run as one HTML file that works offline.
+    """Write a report of a run as an HTML file that works offline, and beside it a page to draw digits on.
 
     Example: lenet report runs/quick-digits-0
     """
+    from lenet.files import write_bytes
     from lenet.insight.report import write_report
+    from lenet.page.bundle import make_page
     from lenet.training.run_folder import RunFolder
 
-    path = write_report(RunFolder(run), out)
+    path = run / "report.html" if out is None else out
+    page = path.with_name(f"{path.stem}-page.html")
+    write_report(RunFolder(run), path, page.name)
+    write_bytes(page, make_page([run]).encode())
     size = path.stat().st_size
-    print(write_json({"report": str(path), "bytes": size}) if json else f"{path}: {size:,} bytes")
+    if json:
+        print(write_json({"report": str(path), "bytes": size, "page": str(page)}))
+    else:
+        print(f"{path}: {size:,} bytes; it links to {page}")

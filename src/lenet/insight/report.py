@@ -40,10 +40,11 @@ MAX_CONFUSIONS = 12
 PARTS = {"own": "Training", "model": "Network", "distortions": "Distortions of the training images"}
 
 
-def write_report(folder: RunFolder, path: Path | None = None) -> Path:
+def write_report(folder: RunFolder, path: Path | None = None, page: str | None = None) -> Path:
     """Write a run's report to `path`, by default report.html in its folder, whole or not at all.
 
-    Measures the run's checkpoint on its test images again, and examines the run as `lenet doctor` does.
+    Measures the run's checkpoint on its test images again, and examines the run as `lenet doctor` does. The
+    report links to `page`, the name of a file beside it: the page on which one draws for the same checkpoint.
     Raises RunError when no epoch is finished, DataError when the data are missing.
     """
     plan, summary = folder.read_plan(), summarise_run(folder)
@@ -58,6 +59,7 @@ def write_report(folder: RunFolder, path: Path | None = None) -> Path:
     stored = folder.read_evaluation()
     page = render(
         title=folder.path.resolve().name,
+        page=page,
         plan=plan,
         data=Path(plan.recipe.data).name,
         summary=summary,
