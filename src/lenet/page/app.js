@@ -3,7 +3,7 @@
 import { makeState, readAddress, writeAddress } from "lenet/address.js";
 import { showAnswer } from "lenet/answer.js";
 import { makePalette, write } from "lenet/colours.js";
-import { setUpDamage, showAccuracy, showDamage, showQuestions } from "lenet/controls.js";
+import { setUpControls, showAccuracy, showDamage, showQuestions } from "lenet/controls.js";
 import { greyImage } from "lenet/corrections.js";
 import { addNoise, applyDamage, Score } from "lenet/damage.js";
 import { computeEvidence, drawEvidence } from "lenet/evidence.js";
@@ -11,9 +11,8 @@ import { frameDigit } from "lenet/framing.js";
 import { shapeOf } from "lenet/geometry.js";
 import { Inspector } from "lenet/inspector.js";
 import { Network } from "lenet/network.js";
-import { clearSteps, listenForFiles, openFile, showServerReading } from "lenet/opening.js";
+import { clearSteps, listenForFiles, openFile } from "lenet/opening.js";
 import { Pad, shrinkPlane, SIDE } from "lenet/pad.js";
-import { makePicture } from "lenet/pictures.js";
 import { parseCheckpoint } from "lenet/safetensors.js";
 import { listSamples, readSamples } from "lenet/samples.js";
 import { setUpSharing } from "lenet/share.js";
@@ -54,44 +53,14 @@ class App {
     });
     this.dark = matchMedia("(prefers-color-scheme: dark)");
     this.dark.addEventListener("change", () => this.update());
-    this.listen();
+    setUpControls(this);
+    setUpSharing(this);
+    listenForFiles((file) => openFile(file, this));
+    if (this.api) offerKeeping();
     this.restore(location.hash);
     addEventListener("hashchange", () => {
       if (location.hash.slice(1) !== this.address) this.restore(location.hash);
     });
-  }
-
-  listen() {
-    for (const [id, key] of [["model", "model"], ["compare", "compare"], ["scale", "scale"]]) {
-      element(id).addEventListener("change", (event) => this.change({ [key]: event.target.value }));
-    }
-    element("framing").addEventListener("change", (event) => this.change({ framing: event.target.checked }));
-    element("language").addEventListener("click", () =>
-      this.change({ language: this.state.language === "zh" ? "en" : "zh" }),
-    );
-    element("undo").addEventListener("click", () => this.pad.undo());
-    element("clear").addEventListener("click", () => this.pad.clear());
-    for (const id of ["pen", "eraser"]) {
-      element(id).addEventListener("click", () => {
-        this.pad.erasing = id === "eraser";
-        element("pen").setAttribute("aria-pressed", String(!this.pad.erasing));
-        element("eraser").setAttribute("aria-pressed", String(this.pad.erasing));
-      });
-    }
-    document.addEventListener("keydown", (event) => {
-      if (event.key === "z" && (event.ctrlKey || event.metaKey) && !(event.target instanceof HTMLInputElement)) {
-        event.preventDefault();
-        this.pad.undo();
-      }
-    });
-    setUpDamage(() => this.state, (changes) => this.change(changes));
-    setUpSharing(this);
-    listenForFiles((file) => openFile(file, this));
-    element("chain").hidden = !this.api;
-    if (this.api) offerKeeping();
-    element("chain").addEventListener("click", async () =>
-      showServerReading(await makePicture(this.pad.ink.canvas), "drawing.png", this),
-    );
   }
 
   /** Take the state of an address. */
@@ -200,6 +169,7 @@ class App {
       return { name, network, result, decision: network.decide(result) };
     });
     showAnswer(this.texts, this.answers, pad.isEmpty);
+    this.readAt ??= pad.isEmpty ? undefined : performance.now();
     this.inspect();
     clearTimeout(this.later);
     this.later = setTimeout(() => this.finish(), 60);
@@ -312,7 +282,8 @@ class App {
   }
 }
 
-/** Start the page with the files that it carries. */
+/** Start the page with the files that it carries; `window.lenet` is for programs that measure or drive it. */
 export function start(files) {
-  return new App(files);
+  const app = new App(files);
+  Object.assign(window, { lenet: app });
 }

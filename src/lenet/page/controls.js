@@ -1,20 +1,46 @@
-// "Break it" and the guided questions.
+// The controls of the page, "break it", and the guided questions.
 
 import { isDamaged, noDamage } from "lenet/damage.js";
+import { showServerReading } from "lenet/opening.js";
+import { makePicture } from "lenet/pictures.js";
 import { QUESTIONS } from "lenet/questions.js";
 
 const element = (id) => /** @type {any} */ (document.getElementById(id));
 
-/** Connect the controls of the damage with the state.
- * @param {() => import("lenet/address.js").State} getState
- * @param {(changes: object) => void} change
+/** Connect every control of the page with its state.
+ * @param {any} page
  */
-export function setUpDamage(getState, change) {
-  const alter = (values) => change({ damage: { ...getState().damage, ...values } });
-  element("biases").addEventListener("change", (event) => alter({ biases: event.target.checked }));
-  element("weight-noise").addEventListener("input", (event) => alter({ weightNoise: event.target.valueAsNumber }));
-  element("image-noise").addEventListener("input", (event) => alter({ imageNoise: event.target.valueAsNumber }));
-  element("reset").addEventListener("click", () => change({ damage: noDamage() }));
+export function setUpControls(page) {
+  const listen = (id, type, act) => element(id).addEventListener(type, act);
+  for (const [id, key] of [["model", "model"], ["compare", "compare"], ["scale", "scale"]]) {
+    listen(id, "change", (event) => page.change({ [key]: event.target.value }));
+  }
+  listen("framing", "change", (event) => page.change({ framing: event.target.checked }));
+  listen("language", "click", () => page.change({ language: page.state.language === "zh" ? "en" : "zh" }));
+  listen("undo", "click", () => page.pad.undo());
+  listen("clear", "click", () => page.pad.clear());
+  for (const id of ["pen", "eraser"]) {
+    listen(id, "click", () => {
+      page.pad.erasing = id === "eraser";
+      element("pen").setAttribute("aria-pressed", String(!page.pad.erasing));
+      element("eraser").setAttribute("aria-pressed", String(page.pad.erasing));
+    });
+  }
+  document.addEventListener("keydown", (event) => {
+    if (event.key === "z" && (event.ctrlKey || event.metaKey) && !(event.target instanceof HTMLInputElement)) {
+      event.preventDefault();
+      page.pad.undo();
+    }
+  });
+  const damage = (values) => page.change({ damage: { ...page.state.damage, ...values } });
+  listen("biases", "change", (event) => damage({ biases: event.target.checked }));
+  listen("weight-noise", "input", (event) => damage({ weightNoise: event.target.valueAsNumber }));
+  listen("image-noise", "input", (event) => damage({ imageNoise: event.target.valueAsNumber }));
+  listen("reset", "click", () => damage(noDamage()));
+  element("chain").hidden = !page.api;
+  listen("chain", "click", async () => {
+    showServerReading(await makePicture(page.pad.ink.canvas), "drawing.png", page);
+  });
 }
 
 /** Show the damage of the state in the controls.

@@ -33,7 +33,8 @@ export function makePng(image) {
  */
 export function greyImage(context, image) {
   const picture = context.createImageData(28, 28);
-  image.forEach((value, i) => picture.data.set([value, value, value, 255], 4 * i));
+  const pixels = new Uint32Array(picture.data.buffer);
+  for (let i = 0; i < pixels.length; i++) pixels[i] = 0xff000000 | (image[i] * 0x010101);
   return picture;
 }
 
