@@ -1,5 +1,6 @@
 """Data sets by name or by path."""
 
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -74,12 +75,18 @@ def _looks_like_path(source: str) -> bool:
 
 def load_digits() -> tuple[Tensor, Tensor]:
     """All 1,797 digits: images uint8 (1797, 1, 28, 28), white on black, and labels int64 (1797,)."""
+    images, labels = _enlarge_digits()
+    return torch.tensor(images).unsqueeze(1), torch.tensor(labels)  # copies
+
+
+@cache
+def _enlarge_digits() -> tuple[np.ndarray, np.ndarray]:
+    """The images (1797, 28, 28) and labels of `load_digits`, once in a process: a training loads them often."""
     # The import takes a second, and only this data set needs it.
     from sklearn.datasets import load_digits as load_bundled
 
     bundled = load_bundled()
-    images = np.stack([enlarge_digit(blocks) for blocks in bundled.images])
-    return torch.from_numpy(images).unsqueeze(1), torch.from_numpy(bundled.target.astype(np.int64))
+    return np.stack([enlarge_digit(blocks) for blocks in bundled.images]), bundled.target.astype(np.int64)
 
 
 def enlarge_digit(blocks: np.ndarray) -> np.ndarray:
