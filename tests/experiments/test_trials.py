@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,20 @@ def test_a_search_has_its_trials_and_no_more(search: Search, tmp_path: Path, url
     assert list_results(search, url) == results
     more = run_all(replace(search, trials=8), tmp_path, url)
     assert [result.number for result in more] == [6, 7]
+
+
+def test_a_finished_search_starts_no_workers(
+    search: Search, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(self: SpawnProcess) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(SpawnProcess, "start", refuse)
+    short = replace(search, trials=2)
+    run_all(short, tmp_path, url)
+    assert list(run_search(short, tmp_path, url, workers=2)) == []
+    with pytest.raises(AssertionError, match="a process was started"):
+        list(run_search(replace(search, trials=3), tmp_path, url, workers=2))
 
 
 def test_equal_searches_have_equal_trials(search: Search, tmp_path: Path):
