@@ -41,10 +41,13 @@ def folder(tmp_path: Path) -> Path:
 
 
 # Commands are lists of words, blocks of Python are strings. Each starts with nothing at hand but the folder.
+# Of the cores they get one: a study takes a worker a core, and other tests run on the other cores.
 RUN_ALL = """
-import json, sys
+import json, os, sys
 from lenet.cli.app import main
 
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
 for step in json.loads(sys.argv[1]):
     print(step, file=sys.stderr)
     if isinstance(step, str):

@@ -108,13 +108,12 @@ def test_no_more_is_under_way_than_promised(checkpoint: str):
     assert workers_of(os.getpid()) == []
 
 
-@pytest.mark.parametrize("workers", [0, 1])
-def test_a_checkpoint_that_cannot_be_read_is_one_line(
-    workers: int, pictures: list[NamedPicture], tmp_path: Path
-):
+@pytest.mark.parametrize(("workers", "size"), [(0, 0), (1, 0), (1, 1_000_000)])
+def test_a_checkpoint_that_cannot_be_read_is_one_line(workers: int, size: int, tmp_path: Path):
+    """Also where the pictures are more bytes than a pipe holds, so that the parent is still sending them."""
     missing = str(tmp_path / "missing.safetensors")
     with pytest.raises(CheckpointError, match="missing"):
-        list(read_in_bulk(pictures, missing, workers=workers))
+        list(read_in_bulk([("blank", bytes(size))] * CHUNK, missing, workers=workers))
 
 
 def test_what_is_known_of_the_digits_reaches_the_reader(checkpoint: str, pictures: list[NamedPicture]):

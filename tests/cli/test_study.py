@@ -38,6 +38,7 @@ def test_a_study_of_ones_own(lenet: Lenet, bars_folder: Path, workplace: Path):
 def test_a_search(lenet: Lenet, bars_folder: Path, workplace: Path):
     pytest.importorskip("optuna")
     command = ["study", "--over", "lr=0.001:0.1:log", "--trials", 3, "--data", bars_folder, "--epochs", 2]
+    command += ["--workers", 1]  # several: tests/experiments/test_trials.py
     outcome = lenet(*command)
     assert outcome.code == 0
     assert outcome.out.startswith("3 trials: ")

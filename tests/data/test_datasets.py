@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lenet.data.datasets import load
+from lenet.data.datasets import enlarge_digit, load, load_digits
 from lenet.data.imageset import ImageSet, split_stratified
 from lenet.errors import DataError
 
@@ -95,7 +95,27 @@ def test_digits() -> None:
         178, 182, 177, 183, 181, 182, 181, 179, 174, 180,
     ]  # fmt: skip
     assert test.labels.bincount().min() >= 34
-    assert torch.equal(load("digits", "train").images, train.images)
+
+
+def test_digits_are_those_of_scikit_learn() -> None:
+    from sklearn.datasets import load_digits as load_bundled
+
+    bundled = load_bundled()
+    images, labels = load_digits()
+    assert labels.tolist() == bundled.target.tolist()
+    for blocks, image in zip(bundled.images, images, strict=True):
+        assert (enlarge_digit(blocks) == image[0].numpy()).all()
+
+
+def test_digits_that_are_changed_in_place_are_loaded_as_they_were() -> None:
+    before = load("digits", "test").images.sum()
+    for images in (load("digits", "train").images, load("digits", "test").images, load_digits()[0]):
+        images.zero_()
+    for labels in (load("digits", "test").labels, load_digits()[1]):
+        labels.zero_()
+    assert load("digits", "test").images.sum() == before
+    assert load("digits", "test").labels.bincount().min() >= 34
+    assert load_digits()[1].bincount().min() == 174
 
 
 def test_digits_lie_as_those_of_mnist_do() -> None:

@@ -1,6 +1,7 @@
 """Studies are run, kept and compared."""
 
 from dataclasses import replace
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 
 import pytest
@@ -156,6 +157,29 @@ def test_a_training_of_another_study_is_waited_for(
     assert run_job(job, tmp_path).run == str(run.path)
     assert len(waits) == 2
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.fixture
+def no_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process can be started."""
+
+    def refuse(self: SpawnProcess) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(SpawnProcess, "start", refuse)
+
+
+@pytest.mark.usefixtures("no_workers")
+def test_a_finished_study_starts_no_workers(study: Study, tmp_path: Path):
+    """Nor does one whose trainings diverged; the runs that are left do need a worker."""
+    wild = {"wild": {"optimizer": "sgd", "lr": 900.0, "loss": "mean-squared-error", "activation": "elu"}}
+    study = replace(study, variants={**study.variants, **wild})
+    jobs = [job for group in list_jobs(study, 1).values() for job in group]
+    done = [run_job(job, tmp_path) for job in jobs]
+    assert done[2].diverged
+    assert list(run_study(study, 1, tmp_path, workers=2)) == done
+    with pytest.raises(AssertionError, match="a process was started"):
+        list(run_study(study, 2, tmp_path, workers=2))
 
 
 @pytest.mark.slow

@@ -9,8 +9,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -28,6 +30,7 @@ from lenet.experiments.trials import (
     suggest,
 )
 from lenet.training.recipe import Recipe
+from lenet.training.recipes import find_recipe
 from lenet.training.run_folder import RunFolder
 from lenet.training.runs import begin_run
 
@@ -59,6 +62,20 @@ def test_a_search_has_its_trials_and_no_more(search: Search, tmp_path: Path, url
     assert list_results(search, url) == results
     more = run_all(replace(search, trials=8), tmp_path, url)
     assert [result.number for result in more] == [6, 7]
+
+
+def test_a_finished_search_starts_no_workers(
+    search: Search, tmp_path: Path, url: str, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(self: SpawnProcess) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(SpawnProcess, "start", refuse)
+    short = replace(search, trials=2)
+    run_all(short, tmp_path, url)
+    assert list(run_search(short, tmp_path, url, workers=2)) == []
+    with pytest.raises(AssertionError, match="a process was started"):
+        list(run_search(replace(search, trials=3), tmp_path, url, workers=2))
 
 
 def test_equal_searches_have_equal_trials(search: Search, tmp_path: Path):
@@ -216,30 +233,44 @@ def test_storages_that_are_not_there(search: Search, tmp_path: Path):
         open_study(search, f"sqlite:///{tmp_path}/no/folder/trials.sqlite")
 
 
-TRIALS = 8
+TRIALS, EPOCHS = 8, 8
+SPACE = ["lr=0.0001:0.01:log", "activation=relu,tanh"]
 
 
 def command(runs: Path, data: Path, *more: str) -> list[str]:
     return [
-        sys.executable, "-m", "lenet", "study", "--over", "lr=0.0001:0.01:log", "activation=relu,tanh",
-        "--recipe", "quick", "--data", str(data), "--epochs", "8", "--trials", str(TRIALS),
+        sys.executable, "-m", "lenet", "study", "--over", *SPACE,
+        "--recipe", "quick", "--data", str(data), "--epochs", str(EPOCHS), "--trials", str(TRIALS),
         "--runs-dir", str(runs), *more,
     ]  # fmt: skip
 
 
-def check_trials(rows: list[dict[str, object]], count: int) -> None:
-    assert [row["number"] for row in rows] == list(range(count)), "none lost, none twice"
-    assert all(row["state"] in ("complete", "pruned") for row in rows)
-    assert len({json.dumps(row["settings"]) for row in rows}) == count
+def check_trials(rows: list[dict[str, Any]]) -> None:
+    """All trials, once each, and each in the state that its run shows.
+
+    Which trials are pruned depends on the order in which they end, and so on the moment of a kill. The pruner
+    waits for five complete trials.
+    """
+    assert [row["number"] for row in rows] == list(range(TRIALS)), "none lost, none twice"
+    assert len({json.dumps(row["settings"]) for row in rows}) == TRIALS
+    complete = [row for row in rows if row["state"] == "complete"]
+    assert len(complete) >= 5
+    for row in rows:
+        trained = len(RunFolder(Path(row["run"])).read_history())
+        if row in complete:
+            assert (trained, row["test_accuracy"] is None) == (EPOCHS, False)
+        else:
+            assert (row["state"], row["test_accuracy"]) == ("pruned", None)
+            assert trained >= 2, "after one epoch no trial is judged"
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_killed_three_times_it_ends_with_the_trials_it_would_have_had(tmp_path: Path, bars_folder: Path):
     """SIGKILL to the command with its workers at work; one worker, so that what is drawn can be compared."""
-    whole = subprocess.run(
-        command(tmp_path / "whole", bars_folder, "--workers", "1", "--json"), capture_output=True, check=True
-    )
+    base = find_recipe("quick", str(bars_folder)).override({"data": str(bars_folder), "epochs": EPOCHS})
+    undisturbed = Search(hold_out(base), read_space(base, SPACE), TRIALS)
+    whole = run_all(undisturbed, tmp_path / "whole", find_storage(None, tmp_path / "whole"))
     for _ in range(3):
         process = subprocess.Popen(
             command(tmp_path / "killed", bars_folder, "--workers", "1"), stderr=subprocess.PIPE, text=True
@@ -252,8 +283,9 @@ def test_killed_three_times_it_ends_with_the_trials_it_would_have_had(tmp_path: 
     ended = subprocess.run(
         command(tmp_path / "killed", bars_folder, "--workers", "1", "--json"), capture_output=True, check=True
     )
-    rows = [json.loads(done.stdout)["trials"] for done in (whole, ended)]
-    check_trials(rows[1], TRIALS)
+    rows = [[asdict(result) for result in whole], json.loads(ended.stdout)["trials"]]
+    for trials in rows:
+        check_trials(trials)
     for planned, done in zip(*rows, strict=True):
         assert planned["settings"] == done["settings"]
         if (planned["state"], done["state"]) == ("complete", "complete"):  # others are done before they are
@@ -319,7 +351,7 @@ def test_two_processes_share_a_study_on_postgresql(tmp_path: Path, bars_folder: 
     assert [process.returncode for process in both] == [0, 0], outputs
     rows = [json.loads(out)["trials"] for out, _ in outputs]
     assert rows[0] == rows[1]
-    check_trials(rows[0], TRIALS)
+    check_trials(rows[0])
     done = [{line.split()[1] for line in err.splitlines() if line.startswith("trial ")} for _, err in outputs]
     assert done[0]
     assert done[1]

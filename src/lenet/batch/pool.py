@@ -198,11 +198,13 @@ def _work(pipe: Connection, reader_settings: ReaderSettings, options: Options) -
     from threadpoolctl import threadpool_limits
 
     with suppress(EOFError, ConnectionError):
+        chunk = pipe.recv()  # before anything can fail, so that the parent is not cut off while it sends
         try:
             reader = _open_reader(reader_settings)
             threadpool_limits(1)
             while True:
-                pipe.send([read_row(reader, name, picture, options) for name, picture in pipe.recv()])
+                pipe.send([read_row(reader, name, picture, options) for name, picture in chunk])
+                chunk = pipe.recv()
         except LeNetError as error:
             pipe.send(error)
 

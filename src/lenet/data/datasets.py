@@ -1,5 +1,7 @@
 """Data sets by name or by path."""
 
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -74,12 +76,20 @@ def _looks_like_path(source: str) -> bool:
 
 def load_digits() -> tuple[Tensor, Tensor]:
     """All 1,797 digits: images uint8 (1797, 1, 28, 28), white on black, and labels int64 (1797,)."""
-    # The import takes a second, and only this data set needs it.
-    from sklearn.datasets import load_digits as load_bundled
+    images, labels = _enlarge_digits()
+    return torch.tensor(images).unsqueeze(1), torch.tensor(labels)  # copies
 
-    bundled = load_bundled()
-    images = np.stack([enlarge_digit(blocks) for blocks in bundled.images])
-    return torch.from_numpy(images).unsqueeze(1), torch.from_numpy(bundled.target.astype(np.int64))
+
+@cache
+def _enlarge_digits() -> tuple[np.ndarray, np.ndarray]:
+    """The images (1797, 28, 28) and labels of `load_digits`, once in a process: a training loads them often."""
+    # The file of scikit-learn's load_digits, whose import takes a second: 8×8 values (0..16) and the label.
+    package = find_spec("sklearn")
+    assert package is not None
+    assert package.submodule_search_locations is not None
+    file = Path(package.submodule_search_locations[0], "datasets", "data", "digits.csv.gz")
+    rows = np.loadtxt(file, delimiter=",")
+    return np.stack([enlarge_digit(row[:-1].reshape(8, 8)) for row in rows]), rows[:, -1].astype(np.int64)
 
 
 def enlarge_digit(blocks: np.ndarray) -> np.ndarray:

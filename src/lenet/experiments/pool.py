@@ -63,8 +63,18 @@ def run_jobs(jobs: Sequence[Job], runs_dir: Path, workers: int) -> Iterator[Outc
     too. Raises what `begin_run` and `run_training` raise, and RunError when a worker dies.
     """
     runs_dir.mkdir(parents=True, exist_ok=True)
-    with open_pool(min(workers, len(jobs))) as pool:
-        for future in as_completed([pool.submit(run_job, job, runs_dir) for job in jobs]):
+    left = []
+    for job in jobs:
+        run = find_job_run(job, runs_dir)
+        outcome = None if run is None else _read_outcome(job, run)
+        if outcome is None:
+            left.append(job)
+        else:
+            yield outcome
+    if not left:
+        return  # without starting a process
+    with open_pool(min(workers, len(left))) as pool:
+        for future in as_completed([pool.submit(run_job, job, runs_dir) for job in left]):
             yield future.result()
 
 
@@ -98,7 +108,7 @@ def run_job(job: Job, runs_dir: Path) -> Outcome:
     import torch
 
     from lenet.insight.progress import keep_curves
-    from lenet.training.runs import begin_run, run_training, summarise_run
+    from lenet.training.runs import begin_run, run_training
 
     torch.set_num_threads(1)
     runs_dir.mkdir(parents=True, exist_ok=True)
@@ -106,7 +116,7 @@ def run_job(job: Job, runs_dir: Path) -> Outcome:
         run = find_job_run(job, runs_dir)
         if run is None:
             run = begin_run(job.recipe, seed=job.seed, device="cpu", runs_dir=runs_dir)
-    while run.read_divergence() is None and not summarise_run(run).is_finished:
+    while (outcome := _read_outcome(job, run)) is None:
         try:
             for _ in keep_curves(run_training(run), run):
                 pass
@@ -114,7 +124,16 @@ def run_job(job: Job, runs_dir: Path) -> Outcome:
             time.sleep(POLL_SECONDS)
         except DivergedError:
             pass  # the run says so
+    return outcome
+
+
+def _read_outcome(job: Job, run: RunFolder) -> Outcome | None:
+    """The outcome of a job's run; None while it is neither finished nor diverged."""
+    from lenet.training.runs import summarise_run
+
     diverged, summary = run.read_divergence(), summarise_run(run)
+    if diverged is None and not summary.is_finished:
+        return None
     return Outcome(job, str(run.path), summary.test_accuracy, summary.train_loss, diverged)
 
 

@@ -55,7 +55,9 @@ def run_search(search: Search, folder: Path, url: str, workers: int) -> Iterator
     processes are taken over. After a kill, the next call resumes the search.
     Raises RunError when the storage fails or a worker dies.
     """
-    open_study(search, url)
+    study = open_study(search, url)
+    if all(trial.state.is_finished() for trial in study.get_trials(deepcopy=False)):
+        return  # without starting a process
     with open_pool(min(workers, search.trials)) as pool:
 
         def submit() -> Future[TrialResult | None]:

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from PIL import Image
-from scipy import ndimage
 from torch import Tensor
 
 from lenet.images.decoding import DecodedPicture
@@ -58,6 +57,8 @@ def measure_depth(fine: Plane, mask: Mask) -> tuple[Plane, NDArray[np.int32]]:
 
     Antialiased (Gustavson and Strand 2011): the edge lies between pixels, where `fine` crosses EDGE.
     """
+    from scipy import ndimage  # takes a third of a second, which a training need not wait
+
     down, across = np.gradient(fine)
     beyond = np.clip((fine - EDGE) / np.maximum(np.hypot(down, across), 1e-6), -1, 1)
     inside, paper = ndimage.distance_transform_edt(mask, return_indices=True)
@@ -120,6 +121,8 @@ def _measure_length(profile: Plane) -> float:
 
 def is_framed(contrast: Plane, digit: Mask) -> bool:
     """True when a plane already has MNIST's framing: 28 × 28, full ink, digit size, margin and centre."""
+    from scipy import ndimage
+
     if contrast.shape != (SIDE, SIDE) or contrast.max() < 0.9 or contrast[~digit].max() > EDGE:
         return False
     rows, columns = np.nonzero(contrast > 0)

@@ -11,7 +11,6 @@ from torch.nn import functional
 
 from lenet.data.imageset import ImageSet
 from lenet.errors import DataError
-from lenet.images.corruptions import CORRUPTIONS
 from lenet.images.inline import write_table
 from lenet.models.adapter import Network, as_network, plain_pixels
 from lenet.models.checkpoint import Checkpoint
@@ -210,6 +209,8 @@ class Robustness:
     @property
     def mean(self) -> float:
         """Over the fifteen corruptions, without the control."""
+        from lenet.images.corruptions import CORRUPTIONS  # imports scipy, which a training need not wait for
+
         return mean(self.accuracies[name] for name in CORRUPTIONS)
 
     def to_dict(self) -> dict[str, Any]:
