@@ -11,6 +11,7 @@ LeNetError
 │   ├── BusyError       a run that another process is training
 │   └── DivergedError   the loss is no longer a finite number
 ├── ResultsError      a results file that cannot be continued, or bulk reading that failed
+├── ExportError       a network that cannot be written in the form asked for
 └── DeviceError       a device that this machine does not have
 
 The command line prints the message and exits with code 2. No other part of the package prints.
@@ -59,6 +60,10 @@ class DivergedError(RunError):
 
 class ResultsError(LeNetError):
     """A results file that cannot be continued, or bulk reading that failed."""
+
+
+class ExportError(LeNetError):
+    """A network that cannot be written in the form asked for."""
 
 
 class DeviceError(LeNetError):
