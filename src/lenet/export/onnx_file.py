@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
-from time import perf_counter
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -125,13 +125,13 @@ class Session:
         return np.concatenate(logits), np.concatenate(probabilities)
 
     def measure_milliseconds(self, images: NDArray[np.uint8]) -> float:
-        """The time of one image by itself: the best of some rounds, which other programs disturb least."""
+        """Processor time of one image by itself: the best of some rounds."""
         count = min(TIMED, len(images))
 
         def run() -> float:
-            start = perf_counter()
+            start = process_time()
             self.run(images[:count], batch=1)
-            return perf_counter() - start
+            return process_time() - start
 
         return 1000 * min(run() for _ in range(ROUNDS)) / count
 

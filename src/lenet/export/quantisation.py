@@ -74,28 +74,26 @@ def _quantise_pixels(config: LeNetConfig, images: Tensor, prepared: Array) -> tu
     resized = (height, width) != (side, side) and (config.fit == "resize" or max(height, width) > side)
     contrast = None
     meaning = Bytes(1 / (255 * config.pixel_std), -config.pixel_mean / config.pixel_std)
+    low, high = meaning.offset, meaning.offset + 255 * meaning.scale
     if config.contrast_sigma:
-        low, high = min(0.0, float(prepared.min())), max(0.0, float(prepared.max()))
+        low, high = float(prepared.min()), float(prepared.max())
         scale = max(high - low, 1e-6) / 255
-        meaning = Bytes(scale, -scale * round(-low / scale))
+        meaning = Bytes(scale, -scale * round(-low / scale))  # 0 is a byte, exactly
         unit = (1 << GAIN_BITS) / scale
         gain = round(unit / config.pixel_std)
         shift = round(-unit * (meaning.offset + config.pixel_mean / config.pixel_std))
         if not 0 < gain <= LARGEST_GAIN or abs(shift) > LARGEST_GAIN:
-            raise ExportError(
-                "the range of the prepared pixels does not fit into bytes; train with pixel_mean 0 and "
-                "pixel_std 1, or write an .onnx file"
-            )
+            raise ExportError("the contrast of the calibration images is too small; write an .onnx file")
         least = round(MIN_CONTRAST * 255 * (1 << CONTRAST_BITS))
         contrast = Contrast(_round_rows(gaussian_rows(side, config.contrast_sigma)), least, gain, shift)
-    zero = round(-meaning.offset / meaning.scale)
-    if config.padding and not 0 <= zero <= 255:
+    if config.padding and not low <= 0 <= high:
         raise ExportError(
-            f"pixel_mean is {config.pixel_mean:g}; a C header needs a mean from 0 to 1 where the network "
-            "pads its input; write an .onnx file"
+            f"pixel_mean is {config.pixel_mean:g}; a network that pads its input needs one within the range "
+            "of the pixels for a C header; write an .onnx file"
         )
+    zero = round(-meaning.offset / meaning.scale)
     rows, columns = (_round_rows(_resize_rows(n, side)) if resized else None for n in (height, width))
-    zero = min(max(zero, 0), 255)
+    zero = min(max(zero, 0), 255)  # without padding, it is not used
     return Preparation(height, width, side, config.padding, zero, rows, columns, contrast), meaning
 
 
