@@ -5,8 +5,8 @@
 
 For each checkpoint: the ONNX file and its form of 8 bits in onnxruntime, and the C header, compiled by gcc
 -O2. Ranges are calibrated with MNIST's training images. Times are the processor time of one image by itself,
-with one thread, the best of some rounds. The scores of the C program are compared with those of numpy, bit for
-bit. Results go to benchmarks/results/exports.json.
+with one thread, the best of some rounds. The scores of the C program are compared with those of numpy, bit
+for bit. Results go to benchmarks/results/exports.json.
 """
 
 import argparse
@@ -26,7 +26,7 @@ import torch
 from lenet.bench.machine import describe_machine
 from lenet.data.datasets import load
 from lenet.data.imageset import ImageSet
-from lenet.export.agreement import Samples, compare
+from lenet.export.agreement import Samples, measure_agreement
 from lenet.export.header import Header, write_header
 from lenet.export.integer import SCORE_BITS
 from lenet.export.onnx_file import NEEDED, Session, check_onnx, make_onnx
@@ -106,7 +106,9 @@ def examine(name: str, checkpoint: Checkpoint, samples: Samples) -> dict[str, ob
     header = write_header(network, name, checkpoint.classes, reject=model.config.reject_class, golden=golden)
     scores, milliseconds = run_c(header, test)
     expected = network.compute_scores(test.images[:, 0].numpy())
-    agreement = compare(checkpoint, samples, lambda _: scores.astype(np.float32) / (1 << SCORE_BITS))
+    agreement = measure_agreement(
+        checkpoint, samples, lambda _: scores.astype(np.float32) / (1 << SCORE_BITS)
+    )
     return {
         "parameters": model.config.parameters,
         "float_accuracy": agreement.float_accuracy,
@@ -126,7 +128,7 @@ def examine(name: str, checkpoint: Checkpoint, samples: Samples) -> dict[str, ob
 
 def measure_onnx(content: bytes, checkpoint: Checkpoint, samples: Samples) -> dict[str, object]:
     session = Session(content)
-    agreement = compare(checkpoint, samples, lambda images: session.run(images)[0])
+    agreement = measure_agreement(checkpoint, samples, lambda images: session.run(images)[0])
     return {
         "accuracy": agreement.accuracy,
         "bytes": len(content),

@@ -27,9 +27,9 @@ def export(
 ) -> None:
     """Write a network for another program, and compare the two on up to 1,000 test images.
 
-    .onnx: bytes of pixels in, logits and probabilities out, any batch size, the card in the metadata. .h:
-    integer C99 for microcontrollers, in one header. .html: the page on which one draws, in one file, for one
-    checkpoint or several.
+    .onnx: bytes of pixels in, logits and probabilities out, any batch, the card in the metadata.
+    .h: integer C99 for microcontrollers, in one header.
+    .html: the page on which one draws, in one file, for one checkpoint or several.
 
     Example: lenet export reader.onnx reader
     Example: lenet export reader.h reader

@@ -80,7 +80,7 @@ def _spread(data: ImageSet) -> ImageSet:
     return data.subset(_places(len(data)))
 
 
-def compare(checkpoint: Checkpoint, samples: Samples, run: Run) -> Agreement:
+def measure_agreement(checkpoint: Checkpoint, samples: Samples, run: Run) -> Agreement:
     """Compare `run`, from images uint8 (N, 1, H, W) to logits (N, classes), with the checkpoint's network."""
     expected = compute_logits(checkpoint.model, samples.test.images).numpy()
     found = run(samples.test.images.numpy())

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from lenet.errors import ExportError
-from lenet.export.agreement import Agreement, Samples, compare, find_samples
+from lenet.export.agreement import Agreement, Samples, find_samples, measure_agreement
 from lenet.export.header import write_header
 from lenet.export.integer import SCORE_BITS
 from lenet.export.onnx_file import Session, check_installed, check_onnx, make_onnx
@@ -110,7 +110,7 @@ def _export_onnx(checkpoint: Checkpoint, samples: Samples, path: Path, int8: boo
         }
         content = quantise_onnx(content, checkpoint, samples.calibration.numpy())
         session = Session(content)
-    agreement = compare(checkpoint, samples, lambda images: session.run(images)[0])
+    agreement = measure_agreement(checkpoint, samples, lambda images: session.run(images)[0])
     milliseconds = session.measure_milliseconds(images.numpy())
     write_bytes(path, content)
     return _describe(path, len(content), samples, agreement, milliseconds=milliseconds, **extra)
@@ -118,7 +118,7 @@ def _export_onnx(checkpoint: Checkpoint, samples: Samples, path: Path, int8: boo
 
 def _export_header(name: str, checkpoint: Checkpoint, samples: Samples, path: Path) -> Export:
     network = quantise(checkpoint.model, samples.calibration)
-    agreement = compare(
+    agreement = measure_agreement(
         checkpoint,
         samples,
         lambda images: network.compute_scores(images[:, 0]).astype(np.float32) / (1 << SCORE_BITS),
