@@ -426,6 +426,38 @@ def show_page(result: dict[str, Any]) -> str:
     )
 
 
+def show_exports(result: dict[str, Any]) -> str:
+    rows = ["| network | form | test accuracy | bytes | largest difference of a logit | ms for one image |"]
+    rows.append("|" + "---|" * 6)
+    notes = []
+    for name, value in result["checkpoints"].items():
+        size = 4 * value["parameters"]
+        rows.append(
+            f"| `{name}` | lenet, float | {value['float_accuracy']:.2%} | {size:,} | – "
+            f"| {value['milliseconds']:.3f} |"
+        )
+        for form, title in (("onnx", "ONNX, float"), ("onnx_int8", "ONNX, 8 bits"), ("c", "C, 8 bits")):
+            part = value[form]
+            rows.append(
+                f"| `{name}` | {title} | **{part['accuracy']:.2%}** | {part['bytes']:,} "
+                f"| {part['largest_difference']:.2g} | {part['milliseconds']:.3f} |"
+            )
+        same = value["c"]["equal_to_numpy"]
+        notes.append(
+            f"`{name}`: {same:,} of {result['images']:,} images have the same scores in C and in numpy; "
+            f"buffers take {value['c']['ram_bytes']:,} bytes."
+        )
+    head = (
+        f"`{result['command']}`: MNIST's {result['images']:,} test images. Ranges are calibrated with "
+        f"{result['calibration_images']:,} training images. Bytes are those of the file; for lenet, of the "
+        "weights; for C, of the constants. Times are processor time of one image by itself, with one thread: "
+        f"lenet and onnxruntime called from Python, C compiled by `{result['compiled']}` "
+        f"({result['compiler']}).\n"
+    )
+    versions = ", ".join(f"{name} {version}" for name, version in result["versions"].items())
+    return "\n".join([head, *rows, "", " ".join(notes), "", f"Versions: {versions}.\n"])
+
+
 SECTIONS = {
     "tutorial-loop": ("Speed of the training loop", show_speed),
     "kernel": ("The fused kernel and PyTorch's own operators", show_kernel),
@@ -437,6 +469,7 @@ SECTIONS = {
     "rejection": ("Rejection and calibration", show_rejection),
     "promises": ("Promised error rates", show_promises),
     "corruptions": ("Corruptions", show_corruptions),
+    "exports": ("Exported networks", show_exports),
     "bulk": ("Pictures in bulk", show_bulk),
     "page": ("The page", show_page),
     "kill-and-resume": ("Killed and resumed", show_kills),

@@ -3,6 +3,7 @@ from lenet.batch.pool import read_in_bulk
 from lenet.data.datasets import load as load_data
 from lenet.data.imageset import ImageSet, split_stratified
 from lenet.errors import LeNetError
+from lenet.export.network import Export, export_network
 from lenet.insight.activations import find_patches, trace_maps
 from lenet.insight.attribution import compute_attribution
 from lenet.insight.explanation import find_subjects
@@ -34,6 +35,7 @@ __all__ = [
     "Distortions",
     "Epoch",
     "Evaluation",
+    "Export",
     "ImageSet",
     "LeNet",
     "LeNetClassifier",
@@ -52,6 +54,7 @@ __all__ = [
     "draw_patches",
     "draw_steps",
     "evaluate",
+    "export_network",
     "find_patches",
     "find_pictures",
     "find_recipe",

@@ -12,6 +12,7 @@ LeNetError
 │   └── DivergedError   the loss is no longer a finite number
 ├── ResultsError      a results file that cannot be continued, or bulk reading that failed
 ├── ServingError      a server that cannot start
+├── ExportError       a network that cannot be written in the form asked for
 └── DeviceError       a device that this machine does not have
 
 The command line prints the message and exits with code 2. No other part of the package prints.
@@ -64,6 +65,10 @@ class ResultsError(LeNetError):
 
 class ServingError(LeNetError):
     """A server that cannot start."""
+
+
+class ExportError(LeNetError):
+    """A network that cannot be written in the form asked for."""
 
 
 class DeviceError(LeNetError):

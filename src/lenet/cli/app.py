@@ -26,9 +26,11 @@ from lenet.errors import LeNetError
 from lenet.files import escape_unprintable
 
 # Each module registers its verbs with `app` when it is imported.
-VERBS = ("train", "evaluate", "calibrate", "predict", "explain", "study", "runs", "serve", "catalogue")
+VERBS = (
+    "train", "evaluate", "calibrate", "predict", "explain", "export", "study", "runs", "serve", "catalogue",
+)  # fmt: skip
 SHIPPED = "reader"  # the default checkpoint for pictures
-SETTING = re.compile(r"`([a-z_]+)(?:=([^`]*))?`")  # in messages of the library: `lr` or `lr=0.1`
+SETTING = re.compile(r"`([a-z0-9_]+)(?:=([^`]*))?`")  # in messages of the library: `lr` or `lr=0.1`
 
 app = App(
     name="lenet",

@@ -1,0 +1,97 @@
+"""Proof that an exported network gives the answers of this package's own: on which images, how closely."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from lenet.data.cache import list_sources
+from lenet.data.datasets import load, load_digits
+from lenet.data.imageset import ImageSet
+from lenet.errors import CheckpointError, DataError
+from lenet.models.checkpoint import DIGITS, Checkpoint
+from lenet.training.evaluation import compute_logits, match_classes
+from lenet.training.runs import find_training_data
+
+MOST_IMAGES = 1000  # to compare on, and to calibrate with
+
+Floats = NDArray[np.floating[Any]]
+Run = Callable[[NDArray[np.uint8]], Floats]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Images to compare on and images to calibrate with; none is in both, and none trained on is compared."""
+
+    test: ImageSet
+    calibration: Tensor
+    """uint8 (N, 1, H, W)."""
+    title: str
+    """Where `test` comes from, such as 'mnist test'."""
+    knows_classes: bool
+    """Whether the labels of `test` are classes of the checkpoint."""
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """What came of a comparison on N images."""
+
+    images: int
+    largest_difference: float
+    """Of a logit."""
+    accuracy: float | None
+    """Of the exported network; None where the labels are none of its classes."""
+    float_accuracy: float | None
+    """Of the network in this package, on the same images."""
+
+
+def find_samples(name: str, checkpoint: Checkpoint) -> Samples:
+    """Test images for the checkpoint called `name`, spread evenly over its own test data.
+
+    Where those are not on this machine, scikit-learn's digits; nothing is downloaded.
+    """
+    try:
+        source = find_training_data(name, checkpoint)
+        missing = {listing.name for listing in list_sources() if listing.found == "missing"}
+        if source in missing:
+            raise DataError(f"{source} is not on this machine")
+        test = match_classes(checkpoint, load(source, "test"))
+        calibration = load(source, "train").images
+        return Samples(_spread(test), calibration[_places(len(calibration))], f"{test.name} test", True)
+    except (CheckpointError, DataError):
+        images, labels = load_digits()
+        digits = ImageSet(images, labels, DIGITS, "digits")
+        knows = set(DIGITS) <= set(checkpoint.classes)
+        test = digits.subset(torch.arange(MOST_IMAGES))
+        test = match_classes(checkpoint, test) if knows else test
+        return Samples(test, images[MOST_IMAGES:], "scikit-learn's digits", knows)
+
+
+def _places(count: int) -> Tensor:
+    """At most MOST_IMAGES places among `count`, evenly spread: files may be sorted by class."""
+    return torch.linspace(0, count - 1, min(count, MOST_IMAGES), dtype=torch.float64).round().long()
+
+
+def _spread(data: ImageSet) -> ImageSet:
+    return data.subset(_places(len(data)))
+
+
+def measure_agreement(checkpoint: Checkpoint, samples: Samples, run: Run) -> Agreement:
+    """Compare `run`, from images uint8 (N, 1, H, W) to logits (N, classes), with the checkpoint's network."""
+    expected = compute_logits(checkpoint.model, samples.test.images).numpy()
+    found = run(samples.test.images.numpy())
+    labels = samples.test.labels.numpy() if samples.knows_classes else None
+    return Agreement(
+        images=len(expected),
+        largest_difference=float(np.abs(found - expected).max()),
+        accuracy=_measure(found, labels),
+        float_accuracy=_measure(expected, labels),
+    )
+
+
+def _measure(logits: Floats, labels: NDArray[np.int64] | None) -> float | None:
+    return None if labels is None else float((logits.argmax(axis=1) == labels).mean())
