@@ -14,7 +14,7 @@ from lenet.cli.flags import read_changes
 from lenet.insight.report import write_command
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import RECIPES, find_recipe
-from lenet.training.run_folder import Plan
+from lenet.training.plan import Plan
 
 app = register_verbs()
 

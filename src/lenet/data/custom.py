@@ -162,12 +162,19 @@ def load_custom(path: Path, split: Split) -> ImageSet:
 
     Raises DataError when `path` is none of these or damaged.
     """
+    examples = list_pictures(path)
+    return _load_idx_folder(path, split) if examples is None else _load_pictures(examples, split, path)
+
+
+def list_pictures(path: Path) -> list[Example] | None:
+    """The pictures of a folder of class folders or a CSV; None for a folder of IDX files.
+
+    Raises DataError when `path` is none of these or damaged.
+    """
     if path.is_file() and path.suffix.lower() == ".csv":
-        return _load_pictures(list_csv(path), split, path)
+        return list_csv(path)
     if path.is_dir():
-        if any(_is_idx(entry) for entry in list_visible(path)):
-            return _load_idx_folder(path, split)
-        return _load_pictures(list_class_folders(path), split, path)
+        return None if any(_is_idx(entry) for entry in list_visible(path)) else list_class_folders(path)
     if path.exists():
         raise DataError(
             f"{path}: neither a folder nor a .csv; `lenet data import` takes files of known data sets"
