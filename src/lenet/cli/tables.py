@@ -70,15 +70,11 @@ def show_change(change: Change | None) -> list[str]:
     if change is None:
         return []
     rows = [["", "images", "before", "after"]]
-    rows.append(
-        ["learnt from", f"{change.train_count:,}", f"{change.train_before:.2%}", f"{change.train_after:.2%}"]
-    )
-    rows.append(["test", f"{change.test_count:,}", f"{change.test_before:.2%}", f"{change.test_after:.2%}"])
+    for name, part in (("learnt from", change.train), ("test", change.test)):
+        rows.append([name, f"{part.count:,}", f"{part.before:.2%}", f"{part.after:.2%}"])
     lines = ["", align(rows, right=(1, 2, 3))]
     if change.lost_thresholds:
-        lines.append(
-            "the new weights have no thresholds for --max-error: those of the checkpoint do not hold"
-        )
+        lines.append("no thresholds for --max-error: those of the checkpoint do not hold for the new weights")
     return lines
 
 

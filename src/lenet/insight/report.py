@@ -28,9 +28,10 @@ from lenet.insight.plots.inline import show_examples, show_filters
 from lenet.insight.plots.svg import Drawing
 from lenet.models.checkpoint import load_checkpoint
 from lenet.training.evaluation import Evaluation, evaluate, match_classes, measure_reliability
+from lenet.training.plan import Plan
 from lenet.training.recipe import SETTINGS
 from lenet.training.recipes import RECIPES, find_recipe, list_changes
-from lenet.training.run_folder import Plan, RunFolder
+from lenet.training.run_folder import RunFolder
 from lenet.training.runs import summarise_run
 from lenet.uncertainty.calibration import MAX_ERRORS
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from lenet.data.datasets import load
 from lenet.data.idx import write_idx
 from lenet.data.imageset import ImageSet
-from lenet.data.sources import SPLITS, Split
+from lenet.data.sources import Split
 from lenet.errors import RecipeError, RunError
 from lenet.models.checkpoint import Checkpoint, load_checkpoint, save_network
 from lenet.models.network import LeNet
@@ -79,18 +79,23 @@ def load_images(folder: RunFolder, plan: Plan, split: Split) -> ImageSet:
 
 
 @dataclass(frozen=True)
-class Change:
-    """What a run changed: the accuracy of its initial checkpoint and of its own, 0..1, without distortions."""
+class Accuracies:
+    """The accuracy, 0..1, of the initial checkpoint and of the run's own, on `count` images."""
 
-    train_count: int
-    train_before: float
-    train_after: float
-    """On the images that were learnt from."""
-    test_count: int
-    test_before: float
-    test_after: float
+    count: int
+    before: float
+    after: float
+
+
+@dataclass(frozen=True)
+class Change:
+    """What a run changed in its initial checkpoint."""
+
+    train: Accuracies
+    """On the images that were learnt from, without distortions."""
+    test: Accuracies
     lost_thresholds: bool
-    """True when the initial checkpoint kept errors that `max_error` promises; the new weights promise none."""
+    """True when the initial checkpoint has thresholds for rejection, which do not hold for other weights."""
 
 
 def measure_change(folder: RunFolder, checkpoint: Path | str) -> Change | None:
@@ -99,13 +104,14 @@ def measure_change(folder: RunFolder, checkpoint: Path | str) -> Change | None:
     before = _load_initial(folder, plan)
     if before is None:
         return None
-    values: list[float] = []
     after = load_checkpoint(checkpoint)
-    for split in SPLITS:
+
+    def measure(split: Split) -> Accuracies:
         data = load_images(folder, plan, split)
-        values += [len(data), evaluate(before, data).accuracy, evaluate(after, data).accuracy]
-    curves = {CARD_KEY, "rejection"}
-    return Change(*values, lost_thresholds=bool(curves & before.card.keys() - after.card.keys()))  # type: ignore[arg-type]
+        return Accuracies(len(data), *(evaluate(one, data).accuracy for one in (before, after)))
+
+    lost = {CARD_KEY, "rejection"} & before.card.keys() - after.card.keys()
+    return Change(measure("train"), measure("test"), lost_thresholds=bool(lost))
 
 
 def _load_initial(folder: RunFolder, plan: Plan) -> Checkpoint | None:

@@ -7,6 +7,7 @@ that the initial network gives them, so that no labels and no earlier training d
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,8 +23,12 @@ REHEARSED = -1  # the label of an image whose target is the initial network's an
 NEGATIVES = 0.56  # candidates for each digit; about half as many negatives as digits remain
 
 
+@lru_cache(maxsize=1)
 def gather_rehearsal(seed: int) -> Tensor:
-    """The images to rehearse, uint8 (N, 1, 28, 28): scikit-learn's training digits, and negatives."""
+    """The images to rehearse, uint8 (N, 1, 28, 28): scikit-learn's training digits, and negatives.
+
+    They take seconds to make, and the last ones are kept: do not change them.
+    """
     from lenet.data.datasets import load
     from lenet.synthesis.negatives import make_negatives
 

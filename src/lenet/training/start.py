@@ -33,7 +33,7 @@ class TrainingState(Generic[AnyNetwork]):
     best_epoch: int = 0
     best_accuracy: float = -1.0
     best_loss: float = math.inf
-    teacher: AnyNetwork | None = None
+    teacher: Network | None = None
     """The initial network, where the recipe rehearses what it knows."""
 
 
