@@ -3,10 +3,10 @@
     python benchmarks/adapt.py digits.csv
 
 The table has the columns file, label, repo (the writer) and half. Each writer with 20 pictures or more is
-split in two by the parity of the index; the weights are adapted to each half, and read the other one. Pictures
-of the half `blind` chose no setting. The artificial hands are MNIST images, slanted or mirrored: 40 training
-images that were held out of training are learnt, all test images are tested, by the network alone. Results go
-to benchmarks/results/adapt.json; it needs MNIST.
+split in two by the parity of the index; the weights are adapted to each part, and read the other one. The
+pictures of the half `blind` chose no setting. The artificial hands are MNIST images, slanted or mirrored: 40
+training images that were held out of training are learnt, all test images are tested, by the network alone.
+Results go to benchmarks/results/adapt.json; it needs MNIST.
 """
 
 import argparse
