@@ -413,13 +413,12 @@ def show_bulk(result: dict[str, Any]) -> str:
 def show_adapt(result: dict[str, Any]) -> str:
     before = 100 * result["mnist_before"]
     head = (
-        f"`{result['command']}`: the recipe `adapt` adapts the weights `reader` to one writer. The pictures of a "
-        "writer are split in two: one part is learnt, and the other part is read. An artificial hand is learnt "
-        "from 40 digits and measured on MNIST's transformed test images, by the network alone. `wrong` are "
-        "pictures or images before and after. The accuracy on MNIST's own test images is "
-        f"{before:.2f} % before; the table gives the change in points (the mean, and the largest loss where "
-        "there are several trainings). Seconds are of the processor, the mean, without imports. No setting was "
-        "chosen on the blind pictures."
+        f"`{result['command']}`: the recipe `adapt` adapts the weights `reader` to one writer. The pictures "
+        "of a writer are split in two: one part is learnt, the other is read, and the same the other way "
+        "round. An artificial hand is learnt from 40 digits and measured on MNIST's transformed test images, "
+        f"by the network alone. The accuracy on MNIST's own test images is {before:.2f} % before; the table "
+        "gives the change in points: the mean, and the lowest where there are several trainings. Seconds are "
+        "of the processor, the mean, without imports. No setting was chosen on the blind pictures."
     )
     rows = ["| hand | read | wrong before | wrong after | change on MNIST | seconds |", "|" + "---|" * 6]
     for half, value in result["writers"].items():

@@ -149,7 +149,7 @@ def test_framed_pictures_keep_their_pixels_and_others_are_framed_as_read(
     assert len(test) == 360
 
     photograph = Path("examples/pictures/3-yellow-paper.jpg").resolve()
-    (tmp_path / "3").mkdir()  # one class is enough
+    (tmp_path / "3").mkdir()
     shutil.copyfile(photograph, tmp_path / "3" / "photograph.jpg")
     one = frame_corrections(tmp_path, reader)
     assert one is not None
@@ -191,6 +191,19 @@ def test_what_cannot_be_is_refused(tmp_path: Path, folder: Path, reader: Checkpo
         frame_corrections(blank.parent, reader)
 
 
+def test_one_class_is_enough(lenet: Callable[..., Any], folder: Path, workplace: Path):
+    """The highest labels of the test images are then not among those learnt."""
+    shutil.copytree(folder / "3", workplace / "corrections" / "3")
+    outcome = lenet("train", "--from", "reader", "--data", "corrections", "--epochs", "1", "--quiet")
+    assert outcome.code == 0, outcome.err
+    evaluated = lenet("evaluate", "runs/adapt-corrections-0", "--json").json
+    assert (evaluated["count"], evaluated["accuracy"] > 0.9) == (360, True)
+    (workplace / "runs/adapt-corrections-0/corrections/classes.txt").write_text("0\n0\n")
+    refused = lenet("evaluate", "runs/adapt-corrections-0")
+    assert (refused.code, refused.err.count("\n")) == (2, 1)
+    assert "must name each class once" in refused.err
+
+
 def test_on_the_command_line(lenet: Callable[..., Any], folder: Path, workplace: Path):
     outcome = lenet("train", "--from", "reader", "--data", folder, "--epochs", "1", "--quiet")
     assert outcome.code == 0, outcome.err
@@ -203,5 +216,7 @@ def test_on_the_command_line(lenet: Callable[..., Any], folder: Path, workplace:
     assert "leave --from out" in again.err
     refused = lenet("train", "d2l", "--from", "reader", "--data", "digits")
     assert (refused.code, refused.err.count("\n")) == (2, 1)
-    doctor = lenet("doctor", run)
-    assert doctor.code in (0, 1), doctor.err
+    assert lenet("doctor", run).code in (0, 1)
+    report = lenet("report", run)
+    assert report.code == 0, report.err
+    assert "--from initial.safetensors" in (run / "report.html").read_text("utf-8")

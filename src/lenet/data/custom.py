@@ -16,6 +16,7 @@ from lenet.errors import DataError, PictureError
 from lenet.images.decoding import decode
 from lenet.images.framing import frame_full_image
 
+CLASSES = "classes.txt"  # beside IDX files: the names of the classes, where the labels do not tell all
 _MAX_PICTURES = 1_000_000
 _MAX_CLASSES = 10_000
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
@@ -213,7 +214,10 @@ def load_picture(path: Path) -> np.ndarray:
 
 
 def _load_idx_folder(folder: Path, split: Split) -> ImageSet:
-    """A folder of IDX files with MNIST's names; the classes are the numbers from 0 to the largest label."""
+    """A folder of IDX files with MNIST's names.
+
+    The classes are the lines of its classes.txt, or the numbers from 0 to the largest label.
+    """
     images, labels = (read_idx(_find_idx(folder, split, kind)) for kind in ("images", "labels"))
     if images.dtype != torch.uint8 or images.dim() != 3:
         raise DataError(f"{folder}: the {split} images must be bytes (N, H, W), not {tuple(images.shape)}")
@@ -228,8 +232,21 @@ def _load_idx_folder(folder: Path, split: Split) -> ImageSet:
     count = int(training.max()) + 1 if training.numel() else 0
     if count > _MAX_CLASSES:
         raise DataError(f"{folder}: a label is {count - 1}; at most {_MAX_CLASSES:,} classes are read")
-    classes = tuple(map(str, range(count)))
+    classes = _read_classes(folder / CLASSES) or tuple(map(str, range(count)))
     return ImageSet(images.unsqueeze(1), labels.long(), classes, str(folder))
+
+
+def _read_classes(file: Path) -> tuple[str, ...]:
+    """The names in classes.txt, one a line; () where there is no such file."""
+    if not file.exists():
+        return ()
+    try:
+        classes = tuple(file.read_text("utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: cannot be read ({error}); save it as UTF-8 text") from None
+    if not 1 < len(classes) == len(set(classes)) <= _MAX_CLASSES:
+        raise DataError(f"{file}: must name each class once, in at least two lines")
+    return classes
 
 
 def _is_idx(path: Path) -> bool:

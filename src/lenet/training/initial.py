@@ -10,11 +10,13 @@ import hashlib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
+from lenet.data.custom import CLASSES
 from lenet.data.datasets import load
 from lenet.data.idx import write_idx
 from lenet.data.imageset import ImageSet
 from lenet.data.sources import Split
 from lenet.errors import RecipeError, RunError
+from lenet.files import write_text
 from lenet.models.checkpoint import Checkpoint, load_checkpoint, save_network
 from lenet.models.network import LeNet
 from lenet.training.evaluation import evaluate, match_classes
@@ -52,6 +54,7 @@ def write_initial(folder: RunFolder, initial: Checkpoint) -> str:
 def write_corrections(folder: RunFolder, train: ImageSet, test: ImageSet) -> None:
     """Write the corrections of a run, and its test images, as IDX files with MNIST's names."""
     folder.corrections.mkdir()
+    write_text(folder.corrections / CLASSES, "".join(f"{name}\n" for name in train.classes))
     for prefix, data in (("train", train), ("t10k", test)):
         write_idx(folder.corrections / f"{prefix}-images-idx3-ubyte", data.images[:, 0])
         write_idx(folder.corrections / f"{prefix}-labels-idx1-ubyte", data.labels.byte())
