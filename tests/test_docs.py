@@ -176,6 +176,8 @@ def test_every_recipe_that_is_measured_stands_in_the_results() -> None:
     for name in RECIPES:
         if name == "sprint":
             assert "`lenet train sprint`" in page, "measure it with benchmarks/sprint.py"
+        elif name == "adapt":
+            assert "`python benchmarks/adapt.py" in page, "measure it with benchmarks/adapt.py"
         elif name != "quick":
             assert f"| {name} |" in page, f"measure {name} with benchmarks/systems.py"
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from lenet.cli.app import register_verbs
 from lenet.cli.flags import read_changes
 from lenet.insight.report import write_command
+from lenet.training.plan import Plan
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import RECIPES, find_recipe
-from lenet.training.run_folder import Plan
 
 app = register_verbs()
 

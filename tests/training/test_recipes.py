@@ -20,7 +20,7 @@ from lenet.training.recipes import RECIPES, describe_recipe, find_recipe
 def test_named_recipes_are_whole(name: str):
     recipe = RECIPES[name]
     assert recipe.name == name
-    assert recipe.data in SOURCES
+    assert recipe.data in SOURCES or name == "adapt"  # whose data are a folder of corrections
     assert len(recipe.source) > 20
     assert recipe.model.parameters == 61_706
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe

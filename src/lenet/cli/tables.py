@@ -11,6 +11,7 @@ from lenet.training.recipes import RECIPES
 if TYPE_CHECKING:
     from lenet.models.config import LeNetConfig
     from lenet.training.evaluation import Evaluation, Robustness
+    from lenet.training.initial import Change
     from lenet.training.runs import RunSummary
     from lenet.uncertainty.calibration import Reliability
 
@@ -62,6 +63,19 @@ def show_run(summary: RunSummary) -> str:
     if summary.test_accuracy is not None:
         lines.append(f"test accuracy {summary.test_accuracy:.2%} ({summary.checkpoint})")
     return "\n".join(lines)
+
+
+def show_change(change: Change | None) -> list[str]:
+    """What a run that began with a checkpoint changed, as lines; none for another run."""
+    if change is None:
+        return []
+    rows = [["", "images", "before", "after"]]
+    for name, part in (("learnt from", change.train), ("test", change.test)):
+        rows.append([name, f"{part.count:,}", f"{part.before:.2%}", f"{part.after:.2%}"])
+    lines = ["", align(rows, right=(1, 2, 3))]
+    if change.lost_thresholds:
+        lines.append("no thresholds for --max-error: those of the checkpoint do not hold for the new weights")
+    return lines
 
 
 def show_published(summary: RunSummary) -> list[str]:

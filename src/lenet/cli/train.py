@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 
 from lenet.cli.app import Json, Quiet, RunsDir, app, name_flags, write_json
 from lenet.cli.flags import list_more_settings, make_flags, read_changes, read_whole
 from lenet.cli.stopping import stop_with
-from lenet.cli.tables import show_published, show_run
+from lenet.cli.tables import show_change, show_published, show_run
+from lenet.errors import RunError
 from lenet.training.recipes import find_recipe
+
+if TYPE_CHECKING:
+    from lenet.training.recipe import Recipe
+    from lenet.training.run_folder import RunFolder
 
 Flags = make_flags()
 Record = TypeVar("Record")
@@ -39,6 +44,14 @@ def train(
     ] = None,
     device: Annotated[
         str | None, Parameter(help="Where to compute: auto, cpu, cuda, cuda:N or mps. [default: auto]")
+    ] = None,
+    initial: Annotated[
+        str | None,
+        Parameter(
+            name="--from",
+            help="Begin with the weights of this checkpoint: a file, a run folder or shipped weights. The "
+            "default recipe is then `adapt`, for a few dozen corrected pictures of one writer.",
+        ),
     ] = None,
     resume: Annotated[
         Path | None,
@@ -67,6 +80,7 @@ def train(
         show_progress,
         write_events,
     )
+    from lenet.training.initial import measure_change
     from lenet.training.resuming import open_run
     from lenet.training.runs import begin_run, run_training, summarise_run
 
@@ -74,13 +88,18 @@ def train(
         find_writer()  # raises before a run begins
     changes = read_changes(flags)
     if resume is not None:
+        if initial is not None:
+            raise RunError(f"{resume} keeps the weights that it began with; leave `from` out")
         epochs = changes.pop("epochs", None)
         given = {"recipe": recipe, "data": data, "seed": seed, "device": device}
         run = open_run(resume, epochs, given | changes)
     else:
-        chosen = find_recipe("quick" if recipe is None else recipe, data).override(changes)
+        chosen = find_recipe(recipe or ("quick" if initial is None else "adapt"), data)
         place = "auto" if device is None else device
-        run = begin_run(chosen, seed=seed or 0, device=place, runs_dir=runs_dir)
+        if initial is None:
+            run = begin_run(chosen.override(changes), seed=seed or 0, device=place, runs_dir=runs_dir)
+        else:
+            run = continue_from(initial, chosen, changes, seed or 0, place, runs_dir)
     records = keep_curves(run_training(run), run)
     if not quiet:
         records = announce(records, f"lenet: {describe_device(run)}")
@@ -97,7 +116,32 @@ def train(
     if json:
         print(write_json(asdict(summary)))
     else:
-        print("\n".join((show_run(summary), *show_published(summary))))
+        change = None if summary.checkpoint is None else measure_change(run, summary.checkpoint)
+        print("\n".join((show_run(summary), *show_change(change), *show_published(summary))))
+
+
+def continue_from(
+    initial: str, recipe: Recipe, changes: dict[str, Any], seed: int, device: str, runs_dir: Path
+) -> RunFolder:
+    """Begin a run with the weights of a checkpoint; a recipe that rehearses takes its network, too."""
+    from lenet.data.sources import SOURCES
+    from lenet.experiments.corrections import frame_corrections
+    from lenet.models.checkpoint import load_checkpoint
+    from lenet.training.runs import begin_run
+
+    checkpoint, corrections = load_checkpoint(initial), None
+    if recipe.rehearsal:
+        recipe = replace(recipe, model=checkpoint.model.config)
+        if recipe.data not in SOURCES:
+            corrections = frame_corrections(Path(recipe.data), checkpoint)
+    return begin_run(
+        recipe.override(changes),
+        seed=seed,
+        device=device,
+        runs_dir=runs_dir,
+        initial=checkpoint,
+        corrections=corrections,
+    )
 
 
 def announce(records: Iterator[Record], line: str) -> Iterator[Record]:

@@ -16,6 +16,7 @@ from lenet.errors import DataError, PictureError
 from lenet.images.decoding import decode
 from lenet.images.framing import frame_full_image
 
+CLASSES = "classes.txt"  # beside IDX files: the names of the classes, where the labels do not tell all
 _MAX_PICTURES = 1_000_000
 _MAX_CLASSES = 10_000
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
@@ -162,12 +163,19 @@ def load_custom(path: Path, split: Split) -> ImageSet:
 
     Raises DataError when `path` is none of these or damaged.
     """
+    examples = list_pictures(path)
+    return _load_idx_folder(path, split) if examples is None else _load_pictures(examples, split, path)
+
+
+def list_pictures(path: Path) -> list[Example] | None:
+    """The pictures of a folder of class folders or a CSV; None for a folder of IDX files.
+
+    Raises DataError when `path` is none of these or damaged.
+    """
     if path.is_file() and path.suffix.lower() == ".csv":
-        return _load_pictures(list_csv(path), split, path)
+        return list_csv(path)
     if path.is_dir():
-        if any(_is_idx(entry) for entry in list_visible(path)):
-            return _load_idx_folder(path, split)
-        return _load_pictures(list_class_folders(path), split, path)
+        return None if any(_is_idx(entry) for entry in list_visible(path)) else list_class_folders(path)
     if path.exists():
         raise DataError(
             f"{path}: neither a folder nor a .csv; `lenet data import` takes files of known data sets"
@@ -206,7 +214,10 @@ def load_picture(path: Path) -> np.ndarray:
 
 
 def _load_idx_folder(folder: Path, split: Split) -> ImageSet:
-    """A folder of IDX files with MNIST's names; the classes are the numbers from 0 to the largest label."""
+    """A folder of IDX files with MNIST's names.
+
+    The classes are the lines of its classes.txt, or the numbers from 0 to the largest label.
+    """
     images, labels = (read_idx(_find_idx(folder, split, kind)) for kind in ("images", "labels"))
     if images.dtype != torch.uint8 or images.dim() != 3:
         raise DataError(f"{folder}: the {split} images must be bytes (N, H, W), not {tuple(images.shape)}")
@@ -221,8 +232,21 @@ def _load_idx_folder(folder: Path, split: Split) -> ImageSet:
     count = int(training.max()) + 1 if training.numel() else 0
     if count > _MAX_CLASSES:
         raise DataError(f"{folder}: a label is {count - 1}; at most {_MAX_CLASSES:,} classes are read")
-    classes = tuple(map(str, range(count)))
+    classes = _read_classes(folder / CLASSES) or tuple(map(str, range(count)))
     return ImageSet(images.unsqueeze(1), labels.long(), classes, str(folder))
+
+
+def _read_classes(file: Path) -> tuple[str, ...]:
+    """The names in classes.txt, one a line; () where there is no such file."""
+    if not file.exists():
+        return ()
+    try:
+        classes = tuple(file.read_text("utf-8").splitlines())
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: cannot be read ({error}); save it as UTF-8 text") from None
+    if not 1 < len(classes) == len(set(classes)) <= _MAX_CLASSES:
+        raise DataError(f"{file}: must name each class once, in at least two lines")
+    return classes
 
 
 def _is_idx(path: Path) -> bool:

@@ -28,9 +28,10 @@ from lenet.insight.plots.inline import show_examples, show_filters
 from lenet.insight.plots.svg import Drawing
 from lenet.models.checkpoint import load_checkpoint
 from lenet.training.evaluation import Evaluation, evaluate, match_classes, measure_reliability
+from lenet.training.plan import Plan
 from lenet.training.recipe import SETTINGS
 from lenet.training.recipes import RECIPES, find_recipe, list_changes
-from lenet.training.run_folder import Plan, RunFolder
+from lenet.training.run_folder import RunFolder
 from lenet.training.runs import summarise_run
 from lenet.uncertainty.calibration import MAX_ERRORS
 
@@ -148,7 +149,8 @@ def _say(value: Any) -> str:
 def write_command(plan: Plan) -> str:
     """The `lenet train` command, for a shell, that plans the same as `plan`.
 
-    Custom data are named by the last part of their path, as on cards: run the command in their folder. A
+    Custom data are named by the last part of their path, as on cards: run the command in their folder. The
+    initial checkpoint and the corrections are in the folder of the run. A
     recipe that is not a named one is written as changes of `quick`.
     """
     name = plan.recipe.name if plan.recipe.name in RECIPES else "quick"
@@ -159,6 +161,8 @@ def write_command(plan: Plan) -> str:
         name = find_recipe(name, plan.recipe.data).name
     for setting, value in list_changes(replace(plan.recipe, name=name)).items():
         words += _flag(setting, value)
+    if plan.initial_sha256 is not None:
+        words += ["--from", "initial.safetensors"]
     return shlex.join([*words, "--seed", str(plan.seed), "--device", plan.device])
 
 

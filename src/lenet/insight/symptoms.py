@@ -9,16 +9,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lenet.data.datasets import load
 from lenet.data.imageset import ImageSet
 from lenet.insight.activations import trace_maps
 from lenet.models.checkpoint import load_checkpoint
 from lenet.models.network import LeNet
+from lenet.training.initial import load_images, make_initial_model
 from lenet.training.optimisation import measure_loss, weigh_classes
+from lenet.training.plan import Plan
 from lenet.training.randomness import random_stream
 from lenet.training.recipe import Recipe
-from lenet.training.run_folder import Plan, RunFolder
-from lenet.training.start import TrainingState, make_model, start
+from lenet.training.run_folder import RunFolder
+from lenet.training.start import TrainingState, start
 
 SAMPLE = 1000  # images; a unit that is 0 for all of them is 0 for almost all images
 FLAT = 0.01  # of the maximum slope of a sigmoid or tanh: below it a unit counts as saturated
@@ -76,11 +77,11 @@ def measure_symptoms(folder: RunFolder) -> Symptoms:
     its data are missing.
     """
     plan, history, evaluation = folder.read_plan(), folder.read_history(), folder.read_evaluation()
-    recipe, data = plan.recipe, load(plan.recipe.data, "train")
+    recipe, data = plan.recipe, load_images(folder, plan, "train")
     held_out = "validation" if recipe.validation else "test"
     losses = [getattr(epoch, f"{held_out}_loss") for epoch in history]
     accuracies = [getattr(epoch, f"{held_out}_accuracy") for epoch in history]
-    state = start(make_model(recipe, plan.seed), recipe)
+    state = start(make_initial_model(folder, plan), recipe)
     folder.read_state(state)
     if history and not state.epoch:  # copied without the state that resuming needs
         weights = load_checkpoint(folder.last).model.state_dict()

@@ -4,7 +4,7 @@ Pure functions of (seed, epoch, step) and of the data: nothing random has to be 
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Self
 
 import torch
@@ -15,6 +15,7 @@ from lenet.data.imageset import ImageSet
 from lenet.synthesis.augmentation import augment
 from lenet.training.randomness import random_stream, sample_order
 from lenet.training.recipe import Recipe
+from lenet.training.rehearsal import REHEARSED, gather_rehearsal
 
 BANK = 2  # negatives to choose from, for each that an epoch shows
 
@@ -29,19 +30,22 @@ class TrainingImages:
     """int64 (N,)."""
     negatives: Tensor
     """uint8 (M, 1, H, W), images of no class; empty where the recipe asks for none."""
+    rehearsed: Tensor
+    """uint8 (R, 1, H, W), images that the initial network answers; empty where the recipe asks for none."""
 
     def to(self, device: torch.device) -> Self:
         """The same on a device."""
-        return type(self)(self.images.to(device), self.labels.to(device), self.negatives.to(device))
+        return type(self)(*(getattr(self, part.name).to(device) for part in fields(self)))
 
 
 @dataclass(frozen=True, eq=False)
 class EpochStreams:
-    """What is random in an epoch: the order of the images, their distortions, the choice of negatives."""
+    """What is random in an epoch: the order of the images, their distortions, the choice of the rest."""
 
     order: Tensor
     distortions: torch.Generator
     negatives: torch.Generator
+    rehearsed: torch.Generator
 
 
 def gather_images(data: ImageSet, recipe: Recipe, seed: int) -> TrainingImages:
@@ -66,7 +70,8 @@ def gather_images(data: ImageSet, recipe: Recipe, seed: int) -> TrainingImages:
         stream = random_stream(seed, "segmentation artefacts")
         parts.append(make_segmentation_artefacts(own, meant, count, stream))
     images, labels = (torch.cat(kind) for kind in zip(*parts, strict=True))
-    return TrainingImages(images, labels, negatives)
+    rehearsed = gather_rehearsal(seed) if recipe.rehearsal else own[:0]
+    return TrainingImages(images, labels, negatives, rehearsed)
 
 
 def open_streams(count: int, recipe: Recipe, seed: int, epoch: int, device: torch.device) -> EpochStreams:
@@ -75,24 +80,27 @@ def open_streams(count: int, recipe: Recipe, seed: int, epoch: int, device: torc
         sample_order(count, recipe.shuffle, seed, epoch).to(device),
         random_stream(seed, "distortions", epoch, device=device),
         random_stream(seed, "negatives", epoch, device=device),
+        random_stream(seed, "rehearsed", epoch, device=device),
     )
 
 
 def make_batch(
     material: TrainingImages, indices: Tensor, recipe: Recipe, streams: EpochStreams
 ) -> tuple[Tensor, Tensor]:
-    """The images and labels of one step: those at `indices`, with negatives behind them, augmented.
+    """The images and labels of one step: those at `indices`, then negatives and rehearsed ones, augmented.
 
     Returns images (n, 1, H, W), bytes 0..255 or floats 0..1 where they are augmented, and labels (n,); the
-    label of a negative is the number of classes. Advances the streams.
+    label of a negative is the number of classes, that of a rehearsed image REHEARSED. Advances the streams.
     """
     images, labels = material.images[indices], material.labels[indices]
-    if extra := round(recipe.negatives * len(indices)):
-        chosen = torch.randint(
-            len(material.negatives), (extra,), generator=streams.negatives, device=images.device
-        )
-        images = torch.cat([images, material.negatives[chosen]])
-        labels = functional.pad(labels, (0, extra), value=recipe.model.classes)
+    for share, bank, stream, label in (
+        (recipe.negatives, material.negatives, streams.negatives, recipe.model.classes),
+        (recipe.rehearsal, material.rehearsed, streams.rehearsed, REHEARSED),
+    ):
+        if extra := round(share * len(indices)):
+            chosen = torch.randint(len(bank), (extra,), generator=stream, device=images.device)
+            images = torch.cat([images, bank[chosen]])
+            labels = functional.pad(labels, (0, extra), value=label)
     if not recipe.distortions.is_none:
         images = augment(images.float() / 255, recipe.distortions, streams.distortions)
     return images, labels

@@ -30,6 +30,7 @@ from lenet.training.optimisation import (
 )
 from lenet.training.randomness import check_seed, seeded_dropout
 from lenet.training.recipe import Recipe
+from lenet.training.rehearsal import complete_targets
 from lenet.training.start import AnyNetwork, TrainingState, check_parts, hold_out_images, start
 
 SECONDS_BETWEEN_STEPS = 0.1  # how often `train_steps` reports within an epoch
@@ -138,10 +139,13 @@ def train_steps(
         state.model.train()
         for number, indices in enumerate(streams.order.split(recipe.batch_size), 1):
             images, labels = make_batch(material, indices, recipe, streams)
+            targets = labels
+            if state.teacher is not None:
+                targets, labels = complete_targets(state.teacher, images, labels)
             done = (epoch - 1) * steps + number - 1
             rate = learning_rate(recipe, done, steps)
             with seeded_dropout(is_random, seed, epoch, number, device):
-                loss, logits = step(state, images, labels, recipe, rate, weights)
+                loss, logits = step(state, images, targets, recipe, rate, weights)
             if recipe.ema_decay:
                 move_average(state.averaged, state.model, recipe.ema_decay, done + 1)
 
@@ -181,7 +185,7 @@ def train_steps(
 def step(
     state: TrainingState[AnyNetwork],
     images: Tensor,
-    labels: Tensor,
+    targets: Tensor,
     recipe: Recipe,
     rate: float,
     weights: Tensor | None,
@@ -190,13 +194,14 @@ def step(
 
     Args:
         state: the network, in training mode, and its optimiser.
-        images, labels: what `make_batch` returns.
+        images: what `make_batch` returns.
+        targets: its labels (N,), or probabilities (N, C).
         recipe: loss, label smoothing and gradient clipping.
         rate: the learning rate of this step.
         weights: the weight of each class in the loss, (classes,).
     """
     logits = state.model.with_reject_logit(state.model(images))
-    loss = measure_loss(logits, labels, recipe.loss, recipe.label_smoothing, weights)
+    loss = measure_loss(logits, targets, recipe.loss, recipe.label_smoothing, weights)
     state.optimizer.zero_grad()
     loss.backward()
     if recipe.clip_norm:

@@ -35,7 +35,7 @@ def measure_loss(
 
     Args:
         logits: (N, C).
-        labels: (N,), class numbers.
+        labels: (N,), class numbers; for cross-entropy also (N, C), probabilities.
         loss: 'cross-entropy', or 'mean-squared-error' between the logits and one-hot targets, the mean
             over classes; the tutorials' exercise that fails on plain class numbers.
         smoothing: share of each target spread evenly over the classes (Szegedy et al. 2016, section 7).

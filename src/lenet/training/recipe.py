@@ -61,6 +61,11 @@ class Recipe:
     negatives: Annotated[
         float, "With reject_class: images of no digit added to each batch, as a share of it."
     ] = 0.0
+    rehearsal: Annotated[
+        float,
+        "With initial weights: digits and negatives added to each batch, as a multiple of it; the initial "
+        "network's answers are their targets.",
+    ] = 0.0
     shuffle: Annotated[bool, "A new order each epoch; without it, the order of the file."] = True
     distortions: Annotated[Distortions, "How the images of a batch are varied."] = field(
         default_factory=Distortions
@@ -97,6 +102,8 @@ class Recipe:
                 )
         if self.model.reject_class and self.loss != "cross-entropy":
             raise RecipeError("reject_class is a matter of probabilities; take cross-entropy for the loss")
+        if self.rehearsal and self.loss != "cross-entropy":
+            raise RecipeError("rehearsal compares probabilities; take cross-entropy for the loss")
         if self.negatives and not self.model.reject_class:
             raise RecipeError("negatives are learnt as the reject class; give `reject_class=True` too")
         if self.lr <= 0:
@@ -187,6 +194,7 @@ RANGES: dict[str, tuple[float, float]] = {  # whole numbers where the limits are
     "glyph_variants": (0.0, 10.0),
     "segmentation_artefacts": (0.0, 10.0),
     "negatives": (0.0, 10.0),
+    "rehearsal": (0.0, 100.0),
     "clip_norm": (0.0, 1e6),
 }
 CHOICES: dict[str, tuple[str, ...]] = {

@@ -202,9 +202,24 @@ READER = Recipe(
     ),
 )  # fmt: skip
 
+ADAPT = Recipe(
+    name="adapt",
+    source="our own: adapts a checkpoint to one writer; learning without forgetting (Li and Hoiem 2016)",
+    model=READER.model,  # `lenet train --from` takes the checkpoint's
+    data="corrections",
+    epochs=40,
+    batch_size=16,
+    optimizer="adamw",
+    lr=2e-3,
+    schedule="one-cycle",
+    warm_up=0.1,
+    rehearsal=10.0,
+    distortions=Distortions(degrees=8, scale=0.08, shear=0.1, shift=0.055, elastic=1.0),
+)
+
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        D2L, D2L_RELU, LAB3, LENET5_TANH, CLASSIC_SIGMOID, QUICK, BEST, BEST_FASHION, SPRINT, READER,
+        D2L, D2L_RELU, LAB3, LENET5_TANH, CLASSIC_SIGMOID, QUICK, BEST, BEST_FASHION, SPRINT, READER, ADAPT,
     )
 }  # fmt: skip

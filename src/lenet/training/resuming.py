@@ -15,7 +15,8 @@ from lenet.files import write_bytes
 from lenet.models.checkpoint import load_checkpoint, save_checkpoint
 from lenet.models.network import LeNet
 from lenet.training.history import hash_history, write_history
-from lenet.training.run_folder import Plan, RunFolder, create_run, make_card
+from lenet.training.plan import Plan
+from lenet.training.run_folder import RunFolder, create_run, make_card
 from lenet.training.run_state import check_ties, read_state, read_state_card
 from lenet.training.start import TrainingState
 
@@ -116,6 +117,10 @@ def _branch(run: RunFolder, checkpoint: Path, epochs: int) -> RunFolder:
     def fill(folder: RunFolder) -> None:
         folder.copy_plan(run, epochs)
         folder.write_environment()
+        if run.initial.exists():
+            shutil.copyfile(run.initial, folder.initial)
+        if run.corrections.is_dir():
+            shutil.copytree(run.corrections, folder.corrections)
         for epoch in range(1, number + 1):
             for kind in ("epoch", "state"):
                 if run.kept(epoch, kind).exists():

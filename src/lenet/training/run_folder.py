@@ -8,6 +8,7 @@ best.safetensors      the weights of the best epoch by validation, where images 
 calibrated.safetensors  the best weights with calibrated probabilities, where the recipe calibrates
 epoch-001.safetensors … the weights of each epoch, where the recipe keeps every epoch
 state-001.safetensors … the state of each of these epochs, to resume from it
+initial.safetensors, corrections  where the run begins with a checkpoint: see `initial`
 state.safetensors     what resuming needs in addition: weights, averages, optimiser state, epoch
 evaluation.json       the result of the checkpoint on the test images
 diverged.txt          the message of a training that diverged
@@ -22,7 +23,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -37,36 +38,10 @@ from lenet.models.checkpoint import save_checkpoint
 from lenet.models.network import LeNet
 from lenet.training.history import hash_history, read_history, write_history
 from lenet.training.loop import Epoch
-from lenet.training.randomness import check_seed
+from lenet.training.plan import CORRECTIONS, Plan
 from lenet.training.recipe import Recipe
 from lenet.training.run_state import describe_arithmetic, hash_plan, read_state, write_state
 from lenet.training.start import TrainingState
-
-MOST_THREADS = 4096
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What a run trains: fixed when the run begins. Raises RecipeError on invalid values."""
-
-    recipe: Recipe
-    seed: int
-    device: str
-    threads: int
-    data_sha256: str
-
-    def __post_init__(self) -> None:
-        check_seed(self.seed)
-        if type(self.threads) is not int or not 1 <= self.threads <= MOST_THREADS:
-            raise RecipeError(f"threads is {self.threads!r}; it must be a number from 1 to {MOST_THREADS}")
-        if not isinstance(self.device, str):
-            raise RecipeError(f"device is {self.device!r}; it must be a name, such as cpu")
-        if not isinstance(self.data_sha256, str):
-            raise RecipeError(f"data_sha256 is {self.data_sha256!r}; it must be a hash")
-
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {**asdict(self), "recipe": self.recipe.to_dict()}
 
 
 @dataclass(frozen=True)
@@ -100,6 +75,16 @@ class RunFolder:
         """What resuming needs in addition, after the last finished epoch."""
         return self.path / "state.safetensors"
 
+    @property
+    def initial(self) -> Path:
+        """The checkpoint whose weights the run began with."""
+        return self.path / "initial.safetensors"
+
+    @property
+    def corrections(self) -> Path:
+        """The framed images of a run that adapts to corrected pictures."""
+        return self.path / CORRECTIONS
+
     def kept(self, epoch: int, kind: str = "epoch") -> Path:
         """Checkpoint of an epoch, where the recipe keeps every epoch, or its "state"."""
         return self.path / f"{kind}-{epoch:03d}.safetensors"
@@ -112,7 +97,10 @@ class RunFolder:
         """Read recipe.json. Raises RunError when this is no run folder."""
         values = self._read_json("recipe.json")
         try:
-            return Plan(**{**values, "recipe": Recipe.from_dict(values["recipe"])})
+            recipe = Recipe.from_dict(values["recipe"])
+            if recipe.data == CORRECTIONS and self.corrections.is_dir():
+                recipe = replace(recipe, data=str(self.corrections))
+            return Plan(**{**values, "recipe": recipe})
         except (TypeError, KeyError, RecipeError) as error:
             raise RunError(f"{self.path / 'recipe.json'}: not a plan of this version ({error})") from None
 

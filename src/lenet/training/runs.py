@@ -16,14 +16,22 @@ from lenet.data.sources import SOURCES
 from lenet.errors import DivergedError, LeNetError, RunError
 from lenet.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, save_checkpoint
 from lenet.processes import find_device
-from lenet.training.evaluation import calibrate, evaluate
+from lenet.training.evaluation import calibrate, evaluate, match_classes
+from lenet.training.initial import (
+    check_network,
+    load_images,
+    make_initial_model,
+    write_corrections,
+    write_initial,
+)
 from lenet.training.loop import Epoch, Step, train_steps
+from lenet.training.plan import CORRECTIONS, Plan
 from lenet.training.randomness import check_seed
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import list_changes
 from lenet.training.resuming import restore
-from lenet.training.run_folder import Plan, RunFolder, create_run
-from lenet.training.start import check_parts, hold_out_images, make_model, start
+from lenet.training.run_folder import RunFolder, create_run
+from lenet.training.start import check_parts, hold_out_images, start
 
 
 @dataclass(frozen=True)
@@ -58,27 +66,49 @@ UNREADABLE = RunSummary("", None, 0, None, None, None, None, 0.0, 0.0, "", "", 0
 
 
 def begin_run(
-    recipe: Recipe, *, seed: int = 0, device: str = "auto", runs_dir: Path = Path("runs")
+    recipe: Recipe,
+    *,
+    seed: int = 0,
+    device: str = "auto",
+    runs_dir: Path = Path("runs"),
+    initial: Checkpoint | None = None,
+    corrections: tuple[ImageSet, ImageSet] | None = None,
 ) -> RunFolder:
     """Make the folder of a new run, `RECIPE-DATA-SEED` (and a number where that is taken), with its plan.
 
-    The network gets as many classes as the data have. Raises DataError, RecipeError or DeviceError before
+    Args:
+        recipe: what to train; the network gets as many classes as the data have.
+        seed, device: as in `train`.
+        runs_dir: where to make the folder.
+        initial: the initial weights; the run keeps a copy. Its classes are those of the network.
+        corrections: the training and test images, in place of loading the recipe's data, which names them;
+            the run keeps a copy.
+
+    Raises DataError, RecipeError or DeviceError before
     anything is written.
     """
     check_seed(seed)
     if recipe.data not in SOURCES and Path(recipe.data).exists():
         recipe = replace(recipe, data=str(Path(recipe.data).resolve()))  # so that it resumes from anywhere
-    data = load(recipe.data, "train")
-    load(recipe.data, "test")  # so that a mistake in them shows now
+    check_network(recipe, initial)
+    # The test images are loaded so that a mistake in them shows now.
+    data, test = corrections or (load(recipe.data, "train"), load(recipe.data, "test"))
+    if initial is not None:
+        data, test = match_classes(initial, data), match_classes(initial, test)
     recipe = replace(recipe, model=replace(recipe.model, classes=len(data.classes)))
     check_parts(data, recipe)
     hold_out_images(data, recipe, seed)
     plan = Plan(recipe, seed, str(find_device(device)), torch.get_num_threads(), fingerprint(data))
+    if corrections is not None:
+        plan = replace(plan, recipe=replace(recipe, data=CORRECTIONS))
     data_name = re.sub(r"[^\w.-]+", "-", Path(recipe.data).name)
     name = recipe.name.removesuffix(f"-{data_name}")  # of a recipe for one data set, as best-fashion-mnist
 
     def fill(folder: RunFolder) -> None:
-        folder.write_plan(plan)
+        sha256 = None if initial is None else write_initial(folder, initial)
+        if corrections is not None:
+            write_corrections(folder, data, test)
+        folder.write_plan(replace(plan, initial_sha256=sha256))
         folder.write_environment()
 
     return create_run(runs_dir / f"{name}-{data_name}-{seed}", fill)
@@ -94,14 +124,14 @@ def run_training(folder: RunFolder) -> Generator[Step | Epoch, None, None]:
     with folder.alone():
         folder.sweep()
         plan = folder.read_plan()
-        recipe, data = plan.recipe, load(plan.recipe.data, "train")
+        recipe, data = plan.recipe, load_images(folder, plan, "train")
         if fingerprint(data) != plan.data_sha256:
             raise RunError(f"{folder.path}: {recipe.data} is not what the run began with; begin a new one")
-        test = load(recipe.data, "test")
+        test = load_images(folder, plan, "test")
         learning, validation = hold_out_images(data, recipe, plan.seed)
         if torch.get_num_threads() != plan.threads:
             torch.set_num_threads(plan.threads)  # sums round differently with another number
-        state = start(make_model(recipe, plan.seed).to(find_device(plan.device)), recipe)
+        state = start(make_initial_model(folder, plan).to(find_device(plan.device)), recipe)
         restore(folder, state, plan, data)
         try:
             for record in train_steps(

@@ -11,6 +11,7 @@ import torch
 
 from lenet.data.imageset import ImageSet, split_stratified
 from lenet.errors import DataError, RecipeError
+from lenet.images.framing import SIDE
 from lenet.models.adapter import Network
 from lenet.models.network import LeNet, initialise
 from lenet.training.optimisation import make_optimizer
@@ -32,6 +33,8 @@ class TrainingState(Generic[AnyNetwork]):
     best_epoch: int = 0
     best_accuracy: float = -1.0
     best_loss: float = math.inf
+    teacher: Network | None = None
+    """The initial network, where the recipe rehearses what it knows."""
 
 
 def make_model(recipe: Recipe, seed: int) -> LeNet:
@@ -48,7 +51,10 @@ def start(model: AnyNetwork, recipe: Recipe) -> TrainingState[AnyNetwork]:
     if recipe.ema_decay:
         averaged = copy.deepcopy(model)
         averaged.requires_grad_(False)
-    return TrainingState(model, averaged, make_optimizer(model, recipe))
+    state = TrainingState(model, averaged, make_optimizer(model, recipe))
+    if recipe.rehearsal:
+        state.teacher = copy.deepcopy(model).eval().requires_grad_(False)
+    return state
 
 
 def hold_out_images(data: ImageSet, recipe: Recipe, seed: int) -> tuple[ImageSet, ImageSet | None]:
@@ -70,9 +76,11 @@ def check_parts(data: ImageSet, recipe: Recipe) -> None:
         raise RecipeError(
             f"class_weights are {len(weights)} numbers, {data.name} has {len(data.classes)} classes"
         )
-    for name in ("glyph_variants", "segmentation_artefacts"):
+    for name in ("glyph_variants", "segmentation_artefacts", "rehearsal"):
         if getattr(recipe, name) and data.classes != tuple("0123456789"):
             raise RecipeError(f"{name} are digits, and {data.name} has other classes; leave them out")
+    if recipe.rehearsal and data.images.shape[2:] != (SIDE, SIDE):
+        raise RecipeError(f"rehearsal needs images of {SIDE}×{SIDE} pixels; {data.name} has others")
     if recipe.distortions.flip and not data.flips:
         raise RecipeError(
             f"flip makes no sense on {data.name}: a mirrored image is another or none; leave it out"
