@@ -105,10 +105,12 @@ class IntegerNetwork:
     def _run(self, images: Array) -> NDArray[np.int32]:
         maps = self.preparation.prepare(images)[:, None]  # (N, channels, side, side)
         for layer in self.layers[:-1]:
-            values = rescale(add_up(layer, maps), layer).clip(0, 255).astype(np.uint8)
+            values = requantise(add_up(layer, maps), layer).clip(0, 255).astype(np.uint8)
             values = values if layer.table is None else np.asarray(layer.table[values])
             maps = values if layer.pooling is None else pool(values, layer.pooling)
-        scores: NDArray[np.int32] = rescale(add_up(self.layers[-1], maps), self.layers[-1]).astype(np.int32)
+        scores: NDArray[np.int32] = requantise(add_up(self.layers[-1], maps), self.layers[-1]).astype(
+            np.int32
+        )
         return scores[:, :, 0, 0]
 
 
@@ -126,7 +128,7 @@ def add_up(layer: IntegerLayer, maps: Bytes) -> Integers:
     return sums + layer.biases.astype(np.int64)[:, None, None]
 
 
-def rescale(sums: Integers, layer: IntegerLayer) -> Integers:
+def requantise(sums: Integers, layer: IntegerLayer) -> Integers:
     """Sums times multiplier / 2 ** shift of each output; halves are rounded away from zero."""
     multipliers = layer.multipliers.astype(np.int64)[:, None, None]
     shifts = layer.shifts.astype(np.int64)[:, None, None]
