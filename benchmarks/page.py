@@ -25,8 +25,10 @@ from lenet.page.bundle import make_page
 NETWORKS = ("reader", "d2l")
 IMAGES = 1000
 LOADS = 10
-DIGIT = [(88, 66), (128, 46), (172, 58), (184, 92), (164, 122), (126, 136), (168, 142), (194, 172), (188, 212),
-         (150, 236), (106, 230), (84, 212)]  # fmt: skip
+DIGIT = [
+    (88, 66), (128, 46), (172, 58), (184, 92), (164, 122), (126, 136), (168, 142), (194, 172), (188, 212),
+    (150, 236), (106, 230), (84, 212),
+]  # fmt: skip
 # One call of the handler is the whole way: ink, framing, network, every layer drawn, the reading.
 FOLLOW = """async (points) => {
   const pad = document.querySelector("#pad");
@@ -50,7 +52,9 @@ CLASSIFY = """async ({ name, images }) => {
   const bytes = Uint8Array.from(atob(images), (c) => c.charCodeAt(0));
   const network = window.lenet.networks.get(name);
   const logits = [];
-  for (let i = 0; i < bytes.length; i += 784) logits.push(...network.forward(bytes.slice(i, i + 784), 28, 28).logits);
+  for (let i = 0; i < bytes.length; i += 784) {
+    logits.push(...network.forward(bytes.slice(i, i + 784), 28, 28).logits);
+  }
   return logits;
 }"""
 

@@ -417,12 +417,13 @@ def show_page(result: dict[str, Any]) -> str:
         f"`{name}` {value['largest_difference']:.1e}" for name, value in result["logits"].items()
     )
     return (
-        f"`{result['command']}`, Chromium {result['chromium']}: the page with {len(result['networks'])} networks "
-        f"has {result['bytes'] / 1000:.0f} kB. It reads a drawing {loads[len(loads) // 2]:.0f} ms after it is "
-        f"opened (median of {len(loads)}). From a movement of the pen until all layers are drawn it takes "
-        f"{one['median']:.1f} ms (median; 95th percentile {one['percentile_95']:.1f}), with two networks "
-        f"{two['median']:.1f} ms ({two['percentile_95']:.1f}). The largest difference of a logit from PyTorch's, on "
-        f"1,000 test images of MNIST: {differences}. The page carries weights with 20 significant bits of 24.\n"
+        f"`{result['command']}`, Chromium {result['chromium']}: the page with {len(result['networks'])} "
+        f"networks has {result['bytes'] / 1000:.0f} kB. It reads a drawing "
+        f"{loads[len(loads) // 2]:.0f} ms after it is opened (median of {len(loads)}). From a movement of "
+        f"the pen until all layers are drawn it takes {one['median']:.1f} ms (median; 95th percentile "
+        f"{one['percentile_95']:.1f}), with two networks {two['median']:.1f} ms "
+        f"({two['percentile_95']:.1f}). The largest difference of a logit from PyTorch's, on 1,000 test "
+        f"images of MNIST: {differences}. The page carries weights with 20 significant bits of 24.\n"
     )
 
 

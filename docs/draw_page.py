@@ -7,6 +7,7 @@ import io
 import os
 import shutil
 import sys
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -34,7 +35,7 @@ def draw(page: Page, frames: list[Image.Image]) -> None:
     for stroke in STROKES:
         page.mouse.move(box["x"] + stroke[0][0], box["y"] + stroke[0][1])
         page.mouse.down()
-        for before, after in zip(stroke, stroke[1:], strict=False):
+        for before, after in pairwise(stroke):
             for piece in range(1, PIECES + 1):
                 x, y = (a + (b - a) * piece / PIECES for a, b in zip(before, after, strict=True))
                 page.mouse.move(box["x"] + x, box["y"] + y)
@@ -57,7 +58,7 @@ def main() -> None:
         sys.exit("no Chromium is installed (apt-get install chromium)")
     frames: list[Image.Image] = []
     with TemporaryDirectory() as folder, sync_playwright() as engine:
-        # The stored images are then scikit-learn's digits: no picture of another data set is published here.
+        # The stored images are then scikit-learn's digits, whose licence allows to publish them.
         os.environ |= {"LENET_DATA": folder, "LENET_CACHE": folder}
         file = Path(folder) / "page.html"
         file.write_text(make_page(["reader", "d2l"], language="en"), encoding="utf-8")
@@ -70,7 +71,13 @@ def main() -> None:
         browser.close()
     durations = [MILLISECONDS] * (len(frames) - 1) + [LAST_MILLISECONDS]
     frames[0].save(
-        PICTURE, save_all=True, append_images=frames[1:], duration=durations, loop=0, quality=QUALITY, method=6
+        PICTURE,
+        save_all=True,
+        append_images=frames[1:],
+        duration=durations,
+        loop=0,
+        quality=QUALITY,
+        method=6,
     )
 
 

@@ -49,7 +49,7 @@ def make_page(checkpoints: Sequence[str | Path], *, language: str = "auto", api:
     for name, checkpoint in zip(names, checkpoints, strict=True):
         load_checkpoint(checkpoint)  # what is no checkpoint ends here, with its reason
         files[f"{name}.weights"] = pack_weights(find_checkpoint(checkpoint).read_bytes())
-    samples = find_samples(checkpoints[0])
+    samples = find_stored_images(checkpoints[0])
     if samples is not None:
         files["samples.bin"] = samples.images.numpy().tobytes()
         about = {"labels": samples.labels.tolist(), "name": samples.name}
@@ -82,7 +82,7 @@ def name_checkpoints(checkpoints: Sequence[str | Path]) -> list[str]:
     return names
 
 
-def find_samples(checkpoint: str | Path) -> ImageSet | None:
+def find_stored_images(checkpoint: str | Path) -> ImageSet | None:
     """Images to show and to count right answers on, the first SAMPLES of a test set with the same classes.
 
     The test images of the checkpoint's own data set where they are on this machine; otherwise scikit-learn's
