@@ -82,7 +82,7 @@ def load_digits() -> tuple[Tensor, Tensor]:
 
 @cache
 def _enlarge_digits() -> tuple[np.ndarray, np.ndarray]:
-    """The images (1797, 28, 28) and labels of `load_digits`, once in a process: a training loads them 4 times."""
+    """The images (1797, 28, 28) and labels of `load_digits`, made once: a training loads them four times."""
     # The file of scikit-learn's load_digits, whose import takes a second: 8×8 values (0..16) and the label.
     package = find_spec("sklearn")
     assert package is not None
