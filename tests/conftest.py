@@ -63,18 +63,18 @@ def bars_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def small() -> LeNetConfig:
     """A network for the bars: 12×12 pixels, three classes, a few hundred weights."""
     return SMALL
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def recipe(small: LeNetConfig) -> Recipe:
     return Recipe(name="bars", model=small, data="bars", epochs=3, batch_size=20, optimizer="adam", lr=0.01)
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def varied(recipe: Recipe) -> Recipe:
     """Everything that is random, and everything that has to be remembered."""
     changes = {"dropout": 0.2, "degrees": 10.0, "shift": 0.1, "elastic": 1.0, "reject_class": True}
