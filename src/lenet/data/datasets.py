@@ -82,11 +82,7 @@ def load_digits() -> tuple[Tensor, Tensor]:
 
 @cache
 def _enlarge_digits() -> tuple[np.ndarray, np.ndarray]:
-<<<<<<< HEAD
-    """The images (1797, 28, 28) and labels of `load_digits`, made once: a training loads them often."""
-=======
     """The images (1797, 28, 28) and labels of `load_digits`, made once: a training loads them four times."""
->>>>>>> time
     # The file of scikit-learn's load_digits, whose import takes a second: 8×8 values (0..16) and the label.
     package = find_spec("sklearn")
     assert package is not None
