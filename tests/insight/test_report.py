@@ -4,6 +4,8 @@ import csv
 import io
 import json
 import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from html import unescape
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,47 @@ HOSTILE = (
     "\"' onmouseover='alert(1)' style='background:url(http://127.0.0.1:9/y)'",
     "{{ 7 * 7 }} {% raw %} &lt;b&gt; </style></title> ]]> <!-- \u202edesrever",
 )
+
+
+@dataclass(frozen=True)
+class Visit:
+    """What came of opening a page: every request, and whatever the browser complained about."""
+
+    page: Any
+    requests: list[str]
+    complaints: list[str]
+
+    def ask(self, expression: str) -> Any:
+        """The value of some JavaScript in the page."""
+        return self.page.evaluate(expression)
+
+    def show(self, width: int, dark: bool) -> None:
+        """Lay the page out for a window of this width, in light or in dark colours."""
+        self.page.emulate_media(color_scheme="dark" if dark else "light")
+        self.page.set_viewport_size({"width": width, "height": 900})
+
+
+Open = Callable[[Path], Visit]
+
+
+@pytest.fixture
+def visit(chromium: Any) -> Iterator[Open]:
+    """Opens a file in a browser and waits until all of it is there."""
+    context = chromium.new_context(locale="en-US")
+    context.set_default_timeout(20_000)
+
+    def opened(path: Path) -> Visit:
+        page, requests, complaints = context.new_page(), [], []
+        page.on("request", lambda request: requests.append(request.url))
+        page.on("websocket", lambda socket: requests.append(socket.url))
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(path.as_uri())
+        page.wait_for_timeout(300)  # what is loaded late
+        return Visit(page, requests, complaints)
+
+    yield opened
+    context.close()
 
 
 def finish(folder: RunFolder) -> RunFolder:
@@ -74,36 +117,36 @@ def hostile_run(tmp_path_factory: pytest.TempPathFactory, bars: ImageSet) -> Run
     return RunFolder(renamed)
 
 
-def test_it_opens_in_a_browser_and_asks_for_nothing(browser: Any, written: Path):
-    page = browser.open(written.as_uri())
-    assert page.complaints == []
-    assert {address.partition(":")[0] for address in page.requests} <= {"file", "data"}
-    assert [address for address in page.requests if address.startswith("file:")] == [written.as_uri()]
-    assert page.ask("document.title") == "quick-digits-0 · LeNet report"
-    assert page.ask("document.scripts.length") == 0
-    assert page.ask("[...document.images].filter(image => !image.naturalWidth).length") == 0
-    assert page.ask("document.images.length") > 200
+def test_it_opens_in_a_browser_and_asks_for_nothing(visit: Open, written: Path):
+    visited = visit(written)
+    assert visited.complaints == []
+    assert {address.partition(":")[0] for address in visited.requests} <= {"file", "data"}
+    assert [address for address in visited.requests if address.startswith("file:")] == [written.as_uri()]
+    assert visited.ask("document.title") == "quick-digits-0 · LeNet report"
+    assert visited.ask("document.scripts.length") == 0
+    assert visited.ask("[...document.images].filter(image => !image.naturalWidth).length") == 0
+    assert visited.ask("document.images.length") > 200
 
 
-def test_the_browser_would_have_told(browser: Any, tmp_path: Path):
-    """The two tests above it can fail: a page that loads and runs things is found out."""
+def test_the_browser_would_have_told(visit: Open, tmp_path: Path):
+    """The tests beside it can fail: a page that loads and runs things is found out."""
     bad = tmp_path / "bad.html"
     bad.write_text("<img src='http://127.0.0.1:9/x.png'><script>console.error('here'); nothing()</script>")
-    page = browser.open(bad.as_uri())
-    assert "http://127.0.0.1:9/x.png" in page.requests
-    assert len(page.complaints) >= 3
+    visited = visit(bad)
+    assert "http://127.0.0.1:9/x.png" in visited.requests
+    assert len(visited.complaints) >= 3
 
 
-def test_its_policy_forbids_what_would_be_put_in(browser: Any, written: Path, tmp_path: Path):
+def test_its_policy_forbids_what_would_be_put_in(visit: Open, written: Path, tmp_path: Path):
     """Even where escaping failed, nothing would be loaded or run."""
     text = written.read_text("utf-8")
     put_in = "<script>document.title='taken'</script><img src='http://127.0.0.1:9/x.png' style='color:red'>"
     (tmp_path / "worse.html").write_text(text.replace("</body>", f"{put_in}</body>"), "utf-8")
-    page = browser.open((tmp_path / "worse.html").as_uri())
-    assert page.ask("document.title") != "taken"
-    refused = [text for text in page.complaints if "Content Security Policy" in text]
+    visited = visit(tmp_path / "worse.html")
+    assert visited.ask("document.title") != "taken"
+    refused = [text for text in visited.complaints if "Content Security Policy" in text]
     assert len(refused) >= 3
-    assert page.ask("[...document.images].filter(image => !image.naturalWidth).length") == 1
+    assert visited.ask("[...document.images].filter(image => !image.naturalWidth).length") == 1
 
 
 @pytest.fixture(scope="session")
@@ -111,44 +154,61 @@ def hostile(hostile_run: RunFolder) -> Path:
     return write_report(hostile_run)
 
 
-def test_hostile_names_are_text(browser: Any, hostile_run: RunFolder, hostile: Path):
+def test_hostile_names_are_text(visit: Open, hostile_run: RunFolder, hostile: Path):
     assert hostile == hostile_run.path / "report.html"
-    page = browser.open(hostile.as_uri())
-    assert page.complaints == []
-    assert {address.partition(":")[0] for address in page.requests} <= {"file", "data"}
-    assert page.ask("document.scripts.length") == 0
+    visited = visit(hostile)
+    assert visited.complaints == []
+    assert {address.partition(":")[0] for address in visited.requests} <= {"file", "data"}
+    assert visited.ask("document.scripts.length") == 0
     handlers = (
         "[...document.querySelectorAll('*')].filter(e => e.getAttributeNames().some(n => n.startsWith('on')))"
     )
-    assert page.ask(f"{handlers}.length") == 0
-    text = page.ask("document.body.textContent")
+    assert visited.ask(f"{handlers}.length") == 0
+    text = visited.ask("document.body.textContent")
     for name in HOSTILE:
         assert name in text
 
 
 @pytest.mark.parametrize("width", [1280, 390])
-def test_it_fits_the_window_and_the_light(browser: Any, written: Path, hostile: Path, width: int):
+def test_it_fits_the_window_and_the_light(visit: Open, written: Path, hostile: Path, width: int):
     for path in (written, hostile):
-        page = browser.open(path.as_uri())
+        visited = visit(path)
         shades = []
         for dark in (False, True):
-            page.show(width, dark)
-            assert page.ask("document.documentElement.scrollWidth") <= width
-            pixels = np.asarray(Image.open(io.BytesIO(page.photograph())).convert("L"))
+            visited.show(width, dark)
+            assert visited.ask("document.documentElement.scrollWidth") <= width
+            pixels = np.asarray(Image.open(io.BytesIO(visited.page.screenshot())).convert("L"))
             assert pixels.shape[1] == width
             shades.append(np.median(pixels))
         assert shades[0] > 240
         assert shades[1] < 40
 
 
-def test_on_paper(browser: Any, written: Path):
-    page = browser.open(written.as_uri())
-    page.show(1280, dark=True)
-    content = page.print()
+def test_on_paper(visit: Open, written: Path):
+    visited = visit(written)
+    visited.show(1280, dark=True)
+    content = visited.page.pdf()
     assert content.startswith(b"%PDF")
     assert len(re.findall(rb"/Type\s*/Page\b", content)) >= 3
-    page.browser.call("Emulation.setEmulatedMedia", page.session, media="print")
-    assert page.ask("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    visited.page.emulate_media(media="print")
+    assert visited.ask("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+def test_it_leads_to_a_page_with_the_checkpoint_of_the_run(visit: Open, lenet: Any, run: RunFolder):
+    """The page names the run and reads as many stored images right as its best weights do in Python."""
+    told = lenet("report", run.path, "--out", "told.html", "--json").json
+    visited = visit(Path("told.html").resolve())
+    visited.page.locator("header a").click()
+    visited.page.wait_for_selector("body[data-ready=yes]")
+    assert visited.page.url.partition("#")[0] == Path(told["page"]).resolve().as_uri()
+    assert visited.page.locator("#model").input_value() == run.path.name
+    stored = load("digits", "test").subset(torch.arange(100))
+    evaluation = evaluate(load_checkpoint(run.best), stored)
+    right = sum(row[n] for n, row in enumerate(evaluation.confusion))
+    counted = visited.page.locator("#accuracy", has_text=" of 100 ")
+    assert int(counted.text_content().split()[0]) == right
+    assert visited.complaints == []
+    assert {address.partition(":")[0] for address in visited.requests} <= {"file", "data", "blob"}
 
 
 def test_it_says_what_was_measured(run: RunFolder, written: Path):
