@@ -32,6 +32,7 @@ def test_a_photograph_is_read_with_every_step(page: Any):
     page.locator("#file").set_input_files(ROOT / "examples/pictures/3-yellow-paper.jpg")
     page.locator("#message", has_text="The server reads: 3").wait_for()
     assert page.locator("#steps img").count() >= 3
+    assert page.locator("#reading").inner_text() == "3"  # the digit that the chain found, in the network
     sizes = page.evaluate("[...document.querySelectorAll('#steps img')].map(image => image.naturalWidth)")
     assert min(sizes) > 0
 

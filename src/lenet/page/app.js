@@ -105,7 +105,11 @@ class App {
     showDamage(texts, state.damage, (name) => this.toggleMuted(name));
     showQuestions(texts, state, (changes) => this.change(changes));
     const { classes } = this.networks.get(state.model);
-    listSamples(texts, this.samples, (image) => this.showImage(image));
+    listSamples(texts, this.samples, (image) => {
+      clearSteps();
+      this.say("");
+      this.showImage(image);
+    });
     setUpTeaching(texts, { classes, image: () => this.image });
     this.drawScaleBar();
     this.redraw();
@@ -276,9 +280,7 @@ class App {
   }
 
   showImage(image) {
-    clearSteps();
-    this.say("");
-    this.pad.show({ strokes: [], image });
+    this.pad.show({ strokes: [], image: Uint8Array.from(image) });
   }
 }
 

@@ -50,32 +50,48 @@ async function openCheckpoint(file, page) {
 
 async function openPicture(file, page) {
   clearSteps();
+  if (page.api && (await showServerReading(file, file.name, page))) return;
   try {
     page.showImage(await readPicture(file, frameDigit));
+    if (!page.api) page.say(page.texts.get("offlinePicture"));
   } catch {
     page.say(page.texts.get("notAPicture", { name: file.name }));
-    if (!page.api) return; // the server may know more formats
   }
-  if (page.api) await showServerReading(file, file.name, page);
-  else page.say(page.texts.get("offlinePicture"));
 }
 
-/** Have the server read a picture, and show its answer and every step.
+/** Have the server read a picture; show its answer, every step, and the first digit in the network.
  * @param {Blob} picture
  * @param {string} name
  * @param {Page} page
+ * @returns {Promise<boolean>} whether a digit was found
  */
 export async function showServerReading(picture, name, page) {
-  const { texts, say } = page;
+  const { texts } = page;
   try {
     const row = await readOnServer(picture, name);
-    if (row.error) say(texts.get("serverFailed", { error: row.error }));
-    else if (row.rejected) say(texts.get("serverRejects", { reason: row.reason ?? "–" }));
-    else say(texts.get("serverRead", { text: row.text, share: `${(100 * row.confidence).toFixed(1)} %` }));
+    const digit = row.steps?.find((step) => step.name === "digit");
+    if (digit) page.showImage(await readImage(digit.image));
+    if (row.error) page.say(texts.get("serverFailed", { error: row.error }));
+    else if (row.rejected) page.say(texts.get("serverRejects", { reason: row.reason ?? "–" }));
+    else page.say(texts.get("serverRead", { text: row.text, share: `${(100 * row.confidence).toFixed(1)} %` }));
     showSteps(row.steps ?? []);
+    return Boolean(digit);
   } catch (error) {
-    say(texts.get("serverFailed", { error: /** @type {Error} */ (error).message }));
+    page.say(texts.get("serverFailed", { error: /** @type {Error} */ (error).message }));
+    return false;
   }
+}
+
+/** The bytes of a digit of 28 × 28 pixels.
+ * @param {string} address a `data:` URL
+ */
+async function readImage(address) {
+  const picture = new Image();
+  picture.src = address;
+  await picture.decode();
+  const context = /** @type {OffscreenCanvasRenderingContext2D} */ (new OffscreenCanvas(28, 28).getContext("2d"));
+  context.drawImage(picture, 0, 0, 28, 28);
+  return context.getImageData(0, 0, 28, 28).data.filter((_, i) => i % 4 === 0);
 }
 
 function showSteps(steps) {
