@@ -23,7 +23,7 @@ def read(lattice: Lattice, names: str, classes: tuple[str, ...], **known: object
     rows = np.full((len(names), len(classes)), 0.03 / (len(classes) - 1))
     for row, name in zip(rows, names, strict=True):
         row[classes.index(name)] = 0.97
-    path, _ = find_path(lattice, rows, classes, Constraints(**known))
+    path, *_ = find_path(lattice, rows, classes, Constraints(**known))
     return "".join(classes[step.label] for step in path or ())
 
 
