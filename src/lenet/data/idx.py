@@ -9,11 +9,13 @@ A file is a magic number, the sizes, then the values in row-major order, all big
 Source: the description published with MNIST (LeCun, Cortes and Burges).
 """
 
+import os
 import struct
 import sys
 from math import prod
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -23,7 +25,11 @@ from lenet.files import write_bytes
 
 MAX_BYTES = 1 << 30
 """The maximum size of an unpacked file; MNIST's largest file has 47 million bytes."""
+MAX_PACKING = 100
+"""The maximum ratio of unpacked to packed bytes of a file beyond _LARGE bytes; gzip makes up to 1000 of blank
+images, and 3 to 10 of images of digits."""
 
+_LARGE = 100_000_000
 _MAX_RANK = 8
 _MAX_HEADER_BYTES = 4 + 4 * _MAX_RANK
 # QMNIST's labels are 32-bit integers; all other files hold bytes.
@@ -42,6 +48,11 @@ def read_idx(path: Path, max_bytes: int = MAX_BYTES) -> Tensor:
         expected = _parse_header(content, str(path))[-1]
         if expected > max_bytes:
             raise DataError(f"{path}: its header promises {expected} bytes; at most {max_bytes} are read")
+        held = os.stat(path).st_size
+        if expected > max(_LARGE, MAX_PACKING * held):
+            raise DataError(
+                f"{path}: its header promises {expected} bytes, too many for a file of {held}; fetch it again"
+            )
         # One byte more than expected shows whether anything follows.
         content = read_up_to(stream, max(len(content), expected + 1), content)
     return decode_idx(content, str(path))
@@ -50,7 +61,7 @@ def read_idx(path: Path, max_bytes: int = MAX_BYTES) -> Tensor:
 def decode_idx(content: bytes | bytearray, name: str) -> Tensor:
     """Convert the bytes of an unpacked IDX file to a tensor; error messages name the bytes `name`.
 
-    A bytearray is not copied: the tensor shares its memory.
+    A bytearray is not copied: the tensor shares its memory, and 32-bit integers are reordered in it.
     Raises DataError when the magic number, the type, the sizes or the length are wrong.
     """
     dtype, width, sizes, expected = _parse_header(content, name)
@@ -62,11 +73,9 @@ def decode_idx(content: bytes | bytearray, name: str) -> Tensor:
         return torch.empty(sizes, dtype=dtype)
     # torch needs writable memory; bytes are read-only.
     memory = content if isinstance(content, bytearray) else bytearray(content)
-    flat = torch.frombuffer(memory, dtype=torch.uint8, offset=start)
-    if width > 1:
-        values = flat.view(-1, width)
-        flat = (values.flip(1) if sys.byteorder == "little" else values.clone()).view(dtype)
-    return flat.view(sizes)
+    if width > 1 and sys.byteorder == "little":
+        np.frombuffer(memory, np.int32, offset=start).byteswap(inplace=True)
+    return torch.frombuffer(memory, dtype=dtype, offset=start).view(sizes)
 
 
 def encode_idx(values: Tensor) -> bytes:

@@ -123,7 +123,7 @@ class Hypothesis:
 def find_path(
     lattice: Lattice, probabilities: NDArray[np.float64], classes: Sequence[str], constraints: Constraints
 ) -> tuple[tuple[PathStep, ...] | None, float, float]:
-    """The path of the most probable text, or None if no text fits; the confidence of its segmentation; its fit.
+    """The path of the most probable text (None if no text fits), the confidence of its segmentation, its fit.
 
     `probabilities` is (arcs, classes), and `classes` the names of the classes. The confidence, 0..1, is the
     share of all texts on the same arcs; the confidence of the classes is in their own probabilities. The fit,
