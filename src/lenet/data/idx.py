@@ -9,7 +9,6 @@ A file is a magic number, the sizes, then the values in row-major order, all big
 Source: the description published with MNIST (LeCun, Cortes and Burges).
 """
 
-import os
 import struct
 import sys
 from math import prod
@@ -48,7 +47,7 @@ def read_idx(path: Path, max_bytes: int = MAX_BYTES) -> Tensor:
         expected = _parse_header(content, str(path))[-1]
         if expected > max_bytes:
             raise DataError(f"{path}: its header promises {expected} bytes; at most {max_bytes} are read")
-        held = os.stat(path).st_size
+        held = path.stat().st_size
         if expected > max(_LARGE, MAX_PACKING * held):
             raise DataError(
                 f"{path}: its header promises {expected} bytes, too many for a file of {held}; fetch it again"
