@@ -18,7 +18,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 from lenet.data.idx import encode_idx
-from lenet.errors import DivergedError
+from lenet.errors import DataError, DivergedError
 from lenet.models.checkpoint import FORMAT, save_checkpoint, write_tensors
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet, initialise
@@ -569,6 +569,10 @@ def test_one_line_and_nothing_left(
     outcome = lenet(*command)
     check(outcome.code, outcome.out, outcome.err, expected)
     assert tree(workplace) == before
+
+
+def test_an_error_is_one_line_whatever_it_quotes():
+    assert str(DataError("a class 'row\n7' is missing; add it")) == "a class 'row 7' is missing; add it"
 
 
 def test_that_the_corpus_is_not_small():

@@ -20,7 +20,10 @@ The command line prints the message and exits with code 2. No other part of the 
 
 
 class LeNetError(Exception):
-    """Any error that a user can fix."""
+    """Any error that a user can fix. Its text is one line, whatever the names that it quotes hold."""
+
+    def __str__(self) -> str:
+        return " ".join(super().__str__().split())
 
 
 class ModelError(LeNetError):

@@ -1,5 +1,10 @@
 // Random shapes through every instruction set, every buffer exactly as long as it must be; for the sanitizers.
-// Convolutions and dense layers, forward and backward; then two callers that contend for the team.
+// Convolutions and dense layers, forward and backward; then numbers that no network has; then two callers that contend
+// for the team.
+//
+// The kernel's duty is every value in `numbers`: it refuses what it cannot compute and touches no buffer then. That
+// `numbers` holds two entries a layer, and that pointers and buffers are as many and as long as `numbers` says, is the
+// duty of the adapter in Python (tests/kernels/test_hostile_shapes.py).
 #include "../../src/lenet/kernels/kernel.cpp"
 
 #include <cstdio>
@@ -114,6 +119,18 @@ static bool same_bits(const std::vector<Floats>& one, const std::vector<Floats>&
     return true;
 }
 
+// Sizes at the edges of what is allowed, of vectors and of integers.
+static int64_t edge(std::mt19937& random) {
+    static const int64_t edges[] = {0, 1, 2, 3, 5, 7, 8, 9, 15, 16, 17, 31, 33, 1 << 16, (1 << 16) + 1, 1 << 30,
+                                    (1LL << 31) - 1, 1LL << 31, 1LL << 32, INT64_MAX, INT64_MIN, -1};
+    return edges[random() % (sizeof(edges) / sizeof(*edges))];
+}
+
+// Numbers that fit a network, some of them replaced by an edge.
+static void put_edges(std::vector<int64_t>& numbers, std::mt19937& random) {
+    for (int i = 1 + random() % 3; i > 0; i--) numbers[random() % numbers.size()] = edge(random);
+}
+
 static int fail(const char* what) { return std::fprintf(stderr, "%s\n", what), 1; }
 
 int main(int count, char** words) {
@@ -150,6 +167,42 @@ int main(int count, char** words) {
         if (lenet_dense_forward(numbers.data(), nullptr, nullptr, nullptr, nullptr, 1) != 1)
             return fail("no layers are computed");
     }
+    int hostile = 0;
+    for (int round = 0; round < 20 * rounds; round++) {
+        lenet_choose(round % 3);
+        std::vector<int64_t> numbers{pick(0, 9), pick(1, 3), pick(1, 12), pick(1, 12), pick(0, 2), pick(0, 3), pick(0, 2), 2,
+                                     pick(1, 9), pick(1, 5), pick(1, 9), pick(1, 5)};
+        put_edges(numbers, random);
+        numbers.resize(8 + 2 * MAXIMUM_LAYERS, 1);  // as the adapter does: as many as the number of layers says
+        ConvolutionShape shape;
+        if (!read_convolutions(numbers.data(), shape)) {
+            if (lenet_convolution_saved_size(numbers.data()) != -1 ||
+                lenet_convolution_forward(numbers.data(), nullptr, nullptr, nullptr, nullptr, nullptr, 1) != 1 ||
+                lenet_convolution_backward(numbers.data(), nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr,
+                                           1) != 1)
+                return fail("impossible numbers are computed");
+            hostile++;
+        } else if (lenet_convolution_saved_size(numbers.data()) < 0) {
+            return fail("the size of a possible shape is negative");
+        } else if (shape.images * (shape.channels + 16.0) * (shape.height + 4.0) * (shape.width + 4.0) < 1e5) {
+            const Convolutions call(numbers, random);
+            if (!same_bits(call.run(1, round % 2), call.run(3, round % 2))) return fail("convolutions at an edge differ");
+        }
+        std::vector<int64_t> widths{pick(1, 9), pick(0, 3), 3, pick(1, 20), pick(1, 20), pick(1, 20), pick(1, 20)};
+        put_edges(widths, random);
+        DenseShape layers;
+        widths.resize(4 + MAXIMUM_LAYERS, 1);
+        if (!read_dense(widths.data(), layers)) {
+            if (lenet_dense_forward(widths.data(), nullptr, nullptr, nullptr, nullptr, 1) != 1 ||
+                lenet_dense_backward(widths.data(), nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, nullptr, 1) != 1)
+                return fail("impossible widths are computed");
+            hostile++;
+        } else if (layers.images * double(layers.maximum_width()) < 1e5 && layers.maximum_width() < 100) {
+            widths.resize(4 + layers.count);
+            const Dense call(widths, random);
+            if (!same_bits(call.run(1, round % 2), call.run(3, round % 2))) return fail("dense layers at an edge differ");
+        }
+    }
     lenet_choose(-1);
     // Each of two callers has the team at times, and works alone at times; both must have the bits of one thread.
     const Convolutions convolutions({70, 1, 12, 12, 1, RELU, MAX, 2, 4, 3, 5, 3}, random);
@@ -167,6 +220,6 @@ int main(int count, char** words) {
     std::thread one(contend, 0), other(contend, 1);
     one.join(), other.join();
     if (wrong) return fail("two callers at once compute something else");
-    std::printf("%d shapes computed, %d refused\n", done, refused);
-    return done ? 0 : 1;
+    std::printf("%d shapes computed, %d refused, %d hostile ones refused\n", done, refused, hostile);
+    return done && hostile ? 0 : 1;
 }

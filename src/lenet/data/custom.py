@@ -2,6 +2,7 @@
 
 import csv
 import re
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,8 @@ from lenet.images.framing import frame_full_image
 CLASSES = "classes.txt"  # beside IDX files: the names of the classes, where the labels do not tell all
 _MAX_PICTURES = 1_000_000
 _MAX_CLASSES = 10_000
+_MAX_REPEATS = 1000  # of one picture in a CSV: a short text must not list a million pictures
+_MAX_SIDE = 512  # pixels, as the largest input of a network
 _SYSTEM_FILES = {"thumbs.db", "desktop.ini"}
 _TEST_SHARE = 0.2  # of pictures without a split
 
@@ -60,6 +63,7 @@ def list_csv(path: Path) -> list[Example]:
     """
     examples: list[Example] = []
     labels: set[str] = set()
+    listed: Counter[str] = Counter()
     try:
         with path.open("rb") as lines:
             # Looking for a million files takes minutes, counting lines takes none.
@@ -78,6 +82,13 @@ def list_csv(path: Path) -> list[Example]:
                     f"{path}: needs a header with the columns file and label, such as `file,label`"
                 )
             for row in rows:
+                name = row.get(place) or ""
+                listed[name] += 1
+                if listed[name] > _MAX_REPEATS:
+                    raise DataError(
+                        f"{path}, line {rows.line_num}: lists {name[:80]} more than {_MAX_REPEATS:,} times; "
+                        "list each picture once"
+                    )
                 examples.append(_parse_row(row, place, path, f"{path}, line {rows.line_num}"))
                 labels.add(examples[-1].label)
                 if len(labels) > _MAX_CLASSES:
@@ -98,8 +109,9 @@ def sort_naturally(names: Sequence[str]) -> list[str]:
     """The distinct names, sorted without case and with numbers by value: 2 before 10, b before C."""
 
     def key(name: str) -> tuple[list[tuple[int, str]], str]:
-        parts = re.split(r"([0-9]+)", name.casefold())
-        return [(int(part), "") if index % 2 else (0, part) for index, part in enumerate(parts)], name
+        # A number without leading zeros is larger if it is longer; Python converts no number of 5,000 digits.
+        parts = re.split(r"0*([0-9]+)", name.casefold())
+        return [(len(part) if index % 2 else 0, part) for index, part in enumerate(parts)], name
 
     return sorted(set(names), key=key)
 
@@ -221,6 +233,11 @@ def _load_idx_folder(folder: Path, split: Split) -> ImageSet:
     images, labels = (read_idx(_find_idx(folder, split, kind)) for kind in ("images", "labels"))
     if images.dtype != torch.uint8 or images.dim() != 3:
         raise DataError(f"{folder}: the {split} images must be bytes (N, H, W), not {tuple(images.shape)}")
+    if max(images.shape[1:]) > _MAX_SIDE:
+        height, width = images.shape[1:]
+        raise DataError(
+            f"{folder}: its images have {height} × {width} pixels; at most {_MAX_SIDE} a side are read"
+        )
     if labels.dim() != 1 or labels.numel() == 0:
         raise DataError(
             f"{folder}: the {split} labels must be one number per image, not {tuple(labels.shape)}"

@@ -15,9 +15,26 @@ from lenet.errors import DataError
 
 _MAX_FILES = 10_000
 _MAX_BYTES = max(file.max_packed for source in SOURCES.values() for file in source.all_files)
+_MAX_UNPACKED = 300_000_000  # bytes of all files together, or as many as _MAX_PACKING times the bytes given
+_MAX_PACKING = 20  # images of digits are packed to a tenth
 Entry = TypeVar("Entry")
 Found = dict[str, dict[SourceFile, bytes]]
 """The files recognised of each data set."""
+
+
+class _Allowance:
+    """The bytes that an import may still unpack: a small archive must not take minutes."""
+
+    def __init__(self, path: Path) -> None:
+        files = [path] if path.is_file() else (file for file in path.rglob("*") if file.is_file())
+        self._path = path
+        self._left = max(_MAX_UNPACKED, _MAX_PACKING * sum(file.stat().st_size for file in files))
+
+    def spend(self, count: int) -> None:
+        """Raises DataError when more is unpacked than the files of a data set hold."""
+        self._left -= count
+        if self._left < 0:
+            raise DataError(f"{self._path}: unpacks to far more than a data set holds; download it again")
 
 
 def import_data(path: str | Path, name: str | None = None) -> Path:
@@ -35,8 +52,9 @@ def import_data(path: str | Path, name: str | None = None) -> Path:
     if folder := _import_bundle(path, wanted):
         return folder
     found: Found = {}
-    for entry, content in _read_contents(path):
-        for source, file in _recognise(entry, content, wanted, by_name=name is not None):
+    allowance = _Allowance(path)
+    for entry, content in _read_contents(path, allowance):
+        for source, file in _recognise(entry, content, wanted, allowance, by_name=name is not None):
             found.setdefault(source.name, {})[file] = content
     if not found:
         known = name or ", ".join(source.name for source in wanted)
@@ -72,7 +90,7 @@ def _import_bundle(path: Path, wanted: list[Source]) -> Path | None:
 
 
 def _recognise(
-    entry: str, content: bytes, wanted: list[Source], *, by_name: bool
+    entry: str, content: bytes, wanted: list[Source], allowance: _Allowance, *, by_name: bool
 ) -> Iterator[tuple[Source, SourceFile]]:
     """The files of the wanted data sets whose content, packed or not, is `content`."""
     digests = {f"{kind}:{hashlib.new(kind, content).hexdigest()}" for kind in ("sha256", "md5")}
@@ -85,6 +103,7 @@ def _recognise(
             elif file.sha256 or (by_name and base in list_file_names(file)):
                 if unpacked is None:
                     unpacked = _unpack(content, entry)
+                    allowance.spend(len(unpacked))
                 try:
                     verify_file(unpacked, file, source.name, entry)
                 except DataError:
@@ -101,7 +120,7 @@ def _unpack(content: bytes, entry: str) -> bytearray:
         return bytearray()
 
 
-def _read_contents(path: Path) -> Iterator[tuple[str, bytes]]:
+def _read_contents(path: Path, allowance: _Allowance) -> Iterator[tuple[str, bytes]]:
     """The name and the bytes of every file in a folder or archive, or of the file; omits too large files."""
     if not path.exists():
         raise DataError(f"{path}: there is no such file or folder")
@@ -115,11 +134,13 @@ def _read_contents(path: Path) -> Iterator[tuple[str, bytes]]:
                 _check_sizes(members, path)
                 for member in _limit_count(members.infolist(), path):
                     if not member.is_dir() and member.file_size <= _MAX_BYTES:
+                        allowance.spend(member.file_size)
                         with members.open(member) as stream:
                             yield member.filename, bytes(read_up_to(stream, _MAX_BYTES))  # type: ignore[arg-type]
         elif tarfile.is_tarfile(path):
             with tarfile.open(path) as archive:
                 for entry in _limit_count(archive, path):
+                    allowance.spend(entry.size)  # also what is passed over is unpacked
                     stream_ = archive.extractfile(entry) if entry.isfile() else None
                     if stream_ is not None and entry.size <= _MAX_BYTES:
                         yield entry.name, bytes(read_up_to(stream_, _MAX_BYTES))  # type: ignore[arg-type]

@@ -95,7 +95,7 @@ def measure_symptoms(folder: RunFolder) -> Symptoms:
     if evaluation is None:
         recalls = _measure_recalls(predicted, sample)
     else:
-        recalls = {row["name"]: row["recall"] for row in evaluation["per_class"]}
+        recalls = {row["name"]: row["recall"] for row in evaluation.get("per_class", [])}
     return Symptoms(
         epochs=len(history),
         is_finished=evaluation is not None,

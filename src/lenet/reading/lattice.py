@@ -18,8 +18,8 @@ MAX_RUN = 6  # segments
 MIN_DIGIT_HEIGHT = 0.3  # text heights
 MAX_DIGIT_WIDTH = 2.0  # text heights
 MAX_GAP = 0.3  # text heights, within a digit
-MAX_ARCS = 5000  # of a picture
-MAX_DRAWN = 40_000_000  # pixels of all arcs before they are reduced to images: about two seconds
+MAX_ARCS = 2000  # of a picture: about two seconds
+MAX_DRAWN = 20_000_000  # pixels of all arcs before they are reduced to images: about a second
 
 
 @dataclass(frozen=True, eq=False)

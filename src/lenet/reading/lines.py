@@ -18,18 +18,23 @@ MAX_BREAK = 0.2  # text heights: the maximum vertical gap within a broken digit
 MIN_LINE_HEIGHT = 0.35  # of the tallest line: smaller lines are dirt or print
 MAX_PIECES = 1500  # components; of more only the largest are used
 MAX_LINES = 60
-MAX_WORK = 4_000_000  # pixels of all lines, after each is resized to the height FINE_SIDE
+MAX_WORK = 3_500_000  # pixels of all lines, after each is resized to the height FINE_SIDE: about two seconds
 Boxes = NDArray[np.int64]  # (count, 4): left, top, right, bottom
 
 
 @dataclass(frozen=True, eq=False)
 class Writing:
-    """One line: its `strokes` (h, w), their rows and columns in the picture, its text height in pixels."""
+    """One line: its `strokes` (h, w), their rows and columns in the picture, its text height in pixels.
+
+    `area` is that of the line, or of its components side by side, on which seams are found (`find_seams`), if
+    that is larger, in pixels.
+    """
 
     strokes: Mask
     rows: slice
     columns: slice
     height: float
+    area: int
 
 
 def find_lines(strokes: Mask) -> list[Writing]:
@@ -63,8 +68,9 @@ def find_lines(strokes: Mask) -> list[Writing]:
         rows = slice(int(chosen[:, 1].min()), int(chosen[:, 3].max()))
         columns = slice(int(chosen[:, 0].min()), int(chosen[:, 2].max()))
         written: Mask = np.concatenate([[False], within])[labels[rows, columns]]
-        lines.append(Writing(written, rows, columns, height))
-    work = sum(line.strokes.size * (FINE_SIDE / line.height) ** 2 for line in lines)
+        area = max(written.size, int(high[within].max() * wide[within].sum()))
+        lines.append(Writing(written, rows, columns, height, area))
+    work = sum(line.area * (FINE_SIDE / line.height) ** 2 for line in lines)
     if len(lines) > MAX_LINES or work > MAX_WORK:
         raise PictureError(
             f"{len(lines)} lines of marks of {min(line.height for line in lines):g} pixels are too much to "

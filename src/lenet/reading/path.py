@@ -5,7 +5,8 @@ Costs are in nats: they are subtracted from log-probabilities.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,7 @@ NARROW_ASPECT, DIGIT_COST = 1.2, 1.0  # the cost per digit if the writing is no 
 MIN_PROBABILITY = 1e-4  # a lower bound, so that no single crop excludes a path
 MIN_RATIO = 0.02  # of the most probable class: less probable classes are not tried
 BEAM_WIDTH = 16  # texts kept per node
+MAX_STEPS = 20_000  # arcs times the known number of digits: bounds the time to about two seconds
 
 
 @dataclass(frozen=True)
@@ -69,47 +71,81 @@ class PathStep:
     label: int
 
 
+Path: TypeAlias = tuple["Path", PathStep] | None
+"""A path as its last step and the path before it, which all its continuations share; None is empty."""
+
+
+def list_steps(path: Path) -> tuple[PathStep, ...]:
+    """The steps of a path in order."""
+    steps = []
+    while path is not None:
+        path, step = path
+        steps.append(step)
+    return tuple(reversed(steps))
+
+
+@dataclass
+class Texts:
+    """Numbers texts of classes, so that the time to extend or compare a text does not grow with its length.
+
+    Text 0 is empty. Per text: `lengths`, and `firsts`, the class of its first digit.
+    """
+
+    lengths: list[int] = field(default_factory=lambda: [0])
+    firsts: list[int] = field(default_factory=lambda: [-1])
+    numbers: dict[tuple[int, int], int] = field(default_factory=dict)
+
+    def extend(self, text: int, label: int) -> int:
+        """The number of `text` followed by `label`."""
+        number = self.numbers.setdefault((text, label), len(self.lengths))
+        if number == len(self.lengths):
+            self.lengths.append(self.lengths[text] + 1)
+            self.firsts.append(self.firsts[text] if text else label)
+        return number
+
+
 @dataclass
 class Hypothesis:
     """A text up to a node: the log-probability of all its paths, that of the best path, and the best path."""
 
     total: float
     best: float
-    path: tuple[PathStep, ...]
+    path: Path
 
-    def join(self, total: float, best: float, path: tuple[PathStep, ...]) -> None:
+    def join(self, total: float, best: float, path: Path) -> None:
         """Add another path to the same text."""
-        self.total = float(np.logaddexp(self.total, total))
+        more, less = max(self.total, total), min(self.total, total)
+        self.total = more + math.log1p(math.exp(less - more))
         if best > self.best:
             self.best, self.path = best, path
 
 
 def find_path(
     lattice: Lattice, probabilities: NDArray[np.float64], classes: Sequence[str], constraints: Constraints
-) -> tuple[tuple[PathStep, ...] | None, float]:
-    """The path of the most probable text, or None if no text fits, and the confidence of its segmentation.
+) -> tuple[tuple[PathStep, ...] | None, float, float]:
+    """The path of the most probable text (None if no text fits), the confidence of its segmentation, its fit.
 
     `probabilities` is (arcs, classes), and `classes` the names of the classes. The confidence, 0..1, is the
-    share of all texts on the same arcs; the confidence of the classes is in their own probabilities.
+    share of all texts on the same arcs; the confidence of the classes is in their own probabilities. The fit,
+    0..1, is the probability of all texts with the known number of digits, as a share of all texts.
+    Raises PictureError when there are too many arcs to search them for the known number of digits.
     """
+    if constraints.count is not None and len(lattice.arcs) * constraints.count > MAX_STEPS:
+        raise PictureError(
+            f"too many marks to find {constraints.count} digits among them; crop the picture to the writing"
+        )
     hypotheses = search(lattice, probabilities, classes, constraints)
     if not hypotheses:
-        return None, 0.0
+        return None, 0.0, 0.0
     best = max(hypotheses, key=lambda one: one.total)
-    chosen = [step.arc for step in best.path]
-    same_arcs = [one.total for one in hypotheses if [step.arc for step in one.path] == chosen]
-    return best.path, math.exp(np.logaddexp.reduce(same_arcs) - log_total(hypotheses))
-
-
-def measure_fit(
-    lattice: Lattice, probabilities: NDArray[np.float64], classes: Sequence[str], constraints: Constraints
-) -> float:
-    """The probability of all texts within the constraints, as a share of all texts, 0..1."""
-    if constraints.count is None:
-        return 1.0
-    within = search(lattice, probabilities, classes, constraints)
-    every = search(lattice, probabilities, classes, Constraints())
-    return math.exp(min(0.0, log_total(within) - log_total(every)))
+    path = list_steps(best.path)
+    chosen = [step.arc for step in path]
+    same_arcs = [one.total for one in hypotheses if [step.arc for step in list_steps(one.path)] == chosen]
+    within, fit = log_total(hypotheses), 1.0
+    if constraints.count is not None:
+        every = search(lattice, probabilities, classes, Constraints())
+        fit = math.exp(min(0.0, within - log_total(every)))
+    return path, math.exp(np.logaddexp.reduce(same_arcs) - within), fit
 
 
 def log_total(hypotheses: list[Hypothesis]) -> float:
@@ -129,10 +165,11 @@ def search(
     starting: list[list[int]] = [[] for _ in range(count)]
     for number, arc in enumerate(lattice.arcs):
         starting[arc.first].append(number)
-    nodes: list[dict[tuple[int, ...], Hypothesis]] = [{} for _ in range(count + 1)]
-    nodes[0][()] = Hypothesis(0.0, 0.0, ())
+    texts = Texts()
+    nodes: list[dict[int, Hypothesis]] = [{} for _ in range(count + 1)]
+    nodes[0][0] = Hypothesis(0.0, 0.0, None)
     for node in range(count):
-        here = keep_best(nodes[node], constraints)
+        here = keep_best(nodes[node], texts, constraints)
         skipped = -SKIP_COST * min(1.0, float(lattice.heights[node])) ** 2
         for text, one in here:
             add_path(nodes[node + 1], text, one.total + skipped, one.best + skipped, one.path)
@@ -145,20 +182,25 @@ def search(
             for label in np.flatnonzero(row >= max(MIN_RATIO * row.max(), 1e-9)).tolist():
                 gain = (after - node) ** RUN_EXPONENT * math.log(max(float(row[label]), MIN_PROBABILITY))
                 gain -= cost + low_costs[label] * max(0.0, USUAL_HEIGHT - arc.height)
+                step = PathStep(number, label)
                 for text, one in here:
-                    if constraints.count is not None and len(text) >= constraints.count:
+                    length = texts.lengths[text]
+                    if constraints.count is not None and length >= constraints.count:
                         continue
-                    if constraints.amount and len(text) == 1 and classes[text[0]] == "0":
+                    if constraints.amount and length == 1 and classes[texts.firsts[text]] == "0":
                         continue
-                    path = (*one.path, PathStep(number, label))
-                    add_path(nodes[after], (*text, label), one.total + gain, one.best + gain, path)
+                    longer = texts.extend(text, label)
+                    add_path(nodes[after], longer, one.total + gain, one.best + gain, (one.path, step))
+        nodes[node].clear()  # bounds the memory
     # If the empty text is the most probable, the best other text is returned, and later rejected.
-    return [one for text, one in nodes[count].items() if text and constraints.count in (None, len(text))]
+    return [
+        one for text, one in nodes[count].items() if text and constraints.count in (None, texts.lengths[text])
+    ]
 
 
 def keep_best(
-    hypotheses: dict[tuple[int, ...], Hypothesis], constraints: Constraints
-) -> list[tuple[tuple[int, ...], Hypothesis]]:
+    hypotheses: dict[int, Hypothesis], texts: Texts, constraints: Constraints
+) -> list[tuple[int, Hypothesis]]:
     """The most probable texts of a node; with a known number of digits, the most probable of each length.
 
     A short text cannot always be completed to the known length, so every length is kept.
@@ -169,19 +211,14 @@ def keep_best(
     seen: dict[int, int] = {}
     kept = []
     for text, one in ranked:
-        seen[len(text)] = seen.get(len(text), 0) + 1
-        if seen[len(text)] <= BEAM_WIDTH // 2:
+        length = texts.lengths[text]
+        seen[length] = seen.get(length, 0) + 1
+        if seen[length] <= BEAM_WIDTH // 2:
             kept.append((text, one))
     return kept
 
 
-def add_path(
-    node: dict[tuple[int, ...], Hypothesis],
-    text: tuple[int, ...],
-    total: float,
-    best: float,
-    path: tuple[PathStep, ...],
-) -> None:
+def add_path(node: dict[int, Hypothesis], text: int, total: float, best: float, path: Path) -> None:
     """Add a path to a node."""
     if text in node:
         node[text].join(total, best, path)

@@ -18,7 +18,7 @@ from lenet.images.inline import write_table
 from lenet.models.checkpoint import Checkpoint, load_checkpoint
 from lenet.models.network import LeNet
 from lenet.reading.lattice import Lattice
-from lenet.reading.path import Constraints, check_constraints, find_path, measure_fit
+from lenet.reading.path import Constraints, check_constraints, find_path
 from lenet.reading.pipeline import (
     ReadingStep,
     build_full_image_lattice,
@@ -172,7 +172,7 @@ class Reader:
             (build_full_image_lattice(decoded), []) if self.reads_whole_pictures else trace_lattice(decoded)
         )
         rows = self._classify([arc.image for arc in lattice.arcs])
-        path, _ = find_path(lattice, rows, self.classes, constraints)
+        path, *_ = find_path(lattice, rows, self.classes, constraints)
         steps = [ReadingStep("decoded", decoded.pixels, decoded.reason)]
         steps += [
             ReadingStep(name, np.rint(plane * 255.0).astype(np.uint8), why) for name, plane, why in planes
@@ -208,7 +208,7 @@ class Reader:
     def _reading(self, lattice: Lattice, rows: NDArray[np.float64], constraints: Constraints) -> Reading:
         if not lattice.arcs:
             return Reading("", 0.0, rejected=True, reason=EMPTY)
-        path, share = find_path(lattice, rows, self.classes, constraints)
+        path, share, fit = find_path(lattice, rows, self.classes, constraints)
         if path is None:
             missing = NO_DIGIT if constraints.count is None else f"no {constraints.count} digits were found"
             return Reading("", 0.0, rejected=True, reason=missing)
@@ -226,7 +226,7 @@ class Reader:
         confidence = share * math.prod(digit.probability for digit in digits)
         threshold = self.thresholds.get(find_group(len(digits)), 0.0)
         reason = explain_rejection([digit.probabilities for digit in digits], confidence, threshold)
-        if measure_fit(lattice, rows, self.classes, constraints) < MIN_FIT:
+        if fit < MIN_FIT:
             reason = f"does not look like {constraints.count} digits"
         return Reading(text, confidence, bool(reason), reason, tuple(digits))
 

@@ -22,7 +22,7 @@ from lenet.images.framing import (
 )
 from lenet.reading.lines import DOT
 from lenet.reading.ruled_lines import measure_stroke_width
-from lenet.reading.seams import find_seams
+from lenet.reading.seams import Columns, find_seams
 
 Labels = NDArray[np.int32]
 PADDING = 2  # pixels of paper around a line
@@ -149,13 +149,22 @@ def cut_segments(labels: Labels, stroke: float) -> Labels:
     masks = [labels[boxes[number]] == number + 1 for number in numbers]
     count = 0
     for number, mask, seams in zip(numbers, masks, find_seams(masks, stroke), strict=True):
-        parts = mask.astype(np.int32)
-        for seam in seams:
-            parts += mask & (np.arange(mask.shape[1]) >= seam[:, None])
+        parts = number_parts(mask, seams)
         found, parts = np.unique(merge_slivers(parts)[mask], return_inverse=True)
         segments[boxes[number]][mask] = parts + count + 1
         count += len(found)
     return segments
+
+
+def number_parts(mask: Mask, seams: list[Columns]) -> Labels:
+    """The part of each pixel of a component (h, w), counted from 1, from the left; 0 for paper.
+
+    A pixel is in the part after all seams at its column or to the left of it.
+    """
+    begins = np.zeros((mask.shape[0], mask.shape[1] + 1), np.int32)
+    for seam in seams:
+        begins[np.arange(mask.shape[0]), np.clip(seam, 0, mask.shape[1])] += 1
+    return np.where(mask, 1 + np.cumsum(begins[:, :-1], axis=1, dtype=np.int32), np.int32(0))
 
 
 def merge_slivers(parts: Labels) -> Labels:
@@ -163,20 +172,30 @@ def merge_slivers(parts: Labels) -> Labels:
     if parts.max() < 2:
         return parts
     merged = parts.copy()
-    for part in np.unique(parts[parts > 0]):
-        fragments, count = ndimage.label(parts == part, EIGHT_CONNECTED)
+    for part, box in enumerate(ndimage.find_objects(parts), start=1):
+        if box is None:
+            continue
+        # Only the surroundings of each part and fragment are searched, or many would take many seconds.
+        around = surround(box)
+        fragments, count = ndimage.label(parts[around] == part, EIGHT_CONNECTED)
         if count < 2:
             continue
         areas = np.bincount(fragments.ravel())
         areas[0] = 0
-        for fragment in range(1, count + 1):
+        for fragment, place in enumerate(ndimage.find_objects(fragments), start=1):
             if areas[fragment] < MAX_SLIVER * areas.sum():
-                here = fragments == fragment
-                beside = merged[ndimage.binary_dilation(here, EIGHT_CONNECTED) & ~here]
+                near = surround(place)
+                here, window = fragments[near] == fragment, merged[around][near]
+                beside = window[ndimage.binary_dilation(here, EIGHT_CONNECTED) & ~here]
                 beside = beside[(beside > 0) & (beside != part)]
                 if beside.size:
-                    merged[here] = np.bincount(beside).argmax()
+                    window[here] = np.bincount(beside).argmax()
     return merged
+
+
+def surround(box: tuple[slice, ...]) -> tuple[slice, ...]:
+    """The box with a margin of one pixel, where the array goes on."""
+    return tuple(slice(max(0, side.start - 1), side.stop + 1) for side in box)
 
 
 def number_left_to_right(segments: Labels) -> Labels:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from lenet.errors import CheckpointError, RunError
+from lenet.files import escape_unprintable
 from lenet.kernels.convolution import explain_backend
 from lenet.models.checkpoint import check_fit, read_tensors, write_tensors
 from lenet.models.network import LeNet
@@ -67,7 +68,8 @@ def read_state(file: Path, state: TrainingState[LeNet], ties: Mapping[str, str] 
     """
     tensors, card = read_tensors(file, STATE_FORMAT)
     if card.get("optimizer") != type(state.optimizer).__name__:
-        raise CheckpointError(f"{file}: the state of another optimizer ({card.get('optimizer')})")
+        other = escape_unprintable(str(card.get("optimizer"))[:40])
+        raise CheckpointError(f"{file}: the state of another optimizer ({other})")
     check_ties(file, card, ties or {})
     for prefix, model in {"model": state.model, "averaged": state.averaged}.items():
         own = {n.removeprefix(f"{prefix}."): t for n, t in tensors.items() if n.startswith(f"{prefix}.")}
@@ -103,7 +105,7 @@ def check_ties(file: Path, card: Mapping[str, Any], ties: Mapping[str, str]) -> 
     for name, remedy in REMEDIES.items():
         begun, here = card.get(name), ties.get(name)
         if begun is not None and here is not None and begun != here:
-            begun = str(begun)[:40]
+            begun = escape_unprintable(str(begun)[:40])
             raise RunError(
                 f"{file.parent} was begun with {name} {begun}, and here it is {here}, which rounds "
                 f"differently; {remedy.format(begun, begun.lower())}, or begin a new run"
