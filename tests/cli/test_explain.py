@@ -85,10 +85,12 @@ def test_mistakes_end_in_one_line(lenet: Lenet, workplace: Path, words: tuple[ob
 def test_a_run_is_reported(lenet: Lenet, run: Path, workplace: Path):
     outcome = lenet("report", run)
     size = (run / "report.html").stat().st_size
-    assert outcome.out == f"{run / 'report.html'}: {size:,} bytes\n"
+    page = run / "report-page.html"
+    assert outcome.out == f"{run / 'report.html'}: {size:,} bytes; it links to {page}\n"
     told = lenet("report", run, "--out", "elsewhere.html", "--json").json
-    assert told == {"report": "elsewhere.html", "bytes": size}
-    assert (workplace / "elsewhere.html").read_bytes() == (run / "report.html").read_bytes()
+    other = workplace / "elsewhere-page.html"
+    assert told == {"report": "elsewhere.html", "bytes": size + 3, "page": other.name}  # a longer link
+    assert other.read_bytes() == page.read_bytes()
 
 
 def test_what_is_no_run_is_not_reported(lenet: Lenet, workplace: Path):
