@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lenet.data.datasets import enlarge_digit, load, load_digits
@@ -53,6 +53,7 @@ def test_parts_that_do_not_fit(pixels: torch.Tensor, labels: torch.Tensor) -> No
     assert "\n" not in str(caught.value)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 5), min_size=2, max_size=200), st.data(), st.integers(0, 2**32))
 def test_split_is_exact_disjoint_repeatable_and_in_proportion(
     numbers: list[int], data: st.DataObject, seed: int
