@@ -150,8 +150,8 @@ def cut_segments(labels: Labels, stroke: float) -> Labels:
     count = 0
     for number, mask, seams in zip(numbers, masks, find_seams(masks, stroke), strict=True):
         parts = number_parts(mask, seams)
-        found, parts = np.unique(merge_slivers(parts)[mask], return_inverse=True)
-        segments[boxes[number]][mask] = parts + count + 1
+        found, places = np.unique(merge_slivers(parts)[mask], return_inverse=True)
+        segments[boxes[number]][mask] = places + count + 1
         count += len(found)
     return segments
 
