@@ -4,6 +4,7 @@ import gzip
 import io
 import json
 import pickle
+import random
 import struct
 import subprocess
 import sys
@@ -118,6 +119,24 @@ def idx_label_out_of_range(folder: Path) -> list[object]:
     return [*QUICK, "--data", idx_folder(folder, t10k_labels=encode_idx(labels))]
 
 
+@case("its images have 1 × 600 pixels; at most 512")
+def idx_wide_images(folder: Path) -> list[object]:
+    wide = encode_idx(torch.zeros(20, 1, 600, dtype=torch.uint8))
+    return [*QUICK, "--data", idx_folder(folder, train_images=wide)]
+
+
+@case("a label is 2147483647; at most 10,000 classes")
+def idx_label_of_the_largest_integer(folder: Path) -> list[object]:
+    labels = torch.full((20,), 2**31 - 1, dtype=torch.int32)
+    return [*QUICK, "--data", idx_folder(folder, train_labels=encode_idx(labels))]
+
+
+@case("too many for a file of")
+def idx_promises_a_gigabyte(folder: Path) -> list[object]:
+    promised = gzip.compress(WHOLE[:4] + struct.pack(">III", 1_000_000, 28, 28) + bytes(1_000_000))
+    return [*QUICK, "--data", idx_folder(folder, train_images=promised)]
+
+
 @case("there is no train-labels IDX file")
 def idx_without_labels(folder: Path) -> list[object]:
     (idx_folder(folder) / "train-labels-idx1-ubyte").unlink()
@@ -143,7 +162,16 @@ def whole_png() -> bytes:
 
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>'
+JPEG = io.BytesIO()
+Image.linear_gradient("L").resize((64, 64)).save(JPEG, "JPEG", progressive=True)
+LAST_SCAN = JPEG.getvalue().rindex(b"\xff\xda")
 PICTURES = {
+    "png_of_50_million_rows": (png(1, 50_000_000), "picture.png", "more than 30,000 pixels wide or high"),
+    "jpeg_of_3000_scans": (
+        JPEG.getvalue()[:LAST_SCAN] + JPEG.getvalue()[LAST_SCAN:-2] * 3000 + b"\xff\xd9",
+        "picture.jpg",
+        "a JPEG of 3005 scans",
+    ),
     "png_cut_short": (whole_png()[:200], "picture.png", "damaged or truncated"),
     "png_bomb": (png(60_000, 60_000), "picture.png", "megapixels"),
     "png_without_pixels": (png(28, 28), "picture.png", "picture.png: "),
@@ -159,6 +187,27 @@ PICTURES = {
 }
 for name, (content, file_name, phrase) in PICTURES.items():
     CASES.append(pytest.param(picture(content, file_name), phrase, id=name))
+
+
+def draw_specks(every: int, size: int) -> Image.Image:
+    """Squares that touch here and there, at random."""
+    source = random.Random(0)
+    picture = Image.new("L", (512, 512), 255)
+    for top in range(1, 512 - size, every):
+        for left in range(1, 512 - size, every):
+            x, y = left + source.randint(-1, 1), top + source.randint(-1, 1)
+            picture.paste(0, (x, y, x + size, y + size))
+    return picture
+
+
+for every, size in ((4, 3), (8, 6)):
+
+    def _specks(folder: Path, every: int = every, size: int = size) -> list[object]:
+        make_model(folder)
+        draw_specks(every, size).save(folder / "specks.png")
+        return ["predict", "specks.png", "--checkpoint", MODEL]
+
+    CASES.append(pytest.param(_specks, "too much to read", id=f"specks_{every}_{size}"))
 
 
 @case("cannot be opened (no such file or directory)")

@@ -185,6 +185,7 @@ def test_csv_without_splits_and_pictures_in_the_folder_of_its_name(tmp_path: Pat
         (["file,label,split", "a.png,1,train", "b.png,2,"], "some have none"),
         (["file,label,split", "a.png,1,train", "b.png,2,train"], "no test pictures"),
         (["file,label", '"a.png,1'], "cannot be read as a CSV"),
+        (["file,label", *["a.png,1", "b.png,2"] * 1001], r"line 2002: lists a\.png more than 1,000 times"),
     ],
 )
 def test_mistakes_in_csv_files(tmp_path: Path, lines: list[str], words: str) -> None:
@@ -252,6 +253,8 @@ def test_a_path_that_is_nothing(tmp_path: Path) -> None:
 def test_natural_order() -> None:
     names = ["10", "2", "a10", "B", "a2", "2", "b", "Ä", "1"]
     assert sort_naturally(names) == ["1", "2", "10", "a2", "a10", "B", "b", "Ä"]
+    assert sort_naturally(["x10", "x09", "x1", "x0", "x00"]) == ["x0", "x00", "x1", "x09", "x10"]
+    assert sort_naturally(["9" * 5000, "2", "1" + "0" * 5000]) == ["2", "9" * 5000, "1" + "0" * 5000]
 
 
 @given(st.binary(max_size=120), st.booleans())

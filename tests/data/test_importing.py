@@ -1,5 +1,6 @@
 """Files got elsewhere: recognised by what is in them."""
 
+import gzip
 import io
 import tarfile
 import zipfile
@@ -10,6 +11,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lenet.data import importing
 from lenet.data.datasets import load
 from lenet.data.importing import import_data
 from lenet.data.sources import SOURCES
@@ -119,6 +121,24 @@ def test_faults_are_one_line(cache, tmp_path: Path, what: str) -> None:
     with pytest.raises(DataError) as caught:
         import_data(path, name)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["zip", "tar", "tgz"])
+@pytest.mark.parametrize("packed_twice", [False, True])
+def test_an_archive_does_not_unpack_to_any_size(
+    cache, tmp_path: Path, kind: str, packed_twice: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each member is no larger than a file of a data set, but there are many of them."""
+    monkeypatch.setattr(importing, "_MAX_UNPACKED", 3_000_000)
+    blank = bytes(1_000_000)
+    content = archive_of(kind, {str(n): gzip.compress(blank) if packed_twice else blank for n in range(8)})
+    (tmp_path / "got").write_bytes(content)
+    if kind == "tar" and not packed_twice:  # as large as what is in it
+        with pytest.raises(DataError, match="holds no file of"):
+            import_data(tmp_path / "got")
+        return
+    with pytest.raises(DataError, match="unpacks to far more than a data set holds"):
+        import_data(tmp_path / "got")
 
 
 @given(kind=st.sampled_from(["zip", "tgz", "tar"]), data=st.data())

@@ -41,6 +41,7 @@ from lenet.insight.report import write_report
 from lenet.models.checkpoint import FORMAT, load_checkpoint, read_tensors, save_checkpoint, write_tensors
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
+from lenet.reading.reader import Reader
 from lenet.training.evaluation import evaluate
 from lenet.training.recipes import RECIPES
 from lenet.training.resuming import open_run
@@ -163,21 +164,27 @@ def archives(folder: Path) -> Callable[..., Iterator[Case]]:
 
 def checkpoints(folder: Path) -> Callable[..., Iterator[Case]]:
     """Half of them whole by their checksum, with a hostile value in the card."""
+    whole, damaged = folder / "whole.safetensors", folder / "case.safetensors"
     model = LeNet(LeNetConfig(input_size=8, channels=(2,), kernel_size=3, hidden=(3,), classes=10))
-    save_checkpoint(folder / "whole.safetensors", model, {"classes": list("0123456789")})
-    by_bytes = read_damaged(
-        [(folder / "whole.safetensors").read_bytes()], folder / "case.safetensors", load_checkpoint
-    )
+    curve = {"validation_count": 10_000, "curve": [[0.0, 0.0, 0.02], [0.5, 0.1, 0.001]]}
+    card = {
+        "classes": list("0123456789"),
+        "rejection": curve,
+        "reading_rejection": {"1": curve, "2-4": curve},
+    }
+    save_checkpoint(whole, model, {**card, "temperature": 1.5, "whole_pictures": False})
+
+    def read(path: Path) -> None:
+        checkpoint = load_checkpoint(path)
+        Reader(checkpoint)
+        Reader(checkpoint, max_error=0.05)
 
     def cases(source: random.Random) -> Iterator[Case]:
-        damaged = by_bytes(source)
-        tensors, card = read_tensors(folder / "whole.safetensors", FORMAT)
+        by_bytes = read_damaged([whole.read_bytes()], damaged, read)(source)
+        tensors, card = read_tensors(whole, FORMAT)
         while True:
-            yield next(damaged)
-            yield (
-                damage_card(folder / "case.safetensors", tensors, card, source),
-                lambda: load_checkpoint(folder / "case.safetensors"),
-            )
+            yield next(by_bytes)
+            yield damage_card(damaged, tensors, card, source), lambda: read(damaged)
 
     return cases
 

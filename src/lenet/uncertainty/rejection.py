@@ -186,7 +186,7 @@ def _check_curve(rejection: object) -> tuple[int, np.ndarray]:
     try:
         count = rejection["validation_count"]  # type: ignore[index]
         curve = np.array(rejection["curve"], dtype=np.float64)  # type: ignore[index]
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         count, curve = 0, np.empty(0)
     is_whole = isinstance(count, int) and not isinstance(count, bool) and 0 < count < 1e15
     if not is_whole or curve.ndim != 2 or curve.shape[1] != 3 or not ((curve >= 0) & (curve <= 1)).all():
