@@ -24,7 +24,7 @@ def test_named_recipes_are_whole(name: str):
     assert len(recipe.source) > 20
     assert recipe.model.parameters == 61_706
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
-    assert SOURCES[recipe.data].flips or not recipe.distortions.flip
+    assert not recipe.distortions.flip or SOURCES[recipe.data].flips
 
 
 def test_the_tutorials_keep_their_printed_values():

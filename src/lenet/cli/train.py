@@ -94,7 +94,9 @@ def train(
         given = {"recipe": recipe, "data": data, "seed": seed, "device": device}
         run = open_run(resume, epochs, given | changes)
     else:
-        chosen = find_recipe(recipe or ("quick" if initial is None else "adapt"), data)
+        if recipe is None:
+            recipe = "quick" if initial is None else "adapt"
+        chosen = find_recipe(recipe, data)
         place = "auto" if device is None else device
         if initial is None:
             run = begin_run(chosen.override(changes), seed=seed or 0, device=place, runs_dir=runs_dir)

@@ -159,7 +159,7 @@ class Recipe:
                 "distortions": Distortions.from_dict(own["distortions"]),
             }
             return cls(**own | parts)
-        except (KeyError, TypeError, AttributeError, ModelError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, ModelError) as error:
             raise RecipeError(f"not a recipe of this version: {error}") from None
 
 
