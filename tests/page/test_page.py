@@ -95,6 +95,7 @@ def draw(page: Any, strokes: Sequence[Stroke]) -> None:
 def settle(page: Any) -> None:
     """Wait for what the page does while the pen rests."""
     page.evaluate("new Promise(done => setTimeout(done, 120))")
+    page.wait_for_selector("body[data-ready=yes]")
 
 
 def read(page: Any) -> str:

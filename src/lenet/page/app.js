@@ -175,6 +175,7 @@ class App {
     showAnswer(this.texts, this.answers, pad.isEmpty);
     this.readAt ??= pad.isEmpty ? undefined : performance.now();
     this.inspect();
+    document.body.dataset.ready = "no";
     clearTimeout(this.later);
     this.later = setTimeout(() => this.finish(), 60);
   }
