@@ -1,4 +1,4 @@
-"""How many hostile inputs the tests hold, by group; the groups of tests/fuzz come on top, 60 cases or more each."""
+"""How many hostile inputs the tests hold, by group; tests/fuzz adds at least 60 cases a group."""
 
 from collections import Counter
 from pathlib import Path
