@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import re
+import runpy
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -247,7 +248,7 @@ def test_the_window_slides(open_page: Open):
     page = open_page()
     draw(page, THREE)
     page.locator('[data-layer="pool2"] .maps').click(position={"x": 8, "y": 8})
-    page.locator("#unit [data-act=slide]").click()
+    page.locator("#unit [data-key=slide]").click()
     places = set()
     for _ in range(20):
         page.evaluate("new Promise(done => setTimeout(done, 50))")
@@ -279,7 +280,7 @@ def test_the_address_holds_the_state(open_page: Open):
     page.locator("#scale").select_option("network")
     page.locator("#biases").check()
     page.locator('[data-layer="pool1"] .maps').first.click(position={"x": 10, "y": 10})
-    page.locator("#unit [data-act=mute]").click()
+    page.locator("#unit [data-key=mute]").click()
     settle(page)
     address = page.evaluate("location.hash")
     again = open_page(address)
@@ -400,7 +401,7 @@ def test_the_copied_program_gives_the_same_probabilities(open_page: Open):
 )
 def test_questions_prepare_the_page(open_page: Open, question: str):
     page = open_page()
-    page.locator(f"[data-question={question}]").click()
+    page.locator(f"[data-key=question-{question}]").click()
     settle(page)
     assert page.locator("#question-list p").count() == 1
     expected = {
@@ -442,7 +443,7 @@ def test_no_serious_fault_of_accessibility(open_page: Open, options: dict[str, A
     page = open_page(**options)
     draw(page, THREE)
     page.locator('[data-layer="conv2"] .maps').click(position={"x": 20, "y": 20})
-    page.locator("[data-question=four]").click()
+    page.locator("[data-key=question-four]").click()
     faults = [
         (fault["id"], node["html"])
         for fault in axe.Axe().run(page).response["violations"]
@@ -454,28 +455,9 @@ def test_no_serious_fault_of_accessibility(open_page: Open, options: dict[str, A
 
 def test_the_pen_is_followed_at_once(open_page: Open):
     page = open_page()
-    times = page.evaluate(MEASURE, THREE[0])
+    benchmark = runpy.run_path(str(Path(__file__).parents[2] / "benchmarks" / "page.py"))
+    times = page.evaluate(benchmark["FOLLOW"], THREE[0])
     assert float(np.median(times)) < 40  # ms; benchmarks/page.py measures it on a quiet machine
-
-
-MEASURE = """async (points) => {
-  const pad = document.querySelector("#pad");
-  const box = pad.getBoundingClientRect();
-  const send = (type, x, y) => pad.dispatchEvent(new PointerEvent(type, {
-    clientX: box.left + x, clientY: box.top + y, pointerId: 1, button: 0, isPrimary: true, bubbles: true }));
-  pad.setPointerCapture = () => {};
-  pad.hasPointerCapture = () => true;
-  const times = [];
-  send("pointerdown", ...points[0]);
-  for (let turn = 0; turn < 10; turn++) for (const [x, y] of points) {
-    const began = performance.now();
-    send("pointermove", x + turn, y);
-    times.push(performance.now() - began);
-    await new Promise(requestAnimationFrame);
-  }
-  send("pointerup", ...points[0]);
-  return times;
-}"""
 
 
 def test_weights_of_the_page_are_those_of_the_checkpoint(modules: Any):
@@ -500,10 +482,14 @@ def test_both_languages_have_every_text():
     for key, value in english.items():
         assert set(re.findall(r"\{\w+\}", value)) == set(re.findall(r"\{\w+\}", chinese[key])), key
     html = (PAGE / "page.html").read_text("utf-8")
+    modules = "".join(module.read_text("utf-8") for module in PAGE.glob("*.js"))
     used = set(re.findall(r'data-(?:text|label)="(\w+)"', html))
-    for module in PAGE.glob("*.js"):
-        used |= set(re.findall(r'(?:texts\.get|describe)\("([\w.-]+)"', module.read_text("utf-8")))
+    used |= set(re.findall(r'(?:texts\.get|describe)\("([\w.-]+)"', modules))
     assert used <= english.keys()
+    # Those with a dot are put together, such as kind.ReLU; the others stand somewhere as they are.
+    assert [
+        key for key in english if "." not in key and not re.search(rf"[\"'`]{key}[\"'`]", html + modules)
+    ] == []
 
 
 def test_in_a_notebook_the_page_runs_in_a_frame(chromium: Any, tmp_path: Path):
@@ -521,3 +507,57 @@ def test_in_a_notebook_the_page_runs_in_a_frame(chromium: Any, tmp_path: Path):
     inner.locator("#verdict", has_text="sure").wait_for()
     page.close()
     assert complaints == []
+
+
+def test_corrections_survive_whatever_else_changes(open_page: Open):
+    page = open_page()
+    draw(page, THREE)
+    page.locator("#teach summary").click()
+    page.get_by_role("button", name="This is 8").click()
+    page.locator("#biases").check()
+    page.locator("#language").click()
+    page.locator("#labels button").nth(3).click()
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    with zipfile.ZipFile(download.value.path()) as archive:
+        assert sorted(archive.namelist()) == ["corrections/3/0002.png", "corrections/8/0001.png"]
+
+
+def test_the_keyboard_stays_where_it_is(open_page: Open):
+    """What is built anew after a press of a key keeps the focus."""
+    page = open_page()
+    draw(page, THREE)
+    for place in ("[data-key=question-units]", "#unit [data-key=mute]", "#muted button"):
+        page.locator(place).press("Enter")
+        settle(page)
+        name = place.rpartition("=")[2].rstrip("]")
+        if name != "#muted button":  # the button of a map that was restored is gone
+            assert page.evaluate("document.activeElement.dataset.key") == name
+
+
+def test_an_edit_is_of_one_network(open_page: Open):
+    page = open_page("#beside=d2l&pin=output.3")
+    draw(page, THREE)
+    second = page.locator('[data-layer="output"] canvas').nth(1)
+    before = second.evaluate("canvas => canvas.toDataURL()")
+    page.locator("#unit input").first.fill("-3")
+    settle(page)
+    assert second.evaluate("canvas => canvas.toDataURL()") == before
+    page.locator('[data-layer="output"] .maps').nth(1).click(position={"x": 20, "y": 10})
+    page.mouse.move(5, 5)
+    settle(page)
+    assert page.locator("#unit input").count() == 0  # only the first network can be changed
+
+
+def test_a_link_to_a_broken_network_tells_the_intact_count(open_page: Open):
+    page = open_page("#biases=zero")
+    wait_for_count(page)
+    assert int(re.search(r"intact: (\d+)", text(page, "#accuracy"))[1]) >= 90
+
+
+def test_stored_images_of_other_classes_count_nothing(open_page: Open, tmp_path: Path):
+    config = lenet.LeNetConfig(classes=3)
+    lenet.save(lenet.LeNet(config), tmp_path / "own.safetensors", classes=["a", "b", "c"])
+    page = open_page()
+    page.locator("#file").set_input_files(tmp_path / "own.safetensors")
+    page.locator("#accuracy", has_text="no stored images of these classes").wait_for()

@@ -9,13 +9,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lenet.data.cache import list_sources
 from lenet.data.datasets import load, load_digits
 from lenet.data.imageset import ImageSet
-from lenet.errors import CheckpointError, DataError
 from lenet.models.checkpoint import DIGITS, Checkpoint
 from lenet.training.evaluation import compute_logits, match_classes
-from lenet.training.runs import find_training_data
+from lenet.training.runs import find_test_images, find_training_data, spread
 
 MOST_IMAGES = 1000  # to compare on, and to calibrate with
 
@@ -54,30 +52,17 @@ def find_samples(name: str, checkpoint: Checkpoint) -> Samples:
 
     Where those are not on this machine, scikit-learn's digits; nothing is downloaded.
     """
-    try:
-        source = find_training_data(name, checkpoint)
-        missing = {listing.name for listing in list_sources() if listing.found == "missing"}
-        if source in missing:
-            raise DataError(f"{source} is not on this machine")
-        test = match_classes(checkpoint, load(source, "test"))
-        calibration = load(source, "train").images
-        return Samples(_spread(test), calibration[_places(len(calibration))], f"{test.name} test", True)
-    except (CheckpointError, DataError):
-        images, labels = load_digits()
-        digits = ImageSet(images, labels, DIGITS, "digits")
-        knows = set(DIGITS) <= set(checkpoint.classes)
-        test = digits.subset(torch.arange(MOST_IMAGES))
-        test = match_classes(checkpoint, test) if knows else test
-        return Samples(test, images[MOST_IMAGES:], "scikit-learn's digits", knows)
-
-
-def _places(count: int) -> Tensor:
-    """At most MOST_IMAGES places among `count`, evenly spread: files may be sorted by class."""
-    return torch.linspace(0, count - 1, min(count, MOST_IMAGES), dtype=torch.float64).round().long()
-
-
-def _spread(data: ImageSet) -> ImageSet:
-    return data.subset(_places(len(data)))
+    test = find_test_images(name, checkpoint, MOST_IMAGES)
+    if test is not None:
+        calibration = load(find_training_data(name, checkpoint), "train").images
+        calibration = calibration[spread(len(calibration), MOST_IMAGES)]
+        return Samples(test, calibration, f"{test.name} test", True)
+    images, labels = load_digits()
+    digits = ImageSet(images, labels, DIGITS, "digits")
+    knows = set(DIGITS) <= set(checkpoint.classes)
+    test = digits.subset(torch.arange(MOST_IMAGES))
+    test = match_classes(checkpoint, test) if knows else test
+    return Samples(test, images[MOST_IMAGES:], "scikit-learn's digits", knows)
 
 
 def measure_agreement(checkpoint: Checkpoint, samples: Samples, run: Run) -> Agreement:

@@ -2,7 +2,7 @@
 
 import { makeState, readAddress, writeAddress } from "lenet/address.js";
 import { showAnswer } from "lenet/answer.js";
-import { makePalette, write } from "lenet/colours.js";
+import { makePalette, paintScale, write } from "lenet/colours.js";
 import { setUpControls, showAccuracy, showDamage, showQuestions } from "lenet/controls.js";
 import { greyImage } from "lenet/corrections.js";
 import { addNoise, applyDamage, Score } from "lenet/damage.js";
@@ -36,6 +36,7 @@ class App {
     this.samples = readSamples(files);
     this.score = new Score(this.samples);
     this.memory = {};
+    /** @type {import("lenet/corrections.js").Correction[]} */ this.corrections = [];
     this.state = makeState();
     this.hovered = null;
     this.image = new Uint8Array(784);
@@ -88,6 +89,7 @@ class App {
   /** Show everything anew, after a change of anything but the drawing. */
   update() {
     const { state, texts } = this;
+    const { key: focused } = /** @type {HTMLElement} */ (document.activeElement).dataset;
     texts.language = state.language;
     texts.apply();
     element("language").textContent = texts.get("otherLanguage");
@@ -98,7 +100,10 @@ class App {
     element("framing").checked = state.framing;
     this.palette = makePalette(this.dark.matches);
     this.listNetworks();
-    for (const name of this.active) applyDamage(this.networks.get(name), state.damage);
+    // An edit belongs to the network that is shown first; the other damage is done to both.
+    this.active.forEach((name, k) => {
+      applyDamage(this.networks.get(name), k === 0 ? state.damage : { ...state.damage, edits: {} });
+    });
     const key = this.active.join(" ");
     if (key !== this.shownNetworks) this.buildViews(key);
     for (const { view } of this.views) view.label();
@@ -110,9 +115,11 @@ class App {
       this.say("");
       this.showImage(image);
     });
-    setUpTeaching(texts, { classes, image: () => this.image });
-    this.drawScaleBar();
+    setUpTeaching(texts, { classes, image: () => this.image, corrections: this.corrections });
+    paintScale(element("scale-bar").getContext("2d"), this.palette);
     this.redraw();
+    // What was built anew has lost the focus of the keyboard.
+    if (focused) /** @type {any} */ (document.querySelector(`[data-key="${CSS.escape(focused)}"]`))?.focus();
     clearTimeout(this.counting);
     this.counting = setTimeout(
       () => showAccuracy(texts, this.score, this.networks.get(state.model), state.damage, this.memory), 30,
@@ -229,7 +236,8 @@ class App {
     const pinned = found !== null && this.hovered === null;
     for (const each of this.views) each.view.mark(each === shown ? found : null, pinned);
     const { result } = this.answers[this.views.indexOf(shown)];
-    this.inspector.show(shown.network, result, found, pinned, this.palette);
+    const how = { pinned, editable: pinned && shown === this.views[0] };
+    this.inspector.show(shown.network, result, found, how, this.palette);
     const { scale } = this.state;
     const range = scale === "network" ? write(shown.view.largest) : found && shown.view.rangeOf(found.layer);
     element("low").textContent = range ? `−${range}` : "−";
@@ -239,7 +247,8 @@ class App {
   /** Move the pinned window over its map, a number at a time. */
   slide() {
     const { pin } = this.state;
-    const layer = this.views[0].network.layers.find(({ name }) => name === pin?.layer);
+    const { network } = this.views[/** @type {any} */ (pin)?.view ?? 0] ?? this.views[0];
+    const layer = network.layers.find(({ name }) => name === pin?.layer);
     clearInterval(this.sliding);
     if (!pin || !layer) return;
     const [, height, width] = shapeOf(layer);
@@ -259,15 +268,6 @@ class App {
     const others = damage.muted.filter((each) => each !== name);
     const muted = others.length < damage.muted.length ? others : [...others, name];
     this.change({ damage: { ...damage, muted } });
-  }
-
-  drawScaleBar() {
-    const context = element("scale-bar").getContext("2d");
-    const bar = context.createImageData(129, 1);
-    new Uint32Array(bar.data.buffer).forEach((_, i, pixels) => {
-      pixels[i] = this.palette[Math.round((i * (this.palette.length - 1)) / 128)];
-    });
-    context.putImageData(bar, 0, 0);
   }
 
   say(text) {

@@ -12,13 +12,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from lenet.data.cache import list_sources
 from lenet.data.datasets import load
 from lenet.data.imageset import ImageSet
 from lenet.errors import CheckpointError
-from lenet.models.checkpoint import find_checkpoint, load_checkpoint
+from lenet.models.checkpoint import DIGITS, find_checkpoint, load_checkpoint
+from lenet.training.runs import find_test_images, spread
 
 PAGE = Path(__file__).parent
 MODULES = sorted(path.name for path in PAGE.glob("*.js") if path.name != "loader.js")
@@ -52,7 +51,7 @@ def make_page(checkpoints: Sequence[str | Path], *, language: str = "auto", api:
     samples = find_stored_images(checkpoints[0])
     if samples is not None:
         files["samples.bin"] = samples.images.numpy().tobytes()
-        about = {"labels": samples.labels.tolist(), "name": samples.name}
+        about = {"labels": samples.labels.tolist(), "classes": samples.classes}
         files["samples.json"] = json.dumps(about).encode()
     values = {
         "policy": POLICY.format(connect="'self'" if api else "'none'"),
@@ -83,21 +82,17 @@ def name_checkpoints(checkpoints: Sequence[str | Path]) -> list[str]:
 
 
 def find_stored_images(checkpoint: str | Path) -> ImageSet | None:
-    """Images to show and to count right answers on, the first SAMPLES of a test set with the same classes.
+    """Images to show and to count right answers on: SAMPLES test images, 28×28, with the same classes.
 
-    The test images of the checkpoint's own data set where they are on this machine; otherwise scikit-learn's
-    digits, which come with the installation; None where neither fits.
+    They are of the checkpoint's own data where those are on this machine, otherwise scikit-learn's digits,
+    which come with the installation. None where neither fits.
     """
     loaded = load_checkpoint(checkpoint)
-    present = {listing.name for listing in list_sources() if listing.found != "missing"}
-    own = loaded.card.get("recipe", {}).get("data")
-    for name in (own, "mnist", "digits"):
-        if name not in present:
-            continue
-        images = load(name, "test")
-        if tuple(images.classes) == loaded.classes:
-            return images.subset(torch.arange(SAMPLES))
-    return None
+    images = find_test_images(checkpoint, loaded, SAMPLES)
+    if images is None and loaded.classes == DIGITS:
+        digits = load("digits", "test")
+        images = digits.subset(spread(len(digits), SAMPLES))
+    return images if images is not None and images.images.shape[2:] == (28, 28) else None
 
 
 def pack_weights(content: bytes) -> bytes:

@@ -97,6 +97,18 @@ export function paint(context, values, grid, largestOf, palette) {
   context.putImageData(image, 0, 0);
 }
 
+/** Draw the scale of the colours, from the strongest negative to the strongest positive one, on one row.
+ * @param {CanvasRenderingContext2D} context
+ * @param {Uint32Array} palette
+ */
+export function paintScale(context, palette) {
+  const bar = context.createImageData(context.canvas.width, 1);
+  const pixels = new Uint32Array(bar.data.buffer);
+  const last = pixels.length - 1;
+  for (let i = 0; i <= last; i++) pixels[i] = palette[Math.round((i * (palette.length - 1)) / last)];
+  context.putImageData(bar, 0, 0);
+}
+
 /** A number for a person: three significant digits, a real minus sign. */
 export function write(value) {
   const size = Math.abs(value);

@@ -58,6 +58,7 @@ export function showDamage(texts, damage, restore) {
       const [layer, map] = name.split(".");
       const button = document.createElement("button");
       button.type = "button";
+      button.dataset.key = name;
       button.textContent = texts.get("restore", { name: `${layer} ${Number(map) + 1}` });
       button.addEventListener("click", () => restore(name));
       return button;
@@ -74,17 +75,20 @@ export function showDamage(texts, damage, restore) {
  */
 export async function showAccuracy(texts, score, network, damage, memory) {
   const text = element("accuracy");
-  const count = score.samples.images.length;
-  if (!count) {
+  const { images, classes } = score.samples;
+  if (!images.length || String(classes) !== String(network.classes)) {
     text.textContent = texts.get("noSamples");
     return;
   }
   if (!text.textContent) text.textContent = texts.get("counting");
   const right = await score.count(network, damage.imageNoise);
   if (right === null) return;
-  if (!isDamaged(damage)) memory.before = right;
-  const before = memory.before ?? "–";
-  text.textContent = texts.get("accuracy", { right, count, before });
+  if (memory.before === undefined) {
+    const before = isDamaged(damage) ? await score.count(network.copyIntact()) : right;
+    if (before === null) return;
+    memory.before = before;
+  }
+  text.textContent = texts.get("accuracy", { right, count: images.length, before: memory.before });
 }
 
 /** List the questions; one that is chosen prepares the page.
@@ -99,7 +103,7 @@ export function showQuestions(texts, state, change) {
       const row = document.createElement("li");
       const button = document.createElement("button");
       button.type = "button";
-      button.dataset.question = id;
+      button.dataset.key = `question-${id}`;
       button.textContent = texts.get(`question.${id}`);
       button.setAttribute("aria-expanded", String(state.question === id));
       button.addEventListener("click", () => {

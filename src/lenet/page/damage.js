@@ -70,7 +70,7 @@ export function addNoise(image, amount, seed = 2) {
 
 /** Counts the right answers on the embedded images in the background; the latest call wins. */
 export class Score {
-  /** @param {{images: Uint8Array[], labels: number[]}} samples */
+  /** @param {{images: Uint8Array[], labels: number[], classes: string[]}} samples */
   constructor(samples) {
     this.samples = samples;
     this.turn = 0;

@@ -1,10 +1,11 @@
 // Which part of the layer before a number was computed from.
 
+import { POOL } from "lenet/config.js";
+
 /** @typedef {{name: string, kind: string, shape: number[], parameters: number}} Layer */
 /** @typedef {{layer: string, index: number}} Unit one number of a layer's output, by its flat index */
 /** @typedef {{top: number, left: number, height: number, width: number}} Box */
 
-export const POOL = 2;
 const ACTIVATIONS = new Set(["Sigmoid", "Tanh", "ReLU", "LeakyReLU", "ELU", "GELU", "SiLU"]);
 
 export const isActivation = (kind) => ACTIVATIONS.has(kind);

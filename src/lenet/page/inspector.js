@@ -22,12 +22,12 @@ export class Inspector {
    * @param {any} network
    * @param {any} result
    * @param {import("lenet/geometry.js").Unit | null} unit
-   * @param {boolean} pinned whether its weights can be edited
+   * @param {{pinned: boolean, editable: boolean}} how whether the number stays, and its weights can be changed
    * @param {Uint32Array} palette
    */
-  show(network, result, unit, pinned, palette) {
+  show(network, result, unit, { pinned, editable }, palette) {
     const focused = /** @type {HTMLElement | null} */ (document.activeElement)?.dataset.parameter;
-    if (focused && pinned) return this.refresh(network, result, unit);
+    if (focused && editable) return this.refresh(network, result, unit);
     this.palette = palette;
     const layer = unit && network.layers.find(({ name }) => name === unit.layer);
     if (!layer) {
@@ -37,7 +37,7 @@ export class Inspector {
     const value = result.outputs.get(unit.layer)[unit.index];
     this.element.replaceChildren(
       this.head(layer, unit, value),
-      ...this.explain(network, result, layer, unit, pinned),
+      ...this.explain(network, result, layer, unit, editable),
       ...(pinned ? [this.buttons(network, layer, unit)] : []),
     );
     return undefined;
@@ -62,7 +62,7 @@ export class Inspector {
     return title;
   }
 
-  explain(network, result, layer, unit, pinned) {
+  explain(network, result, layer, unit, editable) {
     if (layer.kind === "Input") return [paragraph(this.texts.get("explain.Input"), "note")];
     const number = network.layers.indexOf(layer);
     const before = network.layers[number - 1];
@@ -84,8 +84,8 @@ export class Inspector {
       ];
     }
     const parts = isConvolution(layer.kind)
-      ? this.listMaps(network, layer, unit, sum, pinned)
-      : this.listUnits(network, before, layer, unit, sum, pinned);
+      ? this.listMaps(network, layer, unit, sum, editable)
+      : this.listUnits(network, before, layer, unit, sum, editable);
     const total = sum.sum - sum.bias;
     const formula = `${write(total)} + ${this.texts.get("bias")} ${write(sum.bias)} = ${write(sum.sum)}`;
     return [parts, paragraph(`Σ = ${formula}`, "sum"), ...this.probability(network, result, layer, unit)];
@@ -99,7 +99,7 @@ export class Inspector {
   }
 
   /** patch × kernel = sum, for each input map; the strongest with its numbers. */
-  listMaps(network, layer, unit, sum, pinned) {
+  listMaps(network, layer, unit, sum, editable) {
     const list = document.createElement("div");
     const inputs = sum.inputs.slice().sort((a, b) => Math.abs(b.sum) - Math.abs(a.sum)).slice(0, MOST_ROWS);
     const largest = Math.max(...inputs.map(({ patch }) => findLargest(patch)));
@@ -115,7 +115,7 @@ export class Inspector {
         `= ${write(input.sum)}`,
       );
       list.append(row);
-      if (i === 0 && pinned) list.append(this.numbers(network, layer, unit, input));
+      if (i === 0 && editable) list.append(this.numbers(network, layer, unit, input));
     });
     return list;
   }
@@ -146,7 +146,7 @@ export class Inspector {
   }
 
   /** The inputs of a dense layer that count most: input × weight = product. */
-  listUnits(network, before, layer, unit, sum, pinned) {
+  listUnits(network, before, layer, unit, sum, editable) {
     const table = document.createElement("table");
     table.className = "units";
     const largest = Math.max(...sum.inputs.map(({ sum: product }) => Math.abs(product)), 1e-9);
@@ -158,7 +158,7 @@ export class Inspector {
       row.insertCell().append("×");
       const at = unit.index * count + index;
       const cell = row.insertCell();
-      cell.append(pinned ? this.editor(`${layer.name}.weight`, at, kernel[0]) : write(kernel[0]));
+      cell.append(editable ? this.editor(`${layer.name}.weight`, at, kernel[0]) : write(kernel[0]));
       row.insertCell().append(`= ${write(product)}`);
       const bar = document.createElement("span");
       bar.className = product < 0 ? "bar negative" : "bar";
@@ -233,7 +233,7 @@ function small(text) {
 function button(id, text, act) {
   const element = document.createElement("button");
   element.type = "button";
-  element.dataset.act = id;
+  element.dataset.key = id;
   element.textContent = text;
   element.addEventListener("click", act);
   return element;

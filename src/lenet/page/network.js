@@ -58,6 +58,12 @@ export class Network {
     this.reset();
   }
 
+  /** A network with the parameters of the checkpoint and no muted maps. */
+  copyIntact() {
+    const { card, config, classes, initial: tensors } = this;
+    return new Network({ card, config, classes, tensors });
+  }
+
   /** Give all parameters the values of the checkpoint again. Muted maps stay muted. */
   reset() {
     for (const [name, { data }] of this.initial) this.parameters.set(name, data.slice());

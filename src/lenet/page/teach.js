@@ -4,14 +4,14 @@ import { makeArchive, makePng } from "lenet/corrections.js";
 
 /** Build the buttons of the right labels.
  * @param {import("lenet/texts.js").Texts} texts
- * @param {{classes: string[], image: () => Uint8Array}} source
+ * @param {{classes: string[], image: () => Uint8Array, corrections: import("lenet/corrections.js").Correction[]}} source
+ * corrections: those that were made; new ones are added
  */
 export function setUpTeaching(texts, source) {
   const labels = element("labels");
   const status = element("corrections");
   const download = element("download");
-  /** @type {import("lenet/corrections.js").Correction[]} */
-  const corrections = [];
+  const { corrections } = source;
   labels.replaceChildren(
     ...source.classes.map((label) => {
       const button = document.createElement("button");

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
+from lenet.data.cache import list_sources
 from lenet.data.datasets import load
 from lenet.data.imageset import ImageSet
 from lenet.data.sources import SOURCES
-from lenet.errors import DivergedError, LeNetError, RunError
+from lenet.errors import CheckpointError, DataError, DivergedError, LeNetError, RunError
 from lenet.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, save_checkpoint
 from lenet.processes import find_device
 from lenet.training.evaluation import calibrate, evaluate, match_classes
@@ -227,6 +229,27 @@ def find_training_data(name: str | Path, checkpoint: Checkpoint) -> str:
     """
     folder = RunFolder(find_checkpoint(name).parent)
     return folder.read_plan().recipe.data if (folder.path / "recipe.json").exists() else checkpoint.data
+
+
+def find_test_images(name: str | Path, checkpoint: Checkpoint, most: int) -> ImageSet | None:
+    """At most `most` test images for the checkpoint called `name`, evenly spread: files may be sorted.
+
+    They are those of its own data, with its classes. None where these are not on this machine or have other
+    classes; nothing is downloaded.
+    """
+    try:
+        source = find_training_data(name, checkpoint)
+        if source in {listing.name for listing in list_sources() if listing.found == "missing"}:
+            return None
+        data = match_classes(checkpoint, load(source, "test"))
+    except (CheckpointError, DataError):
+        return None
+    return data.subset(spread(len(data), most))
+
+
+def spread(count: int, most: int) -> Tensor:
+    """At most `most` places among `count`, evenly spread: int64, ascending."""
+    return torch.linspace(0, count - 1, min(count, most), dtype=torch.float64).round().long()
 
 
 def fingerprint(data: ImageSet) -> str:
