@@ -19,7 +19,7 @@ from lenet.errors import DataError, DeviceError, DivergedError, LeNetError, Reci
 from lenet.insight.progress import keep_curves
 from lenet.models.checkpoint import load_checkpoint
 from lenet.training.evaluation import compute_logits, evaluate
-from lenet.training.history import write_history
+from lenet.training.history import read_history, write_history
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import RECIPES
 from lenet.training.resuming import open_run
@@ -407,3 +407,10 @@ def test_a_hash_that_is_none_is_refused(damaged: RunFolder, value: Any):
 def test_a_message_of_other_bytes_is_read(damaged: RunFolder):
     (damaged.path / "diverged.txt").write_bytes(b"the loss\xff\nis lost\n")
     assert damaged.read_divergence() == "the loss\ufffd is lost"
+
+
+def test_a_history_of_more_epochs_than_a_recipe_allows_is_refused(tmp_path: Path):
+    file = tmp_path / "history.jsonl"
+    file.write_text("{}\n" * 100_001)
+    with pytest.raises(RunError, match="100,001 epochs; a recipe has at most 100,000"):
+        read_history(file)

@@ -11,6 +11,7 @@ from typing import Any
 from lenet.errors import RunError
 from lenet.files import write_text
 from lenet.training.loop import Epoch
+from lenet.training.recipe import MOST_EPOCHS
 
 MEASURED = ("seconds", "examples_per_second", "epochs")  # of an epoch: not equal in equal trainings
 MAXIMUM = 1e40  # of any value; the largest float32 is 3.4e38
@@ -28,6 +29,8 @@ def read_history(file: Path) -> list[Epoch]:
         return []
     try:
         lines = file.read_text("utf-8").splitlines()
+        if len(lines) > MOST_EPOCHS:
+            raise ValueError(f"{len(lines):,} epochs; a recipe has at most {MOST_EPOCHS:,}")
         return [_parse_epoch(line, number) for number, line in enumerate(lines, 1)]
     except (ValueError, TypeError, RecursionError) as error:
         raise RunError(f"{file}: damaged ({error}); restore it, or begin a new run") from None

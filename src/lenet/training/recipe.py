@@ -14,6 +14,7 @@ from lenet.errors import ModelError, RecipeError
 from lenet.models.config import LeNetConfig
 from lenet.synthesis.distortions import Distortions
 
+MOST_EPOCHS = 100_000
 Optimizer = Literal["sgd", "adam", "adamw"]
 Schedule = Literal["constant", "step", "cosine", "one-cycle"]
 Loss = Literal["cross-entropy", "mean-squared-error"]
@@ -179,7 +180,7 @@ KINDS: dict[str, type] = {
     "keep_every_epoch": bool,
 }
 RANGES: dict[str, tuple[float, float]] = {  # whole numbers where the limits are
-    "epochs": (1, 100_000),
+    "epochs": (1, MOST_EPOCHS),
     "batch_size": (1, 1_000_000),
     "step_epochs": (1, 100_000),
     "validation": (0, 10_000_000),

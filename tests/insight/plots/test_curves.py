@@ -85,3 +85,14 @@ def test_curves_are_drawn_while_it_trains(
             pictures.append((folder.path / "curves.png").read_bytes())
     assert pictures[0] != pictures[1]
     assert (folder.path / "curves.png").read_bytes() == pictures[1]
+
+
+def test_long_histories_are_drawn_with_some_of_their_epochs():
+    history = [replace(EPOCH, epoch=number, train_loss=1 / number) for number in range(1, 20_001)]
+    lines = chart_curves(history)[0].series
+    assert all(len(line.points) <= 1001 for line in lines)
+    assert [line.points[0][0] for line in lines] == [1] * len(lines)
+    assert [line.points[-1][0] for line in lines] == [20_000] * len(lines)
+    plot_runs(
+        {"long": history, "other": history[:60]}, ""
+    )  # unmarked lines have one style, without a warning

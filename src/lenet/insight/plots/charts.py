@@ -1,5 +1,6 @@
 """Charts as values: series and intervals, computed once, then drawn by matplotlib or as SVG."""
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
@@ -12,6 +13,7 @@ from lenet.uncertainty.rejection import RiskCurve, interval
 
 MEASURES = ("loss", "accuracy")
 SPLITS = ("train", "validation", "test")
+MAX_EPOCHS_DRAWN = 1000  # of a line; a figure has no more pixels across
 MAX_MARKED = 40  # epochs; the points of longer curves are not marked one by one
 MAX_POINTS = 300  # of the risk-coverage curve
 MAX_REJECTED = 0.9  # of a handful that is accepted, one error is a high share
@@ -101,8 +103,11 @@ def _draw_line(history: Sequence[Epoch], steps: Sequence[Step], split: str, meas
         points += [(s.epoch - 1 + s.step / s.steps, getattr(s, measure)) for s in steps]
         points.sort()
     if points:
+        thinned = points[:: math.ceil(len(points) / MAX_EPOCHS_DRAWN)]
+        if thinned[-1] != points[-1]:
+            thinned.append(points[-1])
         last = format(points[-1][1], ".2%" if measure == "accuracy" else ".4f")
-        yield Series(f"{split} {last}", split, points, marked=len(points) < MAX_MARKED)
+        yield Series(f"{split} {last}", split, thinned, marked=len(points) < MAX_MARKED)
 
 
 def chart_reliability(reliability: Reliability) -> Chart:

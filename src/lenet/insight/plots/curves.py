@@ -44,7 +44,8 @@ def plot_runs(histories: Mapping[str, Sequence[Epoch]], title: str) -> "Figure":
         for axes, chart in zip(places, chart_curves(history), strict=True):
             for line in filter(lambda series: series.joined, chart.series):
                 mark = "." if line.marked else ""
-                axes.plot(*zip(*line.points, strict=True), mark, color=colour, linestyle=STYLES[line.kind])
+                across, up = zip(*line.points, strict=True)
+                axes.plot(across, up, color=colour, linestyle=STYLES[line.kind], marker=mark)
                 drawn.add(line.kind)
     splits = [split for split in STYLES if split in drawn]
     kinds = [Line2D([], [], color="black", linestyle=STYLES[split]) for split in splits]
