@@ -95,4 +95,4 @@ def test_long_histories_are_drawn_with_some_of_their_epochs():
     assert [line.points[-1][0] for line in lines] == [20_000] * len(lines)
     plot_runs(
         {"long": history, "other": history[:60]}, ""
-    )  # unmarked lines have one style, without a warning
+    )  # without a warning
