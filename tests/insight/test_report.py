@@ -25,7 +25,7 @@ from lenet.models.checkpoint import load_checkpoint
 from lenet.training.evaluation import evaluate
 from lenet.training.recipes import RECIPES
 from lenet.training.run_folder import RunFolder
-from lenet.training.runs import begin_run, run_training
+from lenet.training.runs import begin_run, run_training, spread
 
 HOSTILE = (
     "<script>document.title='taken'</script><img src=http://127.0.0.1:9/x.png onerror=alert(1)>",
@@ -202,7 +202,7 @@ def test_it_leads_to_a_page_with_the_checkpoint_of_the_run(visit: Open, lenet: A
     visited.page.wait_for_selector("body[data-ready=yes]")
     assert visited.page.url.partition("#")[0] == Path(told["page"]).resolve().as_uri()
     assert visited.page.locator("#model").input_value() == run.path.name
-    stored = load("digits", "test").subset(torch.arange(100))
+    stored = load("digits", "test").subset(spread(360, 100))
     evaluation = evaluate(load_checkpoint(run.best), stored)
     right = sum(row[n] for n, row in enumerate(evaluation.confusion))
     counted = visited.page.locator("#accuracy", has_text=" of 100 ")

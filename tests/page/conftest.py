@@ -139,7 +139,7 @@ def trace_strokes(picture: Path) -> list[Stroke]:
     line = thin(np.pad(small > ink.max() / 2, 2))
     zoom = DIGIT / FINE
     left, top = ((PAD - side * zoom) / 2 for side in line.shape[::-1])
-    places = [[*walk[:-1:4], walk[-1]] for walk in find_walks(line)]
+    places = [[*walk[:-1:8], walk[-1]] for walk in find_walks(line)]
     return [[(round(left + x * zoom), round(top + y * zoom)) for y, x in walk] for walk in places]
 
 

@@ -90,7 +90,7 @@ def draw(page: Any, strokes: Sequence[Stroke]) -> None:
         for x, y in stroke:
             page.mouse.move(left + x, top + y)
         page.mouse.up()
-    settle(page)
+    page.wait_for_selector("body[data-ready=yes]")
 
 
 def settle(page: Any) -> None:

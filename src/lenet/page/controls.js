@@ -77,6 +77,7 @@ export async function showAccuracy(texts, score, network, damage, memory) {
   const text = element("accuracy");
   const { images, classes } = score.samples;
   if (!images.length || String(classes) !== String(network.classes)) {
+    score.stop();
     text.textContent = texts.get("noSamples");
     return;
   }

@@ -76,6 +76,11 @@ export class Score {
     this.turn = 0;
   }
 
+  /** End a count that is under way: its answer is null. */
+  stop() {
+    this.turn++;
+  }
+
   /** The number of right answers; null when another count began meanwhile.
    * @param {any} network
    * @param {number} imageNoise
