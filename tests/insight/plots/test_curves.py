@@ -93,6 +93,4 @@ def test_long_histories_are_drawn_with_some_of_their_epochs():
     assert all(len(line.points) <= 1001 for line in lines)
     assert [line.points[0][0] for line in lines] == [1] * len(lines)
     assert [line.points[-1][0] for line in lines] == [20_000] * len(lines)
-    plot_runs(
-        {"long": history, "other": history[:60]}, ""
-    )  # without a warning
+    plot_runs({"long": history, "other": history[:60]}, "")  # without a warning
