@@ -1,12 +1,13 @@
-"""Read a CSV of pictures (columns file,label,kind) and say how well, how steadily and how fast.
+"""Read a CSV of pictures (columns file,label,kind,half) and say how well, how steadily and how fast.
 
     python benchmarks/pictures.py digits.csv
     python benchmarks/pictures.py digits.csv --weights mnist --transformations inverted,turned
 
-Three answers come out: the share read right of each kind; for each transformation that leaves the digit what
-it is, the share of pictures whose reading changes; milliseconds a picture. Each transformation's parameters
-are drawn anew for each picture, from a seed. Results go to
-benchmarks/results/pictures-WEIGHTS.json; which pictures they were is told on standard error only.
+Three answers come out: the share read right of each kind, in all and in both halves; for each transformation
+that leaves the digit what it is, the share of pictures whose reading changes; milliseconds a picture. Each
+transformation's parameters are drawn anew for each picture, from a seed. Results go to
+benchmarks/results/pictures-WEIGHTS.json; which pictures they were is told on standard error only, and never
+of the half `blind`.
 """
 
 import argparse
@@ -16,7 +17,6 @@ import json
 import shlex
 import sys
 import time
-from collections import defaultdict
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,10 +24,11 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
+from halves import BLIND, Answer, sum_up_kinds
 from lenet.bench.speed import describe_machine
 from lenet.images.decoding import MAX_PIXELS, Picture, decode
-from lenet.models.checkpoint import load_checkpoint
-from lenet.reading.reader import Reader, Reading
+from lenet.reading.reader import Reader
+from lenet.reading.reading import Reading
 
 RESULTS = Path(__file__).parent / "results"
 PHOTOGRAPH = 1280, 960  # pixels: what the time of one photograph is measured on
@@ -42,7 +43,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("table", type=Path)
-    parser.add_argument("--weights", default="reader")
+    parser.add_argument("--weights", default="line")
     parser.add_argument("--transformations", default=",".join(TRANSFORMATIONS))
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--folder", type=Path, help="where the pictures lie; default: beside the table")
@@ -51,7 +52,7 @@ def main() -> None:
     with given.table.open(newline="") as file:
         rows = list(csv.DictReader(file))
     folder = given.folder or find_folder(given.table, rows[0]["file"])
-    reader = Reader(load_checkpoint(given.weights))
+    reader = Reader(given.weights)
 
     readings = [reader.read(folder / row["file"]) for row in rows]
     texts = [reading.text for reading in readings]
@@ -60,13 +61,18 @@ def main() -> None:
         "what": "pictures",
         "weights": given.weights,
         "command": shlex.join(["python", "benchmarks/pictures.py", given.table.name, *sys.argv[2:]]),
-        "accuracy": accuracy(rows, texts),
+        "accuracy": sum_up_kinds(
+            [
+                Answer(row["kind"], row.get("half", ""), text == row["label"], reading)
+                for row, text, reading in zip(rows, texts, readings, strict=True)
+            ]
+        ),
         "changed": {name: changed(reader, name, rows, readings, folder, given.seed) for name in chosen},
         "milliseconds": milliseconds(reader, [folder / row["file"] for row in rows]),
         "machine": describe_machine(),
     }
     for row, text in zip(rows, texts, strict=True):
-        if text != row["label"]:
+        if text != row["label"] and row.get("half") != BLIND:
             print(f"{row['file']}: {row['label']} read as {text or 'nothing'}", file=sys.stderr)
     RESULTS.mkdir(exist_ok=True)
     out = RESULTS / f"pictures-{Path(given.weights).stem}.json"
@@ -78,17 +84,6 @@ def find_folder(table: Path, name: str) -> Path:
     """The folder of the pictures: the table's own, or the one of its name beside it."""
     here = table.parent
     return here if (here / name).exists() else here / table.stem
-
-
-def accuracy(rows: list[dict[str, str]], texts: list[str]) -> dict[str, dict[str, float]]:
-    right = defaultdict(list)
-    for row, text in zip(rows, texts, strict=True):
-        for kind in (row["kind"], "all"):
-            right[kind].append(text == row["label"])
-    return {
-        kind: {"count": len(answers), "right": sum(answers), "share": round(float(np.mean(answers)), 5)}
-        for kind, answers in right.items()
-    }
 
 
 def changed(
@@ -105,7 +100,8 @@ def changed(
             tiny.add(row["file"])
         if reader.read(picture).text != before.text:
             lost.append(row["file"])
-            print(f"{name}: {row['file']}", file=sys.stderr)
+            if row.get("half") != BLIND:
+                print(f"{name}: {row['file']}", file=sys.stderr)
     return {
         "count": len(rows),
         "changed": len(lost),

@@ -3,12 +3,11 @@
     python benchmarks/promises.py
     python benchmarks/promises.py --pictures FOLDER
 
-Sets: single digits and strings of 2 to 10 digits, composed of MNIST's test digits, once plain and once in
-random styles; and with --pictures the pictures in FOLDER/digits and FOLDER/strings with their tables
-digits.csv (file, label, half) and strings.csv (file, text, half), which give counts alone. Each picture is
-read once; a reading is accepted if it reaches the threshold that `Reader` has for its number of digits.
-Beside it stands the threshold that is fitted to single images, which does not fit readings. Results go to
-benchmarks/results/promises.json.
+Sets: single digits, numbers and amounts, composed of MNIST's test digits on any paper; with --pictures also
+the pictures in FOLDER/digits and FOLDER/strings with their tables digits.csv (file, label, half) and
+strings.csv (file, text, half), which give counts alone. Each picture is read once; a reading is accepted if
+it reaches the threshold that `Reader` has for its number of digits. Beside it stands the threshold that is
+fitted to single images, which does not fit readings. Results go to benchmarks/results/promises.json.
 """
 
 import argparse
@@ -17,10 +16,9 @@ import json
 import math
 import shlex
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from lenet.bench.machine import describe_machine
@@ -28,10 +26,9 @@ from lenet.data.datasets import load
 from lenet.errors import CheckpointError
 from lenet.files import write_text
 from lenet.images.decoding import Picture
-from lenet.models.checkpoint import load_checkpoint
 from lenet.reading.calibration import MeasuredReading, measure_readings
-from lenet.reading.reader import Reader
-from lenet.synthesis.strings import SPACINGS, compose_string, compose_strings
+from lenet.reading.reader import Reader, open_checkpoint
+from lenet.synthesis.lines import compose_pictures
 from lenet.uncertainty.reading_rejection import GROUPS, find_group
 from lenet.uncertainty.rejection import find_threshold
 
@@ -44,20 +41,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--weights", default="reader")
+    parser.add_argument("--weights", default="line")
     parser.add_argument("--singles", type=int, default=2000)
-    parser.add_argument("--strings", type=int, default=1890, help="of 2 to 10 digits")
+    parser.add_argument("--strings", type=int, default=2000, help="numbers and amounts")
     parser.add_argument("--pictures", type=Path)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    checkpoint = load_checkpoint(given.weights)
+    checkpoint = open_checkpoint(given.weights)
     reader = Reader(checkpoint)
     data = load("mnist", "test")
-    lengths = [1] * given.singles + np.resize(np.arange(2, 11), given.strings).tolist()
     images, labels = data.images[:, 0].numpy(), data.labels.numpy()
     sets: dict[str, Iterable[tuple[Picture, str]]] = {
-        "composed, plain": compose_plain(images, labels, lengths),
-        "composed, random styles": compose_strings(images, labels, data.classes, lengths, SEED),
+        "composed": compose_pictures(images, labels, given.singles, given.strings, SEED),
     }
     if given.pictures:
         for name, column in (("digits", "label"), ("strings", "text")):
@@ -99,17 +94,6 @@ def main() -> None:
     }
     write_text(RESULTS, json.dumps(result, indent=1) + "\n")
     print(json.dumps(result["sets"], indent=1))
-
-
-def compose_plain(
-    images: np.ndarray, labels: np.ndarray, lengths: list[int]
-) -> Iterator[tuple[np.ndarray, str]]:
-    """Clean scans: digits apart, close and touching in turn."""
-    for number, length in enumerate(lengths):
-        generator = np.random.default_rng([SEED, number])
-        chosen = generator.integers(len(images), size=length)
-        spacing = list(SPACINGS)[(number // 9) % len(SPACINGS)]
-        yield compose_string(images[chosen], generator, spacing), "".join(map(str, labels[chosen]))
 
 
 def count_groups(

@@ -326,8 +326,7 @@ def show_promises(result: dict[str, Any]) -> str:
 
 def show_pictures(result: dict[str, Any]) -> str:
     kinds = sorted(result["accuracy"].items(), key=lambda item: -item[1]["count"])
-    rows = ["| pictures | number | read correctly |", "|---|---|---|"]
-    rows += [f"| {kind} | {value['count']:,} | **{value['share']:.1%}** |" for kind, value in kinds]
+    rows = show_halves(dict(kinds), "pictures")
     head = (
         f"`{result['command']}`, weights `{result['weights']}`: pictures of single digits by other writers, "
         "drawn, scanned and photographed. The pictures were not used in training and are not part of this "
@@ -346,11 +345,24 @@ def show_pictures(result: dict[str, Any]) -> str:
     return "\n".join([head, *rows, "", tail])
 
 
+def show_halves(kinds: dict[str, Any], what: str) -> list[str]:
+    """The rows of a table: what of each kind is read correctly, in all and in both halves."""
+    rows = [
+        f"| {what} | number | read correctly | seen half | blind half | rejected | accepted at 1 % wrong |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for kind, value in kinds.items():
+        halves = [value["halves"].get(half) for half in ("seen", "blind")]
+        cells = [f"{half['share']:.1%} of {half['count']:,}" if half else "–" for half in halves]
+        cells += [f"{value['rejected']:.1%}", f"{value['coverage at 1% wrong']:.1%}"]
+        rows.append(f"| {kind} | {value['count']:,} | **{value['share']:.1%}** | {' | '.join(cells)} |")
+    return rows
+
+
 def show_strings(result: dict[str, Any]) -> str:
-    rows = ["| strings | number | read correctly | rejected |", "|---|---|---|---|"]
-    for kind, value in result["exact"].items():
-        if value["count"] > 10:
-            rows.append(f"| {kind} | {value['count']} | **{value['share']:.1%}** | {value['rejected']:.1%} |")
+    rows = show_halves(
+        {kind: value for kind, value in result["exact"].items() if value["count"] > 10}, "strings"
+    )
     head = (
         f"`{result['command']}`, weights `{result['weights']}`: amounts from scanned cheques, photographed "
         "numbers, and strings composed of MNIST's test digits. The scans and photographs were not used in "
@@ -493,8 +505,8 @@ SECTIONS = {
     "kernel-spinning": ("The same with PyTorch's own thread settings", show_kernel),
     "peers": ("Comparison with other libraries", show_peers),
     "sprint": ("Time to 99 % on MNIST", show_sprint),
-    "pictures-reader": ("Pictures of single digits", show_pictures),
-    "strings-reader": ("Strings of digits", show_strings),
+    "pictures-line": ("Pictures of single digits", show_pictures),
+    "strings-line": ("Strings of digits", show_strings),
     "rejection": ("Rejection and calibration", show_rejection),
     "promises": ("Promised error rates", show_promises),
     "corruptions": ("Corruptions", show_corruptions),

@@ -20,6 +20,7 @@ from lenet import errors
 from lenet.cli.app import register_verbs
 from lenet.cli.flags import PARTS, describe_range, describe_setting, read_setting
 from lenet.cli.tables import show_network
+from lenet.data.fonts import list_fonts
 from lenet.data.sources import SOURCES
 from lenet.models.config import MODELS, name_model
 from lenet.training import run_folder as folder
@@ -107,12 +108,20 @@ def write_networks() -> list[str]:
 
 
 def write_data() -> list[str]:
-    """Every named data set."""
+    """Every named data set and every handwriting font."""
     rows = [
         [f"`{source.name}`", f"{source.train:,}", f"{source.test:,}", len(source.classes), source.licence]
         for source in SOURCES.values()
     ]
-    return ["## Data sets", table(["name", "training", "test", "classes", "licence"], rows)]
+    fonts = [[f"`{font.name}`", font.version, font.licence] for font in list_fonts().values()]
+    return [
+        "## Data sets",
+        table(["name", "training", "test", "classes", "licence"], rows),
+        "## Handwriting fonts",
+        "Recipes can draw characters from these fonts while they train. Each is a file of the npm package "
+        "`@fontsource/NAME`. The fonts are not part of this package.",
+        table(["name", "version", "licence"], fonts),
+    ]
 
 
 def write_names() -> list[str]:

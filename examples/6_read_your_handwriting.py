@@ -3,13 +3,13 @@
 import sys
 from pathlib import Path
 
-from lenet import Reader, draw_steps, load
+from lenet import Reader, draw_steps
 
 pictures = [Path(name) for name in sys.argv[1:]]
 if not pictures:
     pictures = sorted((Path(__file__).parent / "pictures").glob("[0-9]*"))
 
-reader = Reader(load("reader"))  # trained to read other people's pens and paper
+reader = Reader()  # the shipped networks: trained to read other people's pens and paper
 for picture in pictures:
     reading = reader.read(picture)
     doubt = f", rejected: {reading.reason}" if reading.rejected else ""
@@ -18,6 +18,6 @@ for picture in pictures:
         second = sorted(digit.probabilities)[-2]
         print(f"    in the box {digit.box}; the second best answer gets {second:.1%}")
 
-# How a photograph becomes the 28×28 pixels that the network knows.
+# How a photograph becomes strips of 32 rows and digits of 28×28 pixels, which the networks know.
 draw_steps(reader.explain(pictures[0])[1], Path("steps.png"), pictures[0].name)
 print("look at steps.png")

@@ -138,8 +138,9 @@ def test_files_named_in_the_documents_exist(page: Path) -> None:
         assert (ROOT / name).exists(), f"{page.name} names {name}"
 
 
-def test_modules_named_in_the_explanation_exist() -> None:
-    names = set(re.findall(r"`([a-z_]+/[a-z_]+\.py)`", (ROOT / "docs/explanation.md").read_text("utf-8")))
+@pytest.mark.parametrize("page", ["explanation", "line"])
+def test_modules_named_in_the_explanation_exist(page: str) -> None:
+    names = set(re.findall(r"`([a-z_]+/[a-z_]+\.py)`", (ROOT / f"docs/{page}.md").read_text("utf-8")))
     assert len(names) >= 5
     for name in names:
         assert (ROOT / "src/lenet" / name).exists(), name

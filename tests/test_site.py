@@ -37,16 +37,16 @@ def test_the_reference_is_what_the_code_says():
 
 def test_the_picture_of_the_readme_is_what_its_script_draws(tmp_path: Path):
     """Nearly the same pixels: processors and fonts change little, another reading or layout much."""
-    load_script("draw_reading").main(tmp_path / "reading.png")
+    load_script("draw_reading").main(tmp_path / "reading.webp")
     drawn, committed = (
-        Image.open(folder / "reading.png").convert("RGB") for folder in (tmp_path, ROOT / "docs")
+        Image.open(folder / "reading.webp").convert("RGB") for folder in (tmp_path, ROOT / "docs")
     )
     assert drawn.size == committed.size
     assert drawn.width >= 1600  # sharp at 800 pixels on a screen with two pixels for each
     difference = np.abs(np.asarray(drawn, dtype=float) - np.asarray(committed, dtype=float))
     assert difference.mean() < 4
     readme = (ROOT / "README.md").read_text("utf-8")
-    assert "](docs/reading.png)" in readme
+    assert "](docs/reading.webp)" in readme
     assert "](docs/page.webp)" in readme  # docs/draw_page.py draws it: every frame by a real browser
 
 

@@ -28,7 +28,7 @@ _PLACES = {
     "LeNetError": "lenet.errors",
     "RECIPES": "lenet.training.recipes",
     "Reader": "lenet.reading.reader",
-    "Reading": "lenet.reading.reader",
+    "Reading": "lenet.reading.reading",
     "Recipe": "lenet.training.recipe",
     "begin_run": "lenet.training.runs",
     "compute_attribution": "lenet.insight.attribution",

@@ -18,7 +18,8 @@ from lenet.models.checkpoint import save_network as save
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
 from lenet.page.notebook import show
-from lenet.reading.reader import Reader, Reading
+from lenet.reading.reader import Reader
+from lenet.reading.reading import Reading
 from lenet.synthesis.distortions import Distortions
 from lenet.training.estimator import LeNetClassifier
 from lenet.training.evaluation import Evaluation, evaluate

@@ -16,11 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from PIL import Image, ImageDraw
+from PIL import Image
 
 from lenet.models.checkpoint import save_checkpoint
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet, initialise
+from lenet.synthesis.glyphs import render_strokes
+from lenet.synthesis.strokes import draw_strokes
 
 Lenet = Callable[..., Any]
 MODEL = "tiny.safetensors"
@@ -40,8 +42,8 @@ def here(workplace: Path) -> Path:
         path = folder / f"{number // 10}" / f"{number % 10}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         page = Image.new("L", (60, 60), 255)
-        line = [tuple(point) for point in chance.uniform(12, 48, (5, 2))]
-        ImageDraw.Draw(page).line(line, fill=0, width=4)
+        ink = Image.fromarray(255 - render_strokes(draw_strokes(number % 10, chance), 36, 4, chance))
+        page.paste(ink, (12, 10))
         page.save(path)
     (folder / "2/5.png").write_bytes(b"no picture")
     (folder / "4/blank.png").write_bytes((folder / "4/1.png").read_bytes())

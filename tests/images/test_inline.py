@@ -13,7 +13,8 @@ from PIL import Image
 from lenet.data.imageset import ImageSet
 from lenet.images.inline import embed_image, write_table
 from lenet.models.checkpoint import load_checkpoint
-from lenet.reading.reader import Digit, Reader, Reading
+from lenet.reading.reader import Reader
+from lenet.reading.reading import Digit, Reading
 from lenet.training.evaluation import evaluate
 
 HOSTILE = tuple(f"<b onclick=alert({number})>\"'&" for number in range(10))

@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw
 
 import lenet
 from lenet.models.checkpoint import find_checkpoint
-from lenet.page.bundle import PAGE, make_page
+from lenet.page.bundle import PAGE, make_page, strip_comments
 
 Stroke = list[tuple[int, int]]
 THREE: list[Stroke] = [
@@ -473,6 +473,16 @@ def test_weights_of_the_page_are_those_of_the_checkpoint(modules: Any):
     ours, theirs = (np.frombuffer(each[start:], "<f4") for each in (content, unpacked))
     assert np.abs(theirs - ours).max() <= np.abs(ours).max() * 2**-20
     assert np.all(np.abs(theirs - ours) <= np.abs(ours) * 2**-20)
+
+
+def test_the_page_carries_its_modules_without_comments():
+    source = (PAGE / "line.js").read_text("utf-8")
+    code = strip_comments(source)
+    assert len(code) < 0.8 * len(source)
+    assert "@param" not in code.replace("/** @type", "")
+    assert [line for line in code.splitlines() if line.lstrip().startswith("//")] == []
+    kept = [line for line in source.splitlines() if not re.match(r"\s*(//|/?\*)", line)]
+    assert set(kept) <= set(code.splitlines())
 
 
 def test_both_languages_have_every_text():

@@ -40,14 +40,16 @@ def compose(images: Iterable[Picture], random: np.random.Generator, spacing: str
     return (paper + grain).clip(0, 255).astype(np.uint8)
 
 
-@pytest.fixture(scope="module")
-def reader() -> Reader:
-    return Reader(find_checkpoint("reader"))
+@pytest.fixture(scope="module", params=["line", "reader"])
+def reader(request: pytest.FixtureRequest) -> Reader:
+    """The line network alone, and with a LeNet that names the digits it finds."""
+    return Reader(find_checkpoint(request.param))
 
 
 @pytest.fixture(scope="module")
-def clear(reader: Reader) -> dict[str, list[Picture]]:
+def clear() -> dict[str, list[Picture]]:
     """Of the digits that come with scikit-learn, those that are read surely, alone on paper."""
+    reader = Reader()
     images, labels = load_digits()
     found: dict[str, list[Picture]] = {str(digit): [] for digit in range(10)}
     random = np.random.default_rng(0)
@@ -208,13 +210,13 @@ def test_reading_twice_is_reading_alike(reader: Reader, write: Callable[..., Pic
     assert reader.read(picture) == reader.read(picture) == reader.read_many([picture, picture])[1]
 
 
-def test_the_steps_show_segments_and_digits(reader: Reader, write: Callable[..., Picture]) -> None:
+def test_the_steps_show_lines_and_digits(reader: Reader, write: Callable[..., Picture]) -> None:
     picture = write("2038")
     reading, steps = reader.explain(picture)
     assert reading == reader.read(picture)
     names = [step.name for step in steps]
     assert names[:5] == ["decoded", "grey", "polarity", "flattened", "ink"]
-    assert names[5:] == ["segments", "digits", *["digit"] * 4]
+    assert names[5:] == ["line", "digits", *["digit"] * 4]
     coloured = steps[6].image
     assert coloured.shape == (*picture.shape, 3)
     assert len(np.unique(coloured.reshape(-1, 3), axis=0)) == 5  # paper, and four digits

@@ -7,7 +7,7 @@ from PIL import Image
 
 from lenet.models.checkpoint import load_checkpoint
 from lenet.models.network import LeNet
-from lenet.reading.reader import TEST_TIME_TRANSFORMS, average_augmented
+from lenet.reading.single import TEST_TIME_TRANSFORMS, average_augmented
 
 
 @pytest.fixture(scope="module")

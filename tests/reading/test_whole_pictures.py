@@ -1,14 +1,13 @@
 """What learnt from whole pictures reads whole pictures: the two see the same pixels."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw
 
 from lenet.data.datasets import load
-from lenet.images.decoding import decode
 from lenet.models.checkpoint import load_checkpoint
-from lenet.reading.pipeline import build_full_image_lattice
 from lenet.reading.reader import Reader
 from lenet.training.recipes import RECIPES
 from lenet.training.runs import begin_run, run_training
@@ -48,18 +47,29 @@ def test_own_pictures_are_read_as_they_were_learnt(tmp_path: Path) -> None:
     assert texts == ["left"] * 40 + ["right"] * 40
 
 
+def read_whole_pictures() -> Reader:
+    """A reader of full images; what it names them does not matter."""
+    shipped = load_checkpoint("mnist")
+    return Reader(replace(shipped, card={**shipped.card, "whole_pictures": True}))
+
+
 def test_the_same_pixels_in_training_and_in_reading(tmp_path: Path) -> None:
     own = make_own_pictures(tmp_path / "own")
+    reader = read_whole_pictures()
     learnt = {
         image.numpy().tobytes() for split in ("train", "test") for image in load(own, split).images[:, 0]
     }
-    graphs = [build_full_image_lattice(decode(file)) for file in sorted(own.glob("*/*.png"))]
-    assert {arc.image.tobytes() for graph in graphs for arc in graph.arcs} == learnt
-    assert graphs[0].box(0) == (0, 0, 84, 84)
+    seen = set()
+    for file in sorted(own.glob("*/*.png")):
+        reading, steps = reader.explain(file)
+        seen.add(steps[-1].image.tobytes())
+        assert [digit.box for digit in reading.digits] == [(0, 0, 84, 84)]
+    assert seen == learnt
 
 
 def test_a_blank_whole_picture_is_not_guessed_at() -> None:
-    assert not build_full_image_lattice(decode(np.full((50, 60), 255, dtype=np.uint8))).arcs
+    reading = read_whole_pictures().read(np.full((50, 60), 255, dtype=np.uint8))
+    assert (reading.text, reading.rejected, reading.digits) == ("", True, ())
 
 
 def test_shipped_weights_look_for_signs() -> None:

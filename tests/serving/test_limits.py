@@ -16,6 +16,7 @@ import uvicorn
 from PIL import Image
 
 from lenet.models.checkpoint import Checkpoint, load_checkpoint
+from lenet.reading.reader import Reader
 from lenet.serving.app import make_app
 from lenet.serving.corrections import Corrections
 from lenet.serving.limits import Limits
@@ -47,7 +48,7 @@ def checkpoint() -> Checkpoint:
 @pytest.fixture(scope="module")
 def small(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
     kept = Corrections(tmp_path_factory.mktemp("kept"), checkpoint.classes, SMALL)
-    server = make_server(make_app(checkpoint, "reader", PAGE, kept, limits=SMALL), SMALL)
+    server = make_server(make_app(Reader(), checkpoint, "reader", PAGE, kept, limits=SMALL), SMALL)
     with open_socket("127.0.0.1", 0) as listener:
         address = listener.getsockname()
         thread = threading.Thread(target=server.run, args=([listener],))

@@ -5,7 +5,6 @@ from dataclasses import replace
 import torch
 
 from lenet.data.imageset import ImageSet
-from lenet.synthesis.glyphs import VARIANTS
 from lenet.training.batches import BANK, gather_images, make_batch, open_streams
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import RECIPES
@@ -32,7 +31,7 @@ def test_shares_of_the_images_and_a_seed(digits: ImageSet):
     assert len(images) == len(labels)
     assert 1.15 < len(images) / len(digits) < 1.2
     drawn = labels[len(digits) :][: round(0.1 * len(digits)) - 5]
-    assert set(drawn.tolist()) == set(VARIANTS)
+    assert drawn.tolist() == sorted(drawn.tolist())  # by class, as the drawn ones are
     assert set(labels[len(digits) + len(drawn) + 10 :].tolist()) == set(range(10))
     assert 0.3 < len(bank) / (BANK * 0.1 * len(digits)) < 1.1
     again, other = (gather_images(digits, recipe, seed) for seed in (0, 1))

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from lenet.errors import LeNetError, PictureError, ResultsError
 from lenet.processes import MAX_WORKERS, begin_worker, count_cores
-from lenet.reading.path import check_constraints
+from lenet.reading.transcription import check_constraints
 
 if TYPE_CHECKING:
     from lenet.images.decoding import Picture
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]  # a row of `predict --json`: {"picture", "text", …} or {"picture", "error"}
 NamedPicture = tuple[str, Path | bytes]
-ReaderSettings = tuple[str, float | None]  # checkpoint and max_error
+ReaderSettings = tuple[str, float | None, bool]  # checkpoint, max_error and turned
 Options = Mapping[str, Any]
 MIN_BULK = 100  # pictures; fewer are read before worker processes would have started
 CHUNK = 8  # pictures sent to a worker at a time
@@ -41,6 +41,7 @@ def read_in_bulk(
     length: int | None = None,
     pattern: str | None = None,
     amount: bool = False,
+    turned: bool = False,
 ) -> Iterator[Row]:
     """Read pictures, given by name and path or bytes; yield a row for each, in order.
 
@@ -59,7 +60,7 @@ def read_in_bulk(
     coming = chain(first, coming)
     if workers is None:
         workers = 0 if len(first) < MIN_BULK else count_cores()
-    reader_settings = checkpoint, max_error
+    reader_settings = checkpoint, max_error, turned
     if workers:
         return _read_with_workers(coming, reader_settings, options, min(workers, MAX_WORKERS))
     return _read_here(coming, reader_settings, options)
@@ -210,8 +211,6 @@ def _work(pipe: Connection, reader_settings: ReaderSettings, options: Options) -
 
 
 def _open_reader(reader_settings: ReaderSettings) -> Reader:
-    from lenet.models.checkpoint import load_checkpoint
     from lenet.reading.reader import Reader
 
-    checkpoint, max_error = reader_settings
-    return Reader(load_checkpoint(checkpoint), max_error)
+    return Reader(*reader_settings)

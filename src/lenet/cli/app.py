@@ -29,7 +29,8 @@ from lenet.files import escape_unprintable
 VERBS = (
     "train", "evaluate", "calibrate", "predict", "explain", "export", "study", "runs", "serve", "catalogue",
 )  # fmt: skip
-SHIPPED = "reader"  # the default checkpoint for pictures
+LINE = "line"  # the shipped line network, which reads pictures
+SHIPPED = "reader"  # the shipped network for single digits
 SETTING = re.compile(r"`([a-z0-9_]+)(?:=([^`]*))?`")  # in messages of the library: `lr` or `lr=0.1`
 
 app = App(

@@ -25,7 +25,7 @@ def calibrate(
         int, Parameter(help="The number of pictures of one digit.", converter=read_whole)
     ] = 4000,
     strings: Annotated[
-        int, Parameter(help="The number of pictures of 2 to 10 digits.", converter=read_whole)
+        int, Parameter(help="The number of pictures of numbers and amounts.", converter=read_whole)
     ] = 6000,
     seed: Annotated[int, Parameter(help="Seed of the pictures.", converter=read_whole)] = 0,
     out: Annotated[
@@ -43,7 +43,9 @@ def calibrate(
     from lenet.data.datasets import load
     from lenet.errors import CheckpointError
     from lenet.experiments.reading_calibration import calibrate_readings, find_held_out
-    from lenet.models.checkpoint import find_checkpoint, load_checkpoint, save_network
+    from lenet.models.checkpoint import Checkpoint, find_checkpoint, save_network
+    from lenet.models.line import save_line
+    from lenet.reading.reader import open_checkpoint
     from lenet.training.randomness import check_seed
     from lenet.training.runs import find_training_data
     from lenet.uncertainty.reading_rejection import CARD_KEY
@@ -52,14 +54,19 @@ def calibrate(
     if out is None and not Path(checkpoint).exists():
         raise CheckpointError(f"{checkpoint} are shipped weights; name a new file with `out`")
     check_seed(seed)
-    loaded = load_checkpoint(path)
-    source = find_training_data(path, loaded) if data is None else data
-    held_out = find_held_out(loaded, load(source, "train"))
+    loaded = open_checkpoint(path)
+    if data is None:
+        data = find_training_data(path, loaded) if isinstance(loaded, Checkpoint) else "mnist"
+    held_out = find_held_out(loaded, load(data, "train"))
     if not quiet:
         print(f"lenet: reading {singles + strings:,} pictures composed of held-out digits", file=sys.stderr)
-    calibrated = calibrate_readings(loaded, held_out, singles, strings, seed)
-    save_network(calibrated, out or path)
-    counts = {name: curve["validation_count"] for name, curve in calibrated.card[CARD_KEY].items()}
+    if isinstance(loaded, Checkpoint):
+        loaded = calibrate_readings(loaded, held_out, singles, strings, seed)
+        save_network(loaded, out or path)
+    else:
+        loaded = calibrate_readings(loaded, held_out, singles, strings, seed)
+        save_line(out or path, loaded.network, loaded.card)
+    counts = {name: curve["validation_count"] for name, curve in loaded.card[CARD_KEY].items()}
     result = {"checkpoint": str(out or path), "readings": counts}
     rows = [f"{name} digits: {count:,} readings" for name, count in counts.items()]
     print(json_module.dumps(result) if json else "\n".join([f"{out or path}: calibrated", *rows]))

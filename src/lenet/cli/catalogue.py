@@ -153,29 +153,35 @@ app.command(data_app)
 
 @data_app.command(name="list")
 def data_list(*, json: Json = False) -> None:
-    """List the data sets, their licences and where their files are.
+    """List the data sets and the handwriting fonts, their licences and where their files are.
 
     Example: lenet data list
     """
     from lenet.data.cache import list_sources
+    from lenet.data.fonts import describe_fonts
 
-    rows = [asdict(listing) for listing in list_sources()]
+    rows = [asdict(listing) for listing in (*list_sources(), describe_fonts())]
     if json:
         print(write_json(rows))
         return
-    table = [[r["name"], r["train"], r["test"], len(r["classes"]), r["licence"], r["found"]] for r in rows]
+    counts = [[r["train"], r["test"], len(r["classes"])] if r["classes"] else [""] * 3 for r in rows]
+    table = [[r["name"], *n, r["licence"], r["found"]] for r, n in zip(rows, counts, strict=True)]
     print(align([["data", "train", "test", "classes", "licence", "found"], *table], right=(1, 2, 3)))
 
 
 @data_app.command
-def fetch(name: Annotated[str, Parameter(help="The name of a data set.")], /) -> None:
-    """Download a data set to the cache and verify its checksums.
+def fetch(
+    name: Annotated[str, Parameter(help="The name of a data set, or `fonts` for all handwriting fonts.")], /
+) -> None:
+    """Download a data set, or the handwriting fonts, to the cache and verify their checksums.
 
     Example: lenet data fetch mnist
+    Example: lenet data fetch fonts
     """
     from lenet.data.cache import fetch as fetch_data
+    from lenet.data.fonts import FONTS, fetch_fonts
 
-    print(fetch_data(name))
+    print(fetch_fonts() if name == FONTS else fetch_data(name))
 
 
 @data_app.command(name="import")

@@ -29,11 +29,14 @@ def export(
 
     .onnx: bytes of pixels in, logits and probabilities out, any batch, the card in the metadata.
     .h: integer C99 for microcontrollers, in one header.
-    .html: the page on which one draws, in one file, for one checkpoint or several.
+    .html: the page on which one draws, in one file, for one checkpoint or several. With the line network
+    beside another, the page also reads several digits in a row.
 
     Example: lenet export reader.onnx reader
     Example: lenet export reader.h reader
+    Example: lenet export line.onnx line
     Example: lenet export page.html reader mnist
+    Example: lenet export page.html reader line
     """
     from lenet.export.network import export_network
 

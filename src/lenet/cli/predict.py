@@ -12,6 +12,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 
 from lenet.cli.app import (
+    LINE,
     SHIPPED,
     CheckpointName,
     Json,
@@ -38,7 +39,7 @@ def predict(
             help="Pictures, or with --out also folders; - is standard input.", allow_leading_hyphen=True
         ),
     ],
-    checkpoint: CheckpointName = SHIPPED,
+    checkpoint: CheckpointName = LINE,
     max_error: Annotated[
         float | None,
         Parameter(
@@ -55,6 +56,10 @@ def predict(
     amount: Annotated[
         bool,
         Parameter(help="Read amounts of money: no leading zero, separators are left out.", negative=""),
+    ] = False,
+    turned: Annotated[
+        bool,
+        Parameter(help="Where nothing is read upright, also try 90, 180 and 270 degrees.", negative=""),
     ] = False,
     explain: Annotated[
         Path | None, Parameter(help="Draw the steps of the reading to this PNG, SVG or PDF.")
@@ -88,7 +93,7 @@ def predict(
     for name in pictures:
         if name.startswith("-") and name != "-":
             raise PictureError(f"unknown option {name}; `lenet predict --help` shows what there is")
-    from lenet.reading.path import check_constraints
+    from lenet.reading.transcription import check_constraints
 
     check_constraints(length, pattern, amount)
     known: dict[str, Any] = {"length": length, "pattern": pattern, "amount": amount}
@@ -99,17 +104,18 @@ def predict(
             raise PictureError(
                 "--out writes the results of pictures and folders; name some, and leave --explain out"
             )
+        known["turned"] = turned
         return read_into(out, pictures, checkpoint, workers, max_error, quiet=quiet, json=json, **known)
     if workers is not None:
         raise PictureError("--workers needs --out; add --out results.csv, or leave --workers out")
-    from lenet.models.checkpoint import load_checkpoint
-
-    loaded = load_checkpoint(checkpoint)
     if sample:
+        from lenet.models.checkpoint import load_checkpoint
+
         if pictures or explain is not None:
             raise PictureError("--sample draws from a data set; leave the pictures and --explain out")
         from lenet.training.runs import find_training_data
 
+        loaded = load_checkpoint(SHIPPED if checkpoint == LINE else checkpoint)
         source = find_training_data(checkpoint, loaded) if data is None else data
         return predict_sample(loaded, source, sample, seed, out or Path("sample.png"), json=json)
     if not pictures:
@@ -120,7 +126,7 @@ def predict(
         raise PictureError("--explain draws one picture's steps; give one picture")
     if explain is not None:
         check_output(explain, [*pictures, checkpoint])
-    reader = Reader(loaded, max_error)
+    reader = Reader(checkpoint, max_error, turned)
     failed = 0
     for name in pictures:
         content = read_stdin() if name == "-" else Path(name)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from lenet.cli.app import SHIPPED, app
+from lenet.cli.app import app
 from lenet.cli.flags import read_whole
 from lenet.cli.stopping import stop_with
 
@@ -15,8 +15,12 @@ from lenet.cli.stopping import stop_with
 @app.command
 def serve(
     checkpoint: Annotated[
-        str, Parameter(help="A .safetensors file, a run folder or the name of shipped weights.")
-    ] = SHIPPED,
+        str | None,
+        Parameter(
+            help="A .safetensors file, a run folder or the name of shipped weights that names the digits. "
+            "[default: the shipped line network]"
+        ),
+    ] = None,
     /,
     *,
     host: Annotated[

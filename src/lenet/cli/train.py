@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from cyclopts import Parameter
 
-from lenet.cli.app import Json, Quiet, RunsDir, app, name_flags, write_json
+from lenet.cli.app import LINE, Json, Quiet, RunsDir, app, name_flags, write_json
 from lenet.cli.flags import list_more_settings, make_flags, read_changes, read_whole
 from lenet.cli.stopping import stop_with
 from lenet.cli.tables import show_change, show_published, show_run
-from lenet.errors import RunError
+from lenet.errors import RecipeError, RunError
 from lenet.training.recipes import find_recipe
 
 if TYPE_CHECKING:
@@ -22,13 +22,18 @@ if TYPE_CHECKING:
     from lenet.training.run_folder import RunFolder
 
 Flags = make_flags()
+BANK = "train-lines.safetensors"  # what the run folder of a line network holds
 Record = TypeVar("Record")
 
 
 @app.command(help_epilogue=list_more_settings())
 def train(
     recipe: Annotated[
-        str | None, Parameter(help="A recipe's name; `lenet recipes` lists them. [default: quick]")
+        str | None,
+        Parameter(
+            help="A recipe's name; `lenet recipes` lists them. `line` trains the network that reads lines of "
+            "writing. [default: quick]"
+        ),
     ] = None,
     /,
     *,
@@ -84,15 +89,20 @@ def train(
     from lenet.training.resuming import open_run
     from lenet.training.runs import begin_run, run_training, summarise_run
 
+    changes = read_changes(flags)
+    if recipe == LINE or (resume is not None and (resume / BANK).exists()):
+        given: dict[str, Any] = {"data": data, "device": device, "from": initial}
+        given["tensorboard"] = tensorboard or None
+        train_lines(resume or runs_dir / LINE, changes, given, seed or 0, quiet=quiet, json=json)
+        return
     if tensorboard:
         find_writer()  # raises before a run begins
-    changes = read_changes(flags)
     if resume is not None:
         if initial is not None:
             raise RunError(f"{resume} keeps the weights that it began with; leave `from` out")
         epochs = changes.pop("epochs", None)
-        given = {"recipe": recipe, "data": data, "seed": seed, "device": device}
-        run = open_run(resume, epochs, given | changes)
+        asked = {"recipe": recipe, "data": data, "seed": seed, "device": device}
+        run = open_run(resume, epochs, asked | changes)
     else:
         usual = "quick" if initial is None else "adapt"
         chosen = find_recipe(usual if recipe is None else recipe, data)
@@ -119,6 +129,45 @@ def train(
     else:
         change = None if summary.checkpoint is None else measure_change(run, summary.checkpoint)
         print("\n".join((show_run(summary), *show_change(change), *show_published(summary))))
+
+
+def train_lines(
+    folder: Path, changes: dict[str, Any], given: dict[str, Any], seed: int, *, quiet: bool, json: bool
+) -> None:
+    """`lenet train line`: begin or resume the training of a line network in `folder`."""
+    from lenet.processes import count_cores
+    from lenet.training.line import LineRecipe, train_line
+
+    names = {"epochs", "batch_size", "lr", "warm_up", "weight_decay", "ema_decay", "clip_norm", "validation"}
+    if wrong := [*(changes.keys() - names), *(name for name, value in given.items() if value is not None)]:
+        raise RecipeError(
+            f"the recipe line has no {min(wrong)!r}; it has {', '.join(sorted(names))} and seed"
+        )
+    if not quiet:
+        print(f"lenet: lines of writing are composed and learnt from in {folder}", file=sys.stderr)
+    epochs = []
+    with stop_with(f"stopped; resume with: lenet train --resume {folder}"):
+        for epoch in train_line(folder, LineRecipe(**changes), seed, count_cores()):
+            epochs.append(epoch)
+            if not quiet:
+                print(
+                    f"lenet: epoch {epoch.epoch} of {epoch.epochs}: loss {epoch.train_loss:.3f}, "
+                    f"{epoch.validation_accuracy:.2%} of held-out lines without an error",
+                    file=sys.stderr,
+                )
+    last = epochs[-1] if epochs else None
+    summary = {
+        "run": str(folder),
+        "checkpoint": str(folder / "line.safetensors"),
+        "epochs": last and last.epoch,
+        "train_loss": last and last.train_loss,
+        "train_accuracy": None,
+        "test_accuracy": None,
+        "validation_accuracy": last and last.validation_accuracy,
+        "seconds": sum(epoch.seconds for epoch in epochs),
+        "examples_per_second": last and last.strips_per_second,
+    }
+    print(write_json(summary) if json else f"{summary['checkpoint']}: trained for {summary['epochs']} epochs")
 
 
 def continue_from(

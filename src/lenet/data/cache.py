@@ -110,7 +110,7 @@ def fetch(name: str, progress: "Progress | None" = None) -> Path:
     folder = cache_folder() / source.name
     missing = [file for file in source.all_files if not _is_intact(source, file, folder)]
     if missing:
-        with _writing_cache(), tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache_folder()) as scratch:
+        with writing_cache(), tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache_folder()) as scratch:
             if source.bundle and not _custom_mirrors(source):
                 _fetch_bundle(source.bundle, Path(scratch), progress)
             else:
@@ -123,7 +123,7 @@ def cache_file(source: Source, file: SourceFile, packed: bytes | bytearray) -> P
     """Write verified bytes, packed or not, to the cache as `file`, atomically; returns the path."""
     folder = cache_folder() / source.name
     path = folder / (file.name + (".gz" if packed[:2] == b"\x1f\x8b" else ""))
-    with _writing_cache():
+    with writing_cache():
         write_bytes(path, bytes(packed))
         # A damaged copy under another name of the file would be found first.
         for other in list_file_names(file):
@@ -133,7 +133,7 @@ def cache_file(source: Source, file: SourceFile, packed: bytes | bytearray) -> P
 
 
 @contextmanager
-def _writing_cache() -> Iterator[None]:
+def writing_cache() -> Iterator[None]:
     """Create the cache folder; raise DataError when it cannot be created or written."""
     try:
         cache_folder().mkdir(parents=True, exist_ok=True)

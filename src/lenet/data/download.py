@@ -18,6 +18,7 @@ Progress = Callable[[int, int], None]
 """Called with the number of bytes received so far and their maximum."""
 _CHUNK_BYTES = 1 << 16
 _MIN_BYTES_PER_SECOND = 10_000
+_HINT = "check the network, or get the files elsewhere and run `lenet data import PATH`, or set LENET_DATA"
 
 
 def download(
@@ -28,13 +29,14 @@ def download(
     *,
     timeout_seconds: float = 20.0,
     progress: Progress | None = None,
+    hint: str = _HINT,
 ) -> None:
     """Download `target` from the first of `urls` (http or https) that has the right file.
 
     The file is verified and appears atomically; two processes may download the same file at once. `digest`
     is `sha256:…` or `md5:…`, or empty if the caller verifies the content. A mirror fails when it sends
     nothing for `timeout_seconds`, stays below 10 kB/s, or sends more than `max_bytes`.
-    Raises DownloadError, with the fault of each mirror, when all fail.
+    Raises DownloadError, with the fault of each mirror and the `hint` what to do, when all fail.
     """
     pooch.get_logger().setLevel("WARNING")  # stderr belongs to the command line
     fetch = _Fetch(max_bytes, timeout_seconds, progress)
@@ -46,10 +48,7 @@ def download(
         # ValueError is pooch's wrong digest, HTTPException a broken reply, DataError one of our limits.
         except (OSError, ValueError, http.client.HTTPException, DataError) as error:
             faults.append(f"{urlsplit(url).hostname}: {_one_line(error)}")
-    raise DownloadError(
-        f"{target.name}: no mirror gave it ({'; '.join(faults)}); check the network, or get the files "
-        "elsewhere and run `lenet data import PATH`, or set LENET_DATA"
-    )
+    raise DownloadError(f"{target.name}: no mirror gave it ({'; '.join(faults)}); {hint}")
 
 
 class _Fetch:

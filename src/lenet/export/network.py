@@ -12,11 +12,14 @@ from lenet.errors import ExportError
 from lenet.export.agreement import Agreement, Samples, find_samples, measure_agreement
 from lenet.export.header import write_header
 from lenet.export.integer import SCORE_BITS
+from lenet.export.line_file import check_line, compose_samples, make_line_onnx
 from lenet.export.onnx_file import Session, check_installed, check_onnx, make_onnx
 from lenet.export.onnx_int8 import quantise_onnx
 from lenet.export.quantisation import quantise
 from lenet.files import write_bytes, write_text
-from lenet.models.checkpoint import Checkpoint, load_checkpoint
+from lenet.models.checkpoint import Checkpoint
+from lenet.models.line import LineCheckpoint
+from lenet.reading.reader import open_checkpoint
 
 PROMISED = ("file", "bytes", "images", "largest_difference", "accuracy")  # also where they are None
 GOLDEN = 10  # images in a C header
@@ -53,23 +56,25 @@ class Export:
 
 
 def export_network(
-    checkpoint: str | Path | Sequence[str | Path], path: str | Path, *, int8: bool = False
+    checkpoint: str | Path | LineCheckpoint | Sequence[str | Path], path: str | Path, *, int8: bool = False
 ) -> Export:
     """Write a checkpoint for another program, whole or not at all, and compare the two.
 
     Args:
-        checkpoint: a .safetensors file, a run folder or the name of shipped weights; several for a page.
+        checkpoint: a .safetensors file, a run folder or the name of shipped weights; several for a page. A
+            line network, also a loaded one, is written as `.onnx`, or is beside another one on a page.
         path: the file to write. `.onnx`: bytes of pixels in, `logits` and `probabilities` out, any batch
-            size, the card in the metadata. `.h`: integer C99 for microcontrollers. `.html`: the page on which
-            one draws, in one file.
+            size, the card in the metadata; of a line network, strips of any length in and the logits of every
+            frame out. `.h`: integer C99 for microcontrollers. `.html`: the page on which one draws, in one
+            file.
         int8: for `.onnx`, weights and activations of 8 bits.
 
     The comparison takes up to 1,000 test images of the data that the checkpoint was trained on, where those
-    are on this machine, otherwise scikit-learn's digits. Raises ExportError where onnxruntime's logits or
-    probabilities differ by more than 1e-4, where a C header cannot express the network, and for an unknown
-    suffix or a missing extra.
+    are on this machine, otherwise scikit-learn's digits; for a line network, 200 composed lines. Raises
+    ExportError where onnxruntime's logits or probabilities differ by more than 1e-4, where a C header cannot
+    express the network, and for an unknown suffix or a missing extra.
     """
-    checkpoints = [checkpoint] if isinstance(checkpoint, str | Path) else [*checkpoint]
+    checkpoints = [checkpoint] if isinstance(checkpoint, str | Path | LineCheckpoint) else [*checkpoint]
     path = Path(path)
     if path.suffix not in (".onnx", ".h", ".html"):
         raise ExportError(f"{path}: the suffix says what to write; choose .onnx, .h or .html")
@@ -78,11 +83,19 @@ def export_network(
     if not checkpoints or (len(checkpoints) > 1 and path.suffix != ".html"):
         raise ExportError(f"{path}: holds one network; name one checkpoint, or write an .html file")
     if path.suffix == ".html":
-        return _export_page(checkpoints, path)
+        files = [one for one in checkpoints if not isinstance(one, LineCheckpoint)]
+        if len(files) < len(checkpoints):
+            raise ExportError(f"{path}: a page is made from files; name the file of the line network")
+        return _export_page(files, path)
     if path.suffix == ".onnx":
         check_installed()
-    name = str(checkpoints[0])
-    loaded = load_checkpoint(name)
+    first = checkpoints[0]
+    loaded = first if isinstance(first, LineCheckpoint) else open_checkpoint(first)
+    if isinstance(loaded, LineCheckpoint):
+        if path.suffix == ".h" or int8:
+            raise ExportError(f"{path}: a line network is written as .onnx, in floats, or on an .html page")
+        return _export_line(loaded, path)
+    name = str(first)
     samples = find_samples(name, loaded)
     if path.suffix == ".h":
         return _export_header(Path(name).stem, loaded, samples, path)
@@ -114,6 +127,13 @@ def _export_onnx(checkpoint: Checkpoint, samples: Samples, path: Path, int8: boo
     milliseconds = session.measure_milliseconds(images.numpy())
     write_bytes(path, content)
     return _describe(path, len(content), samples, agreement, milliseconds=milliseconds, **extra)
+
+
+def _export_line(checkpoint: LineCheckpoint, path: Path) -> Export:
+    content, samples = make_line_onnx(checkpoint), compose_samples()
+    agreement = check_line(Session(content), checkpoint, samples)
+    write_bytes(path, content)
+    return Export(str(path), len(content), **asdict(agreement), data=samples.title)
 
 
 def _export_header(name: str, checkpoint: Checkpoint, samples: Samples, path: Path) -> Export:

@@ -3,7 +3,7 @@
 import json
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from time import process_time
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from lenet.errors import ExportError
 from lenet.models.checkpoint import Checkpoint
+from lenet.models.line import CLASSES, LineCheckpoint
 from lenet.models.network import LeNet
 
 OPSET = 20
@@ -54,15 +55,30 @@ def make_onnx(checkpoint: Checkpoint, height: int, width: int) -> bytes:
     Outputs: `logits` and `probabilities`, float32 (N, classes). The card is in the file's metadata: one
     property for each of its keys, in JSON. Raises ExportError where the extra is not installed.
     """
-    check_installed()
     examples = torch.zeros(EXAMPLES, 1, height, width, dtype=torch.uint8)
+    shapes = {0: torch.export.Dim("batch")}
+    file = trace_onnx(_Outputs(checkpoint.model).eval(), examples, INPUT, OUTPUTS, shapes)
+    write_card(file, checkpoint)
+    content: bytes = file.SerializeToString(deterministic=True)
+    return content
+
+
+def trace_onnx(
+    network: nn.Module, examples: Tensor, given: str, outputs: Sequence[str], shapes: Mapping[int, Any]
+) -> Any:
+    """The ONNX model of a network with one input, `given`, without a card.
+
+    `shapes` names the dimensions of the input that are dynamic; the first of them is the batch, and is so in
+    every output. Raises ExportError where the extra is not installed.
+    """
+    check_installed()
     with _quiet_exporter(), torch.no_grad():
         program = torch.onnx.export(
-            _Outputs(checkpoint.model).eval(),
+            network,
             (examples,),
-            input_names=[INPUT],
-            output_names=list(OUTPUTS),
-            dynamic_shapes=({0: torch.export.Dim("batch")},),
+            input_names=[given],
+            output_names=list(outputs),
+            dynamic_shapes=(dict(shapes),),
             opset_version=OPSET,
             dynamo=True,
             external_data=False,
@@ -77,14 +93,14 @@ def make_onnx(checkpoint: Checkpoint, height: int, width: int) -> bytes:
     for value in (*file.graph.input, *file.graph.output):
         if value.type.tensor_type.shape.dim[0].dim_param != "batch":
             raise ExportError(f"torch fixed the batch of {value.name}; report it with `lenet env`")
-    write_card(file, checkpoint)
-    content: bytes = file.SerializeToString(deterministic=True)
-    return content
+    return file
 
 
-def write_card(file: Any, checkpoint: Checkpoint) -> None:
+def write_card(file: Any, checkpoint: Checkpoint | LineCheckpoint) -> None:
     """Put the card into the metadata of an ONNX model, in place of what is there."""
-    card = {**checkpoint.card, "config": checkpoint.model.config.to_dict(), "classes": checkpoint.classes}
+    card = {**checkpoint.card, "classes": CLASSES}
+    if isinstance(checkpoint, Checkpoint):
+        card |= {"classes": checkpoint.classes, "config": checkpoint.model.config.to_dict()}
     del file.metadata_props[:]
     for key, value in sorted(card.items()):
         file.metadata_props.add(key=key, value=json.dumps(value, sort_keys=True))
@@ -117,12 +133,15 @@ class Session:
 
     def run(self, images: NDArray[np.uint8], batch: int = BATCHES[-1]) -> tuple[Floats, Floats]:
         """Logits and probabilities, (N, classes) each, of images uint8 (N, 1, H, W)."""
-        parts = [
-            self._session.run(OUTPUTS, {INPUT: images[start : start + batch]})
-            for start in range(0, len(images), batch)
-        ]
+        parts = [self.run_batch(images[start : start + batch]) for start in range(0, len(images), batch)]
         logits, probabilities = zip(*parts, strict=True)
         return np.concatenate(logits), np.concatenate(probabilities)
+
+    def run_batch(self, images: NDArray[np.uint8]) -> list[Floats]:
+        """Every output of the file, in order, for images uint8 (N, 1, H, W) at once."""
+        (given,) = self._session.get_inputs()
+        outputs: list[Floats] = self._session.run(None, {given.name: images})
+        return outputs
 
     def measure_milliseconds(self, images: NDArray[np.uint8]) -> float:
         """Processor time of one image by itself: the best of some rounds."""

@@ -49,7 +49,7 @@ def frame_digit(drawing: Plane) -> NDArray[np.uint8]:
     depth, _ = measure_depth(fine, fine > EDGE)
     cover, deep = measure_strokes(depth)
     stroke = 4 * float(deep.sum()) / float(cover.sum())
-    return frame_strokes(draw_strokes(depth, stroke, unit))
+    return frame_strokes(redraw_strokes(depth, stroke, unit))
 
 
 def measure_depth(fine: Plane, mask: Mask) -> tuple[Plane, NDArray[np.int32]]:
@@ -85,7 +85,7 @@ def widen(stroke: float, unit: float) -> float:
     return float(np.clip(stroke, MIN_STROKE * unit, MAX_STROKE * unit) - stroke) / 2
 
 
-def draw_strokes(depth: Plane, stroke: float, unit: float) -> Plane:
+def redraw_strokes(depth: Plane, stroke: float, unit: float) -> Plane:
     """Redraw strokes (h, w) with MNIST's widths, 0 to 1, from their signed distances `depth`."""
     pen: Plane = np.clip(depth + np.float32(widen(stroke, unit) + 0.5), 0, 1)
     return pen

@@ -34,7 +34,7 @@ def find_subjects(checkpoint: Checkpoint, picture: Picture, name: str) -> list[S
         raise PictureError(f"{name}: {reading.reason}; there is nothing to explain")
     rows = [digit.probabilities for digit in reading.digits]
     if len(images) == 1:
-        # The confidence of a single digit is its probability times that of the segmentation.
+        # The confidence of a single digit is its probability times that of one digit being there.
         share = reading.confidence / reading.digits[0].probability
         return [Subject(name, images[0], probabilities=tuple(share * p for p in rows[0]))]
     return [

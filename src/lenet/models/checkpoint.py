@@ -1,8 +1,8 @@
 """A network in one `.safetensors` file: its weights and its card. No pickle, no second way in.
 
 The card is JSON in the file's header: the configuration (with the pixel scaling), the names of the classes,
-and what the writer adds, such as the recipe and the figures measured. It holds no times and no paths, so
-that equal trainings give equal files. Its SHA-256 over card and weights shows a bit that changed since.
+and what the writer adds, such as the recipe. It holds no times and no paths, so that equal trainings give
+equal files. Its SHA-256 over card and weights shows a bit that changed since.
 """
 
 import hashlib
@@ -24,6 +24,7 @@ from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
 
 FORMAT = "lenet/1"
+LINE_FORMAT = "lenet-line/1"  # of `lenet.models.line`
 WEIGHTS = Path(__file__).parents[1] / "weights"
 DIGITS = tuple("0123456789")
 SAVE = 'safetensors.torch.save_file(net.state_dict(), "net.safetensors")'
@@ -194,13 +195,8 @@ def find_checkpoint(name: str | Path) -> Path:
     Raises CheckpointError when it means none.
     """
     path = Path(name)
-    for candidate in (
-        path,
-        path / "calibrated.safetensors",
-        path / "best.safetensors",
-        path / "last.safetensors",
-        WEIGHTS / f"{name}.safetensors",
-    ):
+    kept = [path / f"{kind}.safetensors" for kind in ("calibrated", "best", "last", "line")]
+    for candidate in (path, *kept, WEIGHTS / f"{name}.safetensors"):
         if candidate.is_file():
             return candidate
     shipped = ", ".join(sorted(file.stem for file in WEIGHTS.glob("*.safetensors"))) or "none"
@@ -217,9 +213,17 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], card: Mapping[str, 
     write_bytes(path, save(detached, metadata={"card": json.dumps(signed, sort_keys=True)}))
 
 
+def read_format(path: Path) -> str | None:
+    """The format that the card of a safetensors file names. Raises CheckpointError for any other file."""
+    _, card = _read_safetensors(path)
+    return card.get("format") if isinstance(card, dict) else None
+
+
 def read_tensors(path: Path, expected_format: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """The tensors and the card of a file of ours. Raises CheckpointError on any other file."""
     tensors, card = _read_safetensors(path)
+    if isinstance(card, dict) and card.get("format") == LINE_FORMAT != expected_format:
+        raise CheckpointError(f"{path}: a line network, which reads whole lines; `lenet predict` takes it")
     if not isinstance(card, dict) or card.get("format") != expected_format:
         raise CheckpointError(
             f"{path}: a safetensors file, but none of format {expected_format}; train one, or bring in the "

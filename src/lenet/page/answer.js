@@ -6,15 +6,20 @@ const percent = (share) => `${(100 * share).toFixed(1)} %`;
  * @param {import("lenet/texts.js").Texts} texts
  * @param {{name: string, network: any, result: any, decision: any}[]} answers one or two; the first is the answer
  * @param {boolean} isEmpty whether there is no ink
+ * @param {import("lenet/sweep.js").LineReading | null} [line] what the line network reads, where it reads several digits
  */
-export function showAnswer(texts, answers, isEmpty) {
+export function showAnswer(texts, answers, isEmpty, line = null) {
   const { decision } = answers[0];
-  const rejected = isEmpty || decision.rejected;
-  setText("reading", rejected ? "" : decision.text);
+  const rejected = isEmpty || (decision.rejected && !line);
+  setText("reading", rejected ? "" : (line?.text ?? decision.text));
+  document.getElementById("reading")?.classList.toggle("several", Boolean(line) && !isEmpty);
   document.body.dataset.rejected = rejected ? "yes" : "no";
   if (isEmpty) {
     setText("verdict", texts.get("empty"));
     setText("second", "");
+  } else if (line) {
+    setText("verdict", texts.get("lineSure", { count: line.digits.length, share: percent(line.confidence) }));
+    setText("second", texts.get("lineSecond"));
   } else if (decision.rejected) {
     const why = texts.get(`rejected.${decision.reason}`);
     setText("verdict", `${texts.get("rejected")}: ${why}.`);

@@ -10,12 +10,14 @@ import { computeEvidence, drawEvidence } from "lenet/evidence.js";
 import { frameDigit } from "lenet/framing.js";
 import { shapeOf } from "lenet/geometry.js";
 import { Inspector } from "lenet/inspector.js";
+import { LineNetwork } from "lenet/line.js";
 import { Network } from "lenet/network.js";
 import { clearSteps, listenForFiles, openFile } from "lenet/opening.js";
 import { Pad, shrinkPlane, SIDE } from "lenet/pad.js";
 import { parseCheckpoint } from "lenet/safetensors.js";
 import { listSamples, readSamples } from "lenet/samples.js";
 import { setUpSharing } from "lenet/share.js";
+import { showLine } from "lenet/sweep.js";
 import { offerKeeping, setUpTeaching } from "lenet/teach.js";
 import { chooseLanguage, Texts } from "lenet/texts.js";
 import { NetworkView } from "lenet/view.js";
@@ -29,6 +31,7 @@ class App {
     this.api = document.body.dataset.api === "yes";
     this.texts = new Texts(JSON.parse(new TextDecoder().decode(files.get("texts.json"))));
     /** @type {Map<string, any>} */ this.networks = new Map();
+    this.line = files.has("line") ? new LineNetwork(/** @type {Uint8Array} */ (files.get("line"))) : null;
     for (const [name, bytes] of files) {
       if (!name.endsWith(".weights")) continue;
       this.networks.set(name.replace(/\.weights$/, ""), new Network(parseCheckpoint(unpackWeights(bytes))));
@@ -128,8 +131,7 @@ class App {
 
   listNetworks() {
     const { state, texts } = this;
-    const options = [...this.networks.keys()].map((name) => new Option(name, name));
-    element("model").replaceChildren(...options);
+    element("model").replaceChildren(...[...this.networks.keys()].map((name) => new Option(name, name)));
     element("model").value = state.model;
     const others = [...this.networks.keys()].filter((name) => name !== state.model);
     const none = new Option(texts.get("nothingBeside"), "");
@@ -179,7 +181,7 @@ class App {
       view.draw(result, state.scale, this.palette);
       return { name, network, result, decision: network.decide(result) };
     });
-    showAnswer(this.texts, this.answers, pad.isEmpty);
+    showAnswer(this.texts, this.answers, pad.isEmpty, this.lineReading);
     this.readAt ??= pad.isEmpty ? undefined : performance.now();
     this.inspect();
     document.body.dataset.ready = "no";
@@ -187,8 +189,10 @@ class App {
     this.later = setTimeout(() => this.finish(), 60);
   }
 
-  /** What may wait until the pen rests: the evidence and the address. */
+  /** What may wait until the pen rests: the line, the evidence and the address. */
   finish() {
+    if (!this.pad.current) this.lineReading = showLine(this.line, this.pad, this.palette);
+    showAnswer(this.texts, this.answers, this.pad.isEmpty, this.lineReading);
     const { network, result } = this.answers[0];
     const order = [...result.logits.keys()].sort((a, b) => result.logits[b] - result.logits[a]);
     const [answer, rival] = order;
@@ -275,6 +279,10 @@ class App {
   }
 
   addNetwork(name, network) {
+    if (network instanceof LineNetwork) {
+      this.line = network;
+      return this.redraw();
+    }
     this.networks.set(name, network);
     this.shownNetworks = "";
     this.change({ model: name, pin: null, damage: makeState().damage });

@@ -7,6 +7,7 @@ hardly compress, so their bytes are sorted first: see `pack_weights`.
 import base64
 import html
 import json
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,8 @@ import numpy as np
 from lenet.data.datasets import load
 from lenet.data.imageset import ImageSet
 from lenet.errors import CheckpointError
-from lenet.models.checkpoint import DIGITS, find_checkpoint, load_checkpoint
+from lenet.models.checkpoint import DIGITS, LINE_FORMAT, find_checkpoint, load_checkpoint, read_format
+from lenet.models.line import load_line
 from lenet.training.runs import find_test_images, spread
 
 PAGE = Path(__file__).parent
@@ -33,21 +35,29 @@ def make_page(checkpoints: Sequence[str | Path], *, language: str = "auto", api:
     """The page for some checkpoints, as one HTML text.
 
     Args:
-        checkpoints: 1 to 4 files, run folders or names of shipped weights. The first is shown.
+        checkpoints: 1 to 4 files, run folders or names of shipped weights. The first is shown. One more may
+            be a line network: it reads the drawing where it holds several digits.
         language: `en`, `zh`, or `auto` for the reader's own.
         api: True where `lenet serve` delivers the page, so that it may send pictures to the server. Otherwise
             its content security policy lets nothing out.
 
     Raises CheckpointError where a checkpoint cannot be read.
     """
+    lines = [one for one in checkpoints if read_format(find_checkpoint(one)) == LINE_FORMAT]
+    checkpoints = [one for one in checkpoints if one not in lines]
+    if lines and (len(lines) > 1 or not checkpoints):
+        raise CheckpointError("a page takes one line network, beside one for single digits such as reader")
     if not 1 <= len(checkpoints) <= MAX_CHECKPOINTS:
         raise CheckpointError(f"{len(checkpoints)} checkpoints; a page takes 1 to {MAX_CHECKPOINTS}")
-    files = {name: (PAGE / name).read_bytes() for name in MODULES}
+    files = {name: strip_comments((PAGE / name).read_text("utf-8")).encode() for name in MODULES}
     files["texts.json"] = json.dumps(json.loads((PAGE / "texts.json").read_bytes())).encode()
     names = name_checkpoints(checkpoints)
     for name, checkpoint in zip(names, checkpoints, strict=True):
         load_checkpoint(checkpoint)  # what is no checkpoint ends here, with its reason
         files[f"{name}.weights"] = pack_weights(find_checkpoint(checkpoint).read_bytes())
+    for line in lines:
+        load_line(line)
+        files["line"] = find_checkpoint(line).read_bytes()
     samples = find_stored_images(checkpoints[0])
     if samples is not None:
         files["samples.bin"] = samples.images.numpy().tobytes()
@@ -106,6 +116,11 @@ def pack_weights(content: bytes) -> bytes:
     numbers = (np.frombuffer(content[start:], "<u4") + np.uint32(8)) & np.uint32(0xFFFFFFF0)
     rotated = ((numbers << 1) | (numbers >> 31)).astype(">u4")
     return content[:start] + rotated.view(np.uint8).reshape(-1, 4).T.tobytes()
+
+
+def strip_comments(source: str) -> str:
+    """A module without the comments that stand on lines of their own, which are half of its bytes."""
+    return re.sub(r"^[ \t]*(?://.*|/\*\*(?:(?!\*/)[\s\S])*\*/[ \t]*)\n", "", source, flags=re.MULTILINE)
 
 
 def pack_file(name: str, content: bytes) -> str:

@@ -1,6 +1,7 @@
 // What is opened, dropped or pasted: a checkpoint becomes a network of the page, a picture is read.
 
-import { parseCheckpoint } from "lenet/safetensors.js";
+import { LINE_FORMAT, LineNetwork } from "lenet/line.js";
+import { FORMAT, openSafetensors, parseCheckpoint } from "lenet/safetensors.js";
 import { Network } from "lenet/network.js";
 import { frameDigit } from "lenet/framing.js";
 import { readOnServer, readPicture } from "lenet/pictures.js";
@@ -40,7 +41,9 @@ async function openCheckpoint(file, page) {
   const name = file.name.replace(/\.[^.]+$/, "");
   try {
     if (file.size > 64e6) throw { code: "not-safetensors" };
-    page.addNetwork(name, new Network(parseCheckpoint(new Uint8Array(await file.arrayBuffer()))));
+    const bytes = new Uint8Array(await file.arrayBuffer());
+    const isLine = openSafetensors(bytes, [FORMAT, LINE_FORMAT]).card.format === LINE_FORMAT;
+    page.addNetwork(name, isLine ? new LineNetwork(bytes) : new Network(parseCheckpoint(bytes)));
     page.say(page.texts.get("loaded", { name }));
   } catch (error) {
     const key = `checkpoint.${/** @type {any} */ (error).code ?? "other"}`;

@@ -1,7 +1,7 @@
 // The drawing surface: strokes of pen and eraser by mouse, pen, touch and keyboard.
 
 export const SIDE = 280; // pixels; ten for each of the image
-const PEN = 20; // pixels: the width of a stroke, two pixels of the image
+export const PEN = 20; // pixels: the width of a stroke, two pixels of the image
 const ERASER = 36;
 const CLOSE = 2.5; // pixels: nearer points are left out
 const STEP = 8; // pixels that an arrow key moves
@@ -67,10 +67,15 @@ export class Pad {
 
   /** The ink, 0 to 1, row by row: Float32Array of 280 × 280. */
   readPlane() {
-    const pixels = this.ink.getImageData(0, 0, SIDE, SIDE).data;
-    const plane = new Float32Array(SIDE * SIDE);
-    for (let i = 0; i < plane.length; i++) plane[i] = pixels[4 * i + 3] / 255;
-    return plane;
+    return readAlpha(this.ink);
+  }
+
+  /** The ink, drawn anew with a finer pen. @param {number} pen pixels */
+  readFine(pen) {
+    const canvas = new OffscreenCanvas(SIDE, SIDE);
+    const context = /** @type {any} */ (canvas.getContext("2d", { willReadFrequently: true }));
+    inkStrokes(context, this.strokes, pen);
+    return readAlpha(context);
   }
 
   press(event) {
@@ -90,7 +95,9 @@ export class Pad {
   }
 
   lift() {
+    if (!this.current) return;
     this.current = null;
+    this.onChange(); // what waits until the pen is up
   }
 
   /** Start a stroke: a dot until it is extended. */
@@ -153,9 +160,7 @@ export class Pad {
   redraw() {
     this.ink.clearRect(0, 0, SIDE, SIDE);
     if (this.image) inkImage(this.ink, this.image);
-    for (const stroke of this.strokes) {
-      for (let i = 0; i < stroke.points.length; i += 2) inkPiece(this.ink, stroke, i);
-    }
+    inkStrokes(this.ink, this.strokes);
     this.copyInk();
   }
 
@@ -169,15 +174,28 @@ export class Pad {
   }
 }
 
+function readAlpha(context) {
+  const pixels = context.getImageData(0, 0, SIDE, SIDE).data;
+  const plane = new Float32Array(SIDE * SIDE);
+  for (let i = 0; i < plane.length; i++) plane[i] = pixels[4 * i + 3] / 255;
+  return plane;
+}
+
+function inkStrokes(context, strokes, pen = PEN) {
+  for (const stroke of strokes) {
+    for (let i = 0; i < stroke.points.length; i += 2) inkPiece(context, stroke, i, pen);
+  }
+}
+
 /** Draw a stroke's line to its point at `i`; a dot for the first. White ink; what shows is the alpha.
  *
  * Piece by piece, also when all is drawn anew: edges that are drawn twice are darker than edges drawn once.
  */
-function inkPiece(context, stroke, i) {
+function inkPiece(context, stroke, i, pen = PEN) {
   const { points, erase } = stroke;
   context.globalCompositeOperation = erase ? "destination-out" : "source-over";
   context.strokeStyle = "#fff";
-  context.lineWidth = erase ? ERASER : PEN;
+  context.lineWidth = erase ? ERASER : pen;
   context.lineCap = "round";
   context.beginPath();
   context.moveTo(points[Math.max(0, i - 2)], points[Math.max(1, i - 1)]);

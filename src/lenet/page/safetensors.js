@@ -14,13 +14,18 @@ import { describeTensors, readConfig, size } from "lenet/config.js";
  */
 
 /**
+ * A file whose header was read: its card, the entries of the header, and the bytes of the tensors.
+ * @typedef {{card: Record<string, any>, header: Record<string, any>, content: Uint8Array}} File
+ */
+
+/**
  * @typedef {"not-safetensors" | "pickle" | "not-lenet" | "does-not-fit" | "not-finite"} CheckpointErrorCode
  */
 
-const FORMAT = "lenet/1";
+export const FORMAT = "lenet/1";
 const LARGEST_FILE = 64 * 2 ** 20; // bytes
 const PREFIX = 8; // bytes of the header's length
-const FLOAT = 4; // bytes
+const BYTES = { F32: 4, F16: 2 }; // of a number
 const BRACE = 0x7b;
 
 /** A file that is no checkpoint, or a damaged one. `code` is for a program, `detail` for a person. */
@@ -35,20 +40,31 @@ export class CheckpointError extends Error {
 }
 
 /**
- * The network in the bytes of a checkpoint. The tensors are copies.
+ * The card and the tensors, not yet read, of a safetensors file with a card of a known format.
  *
- * Throws CheckpointError: "not-safetensors" (damaged or another format), "pickle" (never read), "not-lenet" (no card,
- * or one that describes no network), "does-not-fit" (tensors of other names, types or shapes), "not-finite".
- * @param {Uint8Array} bytes
- * @returns {Checkpoint}
+ * Throws CheckpointError: "not-safetensors" (damaged or another format), "pickle" (never read), "not-lenet".
+ * @param {Uint8Array} bytes @param {string[]} formats @returns {File}
  */
-export function parseCheckpoint(bytes) {
+export function openSafetensors(bytes, formats) {
   if (isPickle(bytes)) throw new CheckpointError("pickle", "a pickle can run any program; it is never read");
   if (bytes.length > LARGEST_FILE) {
     throw new CheckpointError("not-lenet", `${bytes.length} bytes; at most ${LARGEST_FILE} are read`);
   }
   const { header, start } = readHeader(bytes);
-  const card = readCard(header.__metadata__);
+  return { card: readCard(header.__metadata__, formats), header, content: bytes.subarray(start) };
+}
+
+/**
+ * The network in the bytes of a checkpoint. The tensors are copies.
+ *
+ * Throws CheckpointError as `openSafetensors` does, and: "not-lenet" (the card describes no network), "does-not-fit"
+ * (tensors of other names, types or shapes), "not-finite".
+ * @param {Uint8Array} bytes
+ * @returns {Checkpoint}
+ */
+export function parseCheckpoint(bytes) {
+  const file = openSafetensors(bytes, [FORMAT]);
+  const { card } = file;
   const config = readCardConfig(card);
   const classes = card.classes;
   if (!Array.isArray(classes) || !classes.every((name) => typeof name === "string")) {
@@ -57,7 +73,7 @@ export function parseCheckpoint(bytes) {
   if (classes.length !== config.classes) {
     throw new CheckpointError("not-lenet", `the card names ${classes.length} classes for ${config.classes} logits`);
   }
-  return { card, config, classes, tensors: readTensors(bytes.subarray(start), header, config) };
+  return { card, config, classes, tensors: readTensors(file, describeTensors(config), "F32") };
 }
 
 /** Whether this is what torch.save or pickle.dump writes: a zip, or opcodes. @param {Uint8Array} bytes */
@@ -85,12 +101,12 @@ function readHeader(bytes) {
   return { header, start };
 }
 
-/** @param {unknown} metadata @returns {Record<string, any>} */
-function readCard(metadata) {
+/** @param {unknown} metadata @param {string[]} formats @returns {Record<string, any>} */
+function readCard(metadata, formats) {
   const text = isObject(metadata) ? metadata.card : undefined;
   const card = typeof text === "string" ? parseJson(() => text) : undefined;
-  if (!isObject(card) || card.format !== FORMAT) {
-    throw new CheckpointError("not-lenet", `the file has no card of format ${FORMAT}`);
+  if (!isObject(card) || !formats.includes(card.format)) {
+    throw new CheckpointError("not-lenet", `the file has no card of format ${formats.join(" or ")}`);
   }
   return card;
 }
@@ -107,11 +123,10 @@ function readCardConfig(card) {
 }
 
 /**
- * The tensors, which must be exactly those of the configuration and fill the file without gap or overlap.
- * @param {Uint8Array} content @param {Record<string, any>} header @param {Config} config
+ * The tensors, which must have exactly these names, shapes and type, and fill the file without gap or overlap.
+ * @param {File} file @param {Map<string, number[]>} shapes @param {"F32" | "F16"} type
  */
-function readTensors(content, header, config) {
-  const shapes = describeTensors(config);
+export function readTensors({ content, header }, shapes, type) {
   const names = Object.keys(header).filter((name) => name !== "__metadata__");
   const odd = [
     ...names.filter((name) => !shapes.has(name)),
@@ -125,17 +140,17 @@ function readTensors(content, header, config) {
   for (const [name, shape] of shapes) {
     const entry = header[name];
     const own = isObject(entry) && Array.isArray(entry.shape) ? entry.shape : [];
-    if (entry?.dtype !== "F32" || own.length !== shape.length || !shape.every((side, axis) => own[axis] === side)) {
-      throw new CheckpointError("does-not-fit", `${name} is not F32 ${shape.join("×")}`);
+    if (entry?.dtype !== type || own.length !== shape.length || !shape.every((side, axis) => own[axis] === side)) {
+      throw new CheckpointError("does-not-fit", `${name} is not ${type} ${shape.join("×")}`);
     }
     const offsets = Array.isArray(entry.data_offsets) ? entry.data_offsets : [];
     const [begin, end] = offsets;
     const isSpan = offsets.length === 2 && Number.isSafeInteger(begin) && begin >= 0 && end <= content.length;
-    if (!isSpan || end - begin !== FLOAT * size(shape)) {
+    if (!isSpan || end - begin !== BYTES[type] * size(shape)) {
       throw new CheckpointError("not-safetensors", `${name} lies outside the file`);
     }
     spans.push([begin, end]);
-    tensors.set(name, { shape, data: readFloats(content.subarray(begin, end), name) });
+    tensors.set(name, { shape, data: readFloats(content.subarray(begin, end), name, type) });
   }
   spans.sort((one, other) => one[0] - other[0]);
   if (
@@ -149,13 +164,28 @@ function readTensors(content, header, config) {
 
 /**
  * Little-endian floats, as every browser's machine has them.
- * @param {Uint8Array} bytes @param {string} name
+ * @param {Uint8Array} bytes @param {string} name @param {"F32" | "F16"} type
  */
-function readFloats(bytes, name) {
-  const data = new Float32Array(new Uint8Array(bytes).buffer); // copied: the bytes need not be aligned
+function readFloats(bytes, name, type) {
+  const { buffer } = new Uint8Array(bytes); // copied: the bytes need not be aligned
+  const data = type === "F32" ? new Float32Array(buffer) : readHalf(new Uint16Array(buffer));
   if (!data.every(Number.isFinite))
     throw new CheckpointError("not-finite", `${name} holds a number that is not finite`);
   return data;
+}
+
+/**
+ * The values of IEEE 754 half floats: a sign, 5 bits of exponent, 10 of fraction.
+ * @param {Uint16Array} halves
+ * @returns {Float32Array}
+ */
+function readHalf(halves) {
+  return Float32Array.from(halves, (bits) => {
+    const [exponent, fraction] = [(bits >> 10) & 31, (bits & 1023) / 1024];
+    const size = exponent === 31 ? (fraction ? NaN : Infinity)
+      : exponent ? 2 ** (exponent - 15) * (1 + fraction) : 2 ** -14 * fraction;
+    return bits >> 15 ? -size : size;
+  });
 }
 
 /** @param {() => string} read @returns {unknown} */

@@ -2,11 +2,11 @@
 
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from lenet.images.framing import Plane, resize
+from lenet.images.framing import Plane
 
 FRAME_SPREAD = 24  # levels of 255: the maximum unevenness of a compressed frame of one colour
 MIN_PAGE_SIDE = 8  # pixels
@@ -15,8 +15,9 @@ MAT_SPREAD = 2  # levels of 255: the maximum unevenness of a mat, which has no g
 MAX_ASPECT = 2.0  # height to width of a page; a taller region may be a 1
 MIN_PAPER = 0.3  # brightness: division by darker paper would amplify its noise more than its ink
 WHITE = np.float32(255 / 256)  # has few bits, so that inversion is exact
-MIN_LIT_SIDE = 24  # pixels: smaller pictures have no shadows, and tight crops no border of paper
+COLOUR_SIDE = 128  # pixels: enough edges to find the colour of ink
 LIGHT_SIDE = 192  # pixels: enough for light, which changes slowly
+MIN_LIT_SIDE = 24  # pixels: smaller pictures have no shadows, and tight crops no border of paper
 REACHES = 1 / 3, 1 / 6, 1 / 12  # of the longer side: wider than strokes, narrower than shadows
 MAX_UNFILLED = 0.02  # of the ink: the maximum that a reach may leave unfilled
 POLARITY_SIDE = 24  # pixels: a thumbnail is enough to decide whether ink is light or dark
@@ -34,61 +35,51 @@ def find_page(pixels: NDArray[np.uint8]) -> tuple[Rectangle, str]:
     """
     full = page = (slice(0, pixels.shape[0]), slice(0, pixels.shape[1]))
     frames, spread = 0, 0
-    while (found := _inside_mat(pixels[page]) or _inside_frame(pixels[page])) is not None:
+    while (found := find_inside(pixels[page])) is not None:
         (rows, columns), spread = found
         page = (
             slice(page[0].start + rows.start, page[0].start + rows.stop),
             slice(page[1].start + columns.start, page[1].start + columns.stop),
         )
         frames += 1
-    if frames and np.ptp(pixels[page].astype(np.int16), axis=(0, 1)).max() > spread:
+    if frames and np.ptp(pixels[page].reshape(-1, 3), axis=0).max() > spread:
         return page, f"{frames} frame{'s' * (frames > 1)} peeled off"
     return full, "no frame"
 
 
-def _inside_mat(pixels: NDArray[np.uint8]) -> tuple[Rectangle, int] | None:
-    edge = _ring(pixels)
-    colour = np.median(edge, axis=0).astype(np.int16)
-    if (np.abs(edge - colour).max(axis=1) <= 1).mean() < 0.5:
-        return None
-    differs = np.abs(pixels - colour).max(axis=2) > MAT_SPREAD
-    box = _box_of(differs)
-    if box is None or differs[box].mean() < 0.8 or _ring(differs[box]).mean() < 0.5:
-        return None
-    height, width = differs[box].shape
-    if min(height, width) < MIN_PASTED_SIDE:
-        return None
-    inner = _within_rim(box, pixels)
-    return None if inner is None or height > MAX_ASPECT * width else (inner, MAT_SPREAD)
+def find_inside(pixels: NDArray[np.uint8]) -> tuple[Rectangle, int] | None:
+    """The rectangle within the outermost mat or frame of a picture (h, w, 3), and the unevenness of that."""
+    edge = take_ring(pixels)
+    colour = np.median(edge, axis=0)
+    stray = np.abs(edge - colour).max(axis=1)
+    for spread, is_one in (
+        (MAT_SPREAD, (stray <= 1).mean() >= 0.5),
+        (FRAME_SPREAD, stray.max() <= FRAME_SPREAD),
+    ):
+        if not is_one:
+            continue
+        same = cv2.inRange(pixels, np.ceil(colour - spread), np.floor(colour + spread))
+        left, top, width, height = cv2.boundingRect(255 - same)
+        differs = same[top : top + height, left : left + width] == 0
+        if not differs.size:
+            continue
+        around, rim = take_ring(differs).mean(), 1 + max(pixels.shape) // 200
+        is_mat = (
+            around >= 0.5
+            and min(width, height) >= MIN_PASTED_SIDE
+            and height <= MAX_ASPECT * width
+            and differs.mean() >= 0.8
+        )
+        if (is_mat if spread == MAT_SPREAD else around >= 0.95) and min(
+            width, height
+        ) - 2 * rim >= MIN_PAGE_SIDE:
+            # At the rim, resizing has mixed frame and page.
+            rows, columns = slice(top + rim, top + height - rim), slice(left + rim, left + width - rim)
+            return (rows, columns), spread
+    return None
 
 
-def _inside_frame(pixels: NDArray[np.uint8]) -> tuple[Rectangle, int] | None:
-    edge = _ring(pixels)
-    colour = np.median(edge, axis=0).astype(np.int16)
-    if np.abs(edge - colour).max() > FRAME_SPREAD:
-        return None
-    differs = np.abs(pixels - colour).max(axis=2) > FRAME_SPREAD
-    box = _box_of(differs)
-    if box is None or _ring(differs[box]).mean() < 0.95:
-        return None
-    inner = _within_rim(box, pixels)
-    return None if inner is None else (inner, FRAME_SPREAD)
-
-
-def _box_of(differs: NDArray[np.bool_]) -> Rectangle | None:
-    rows, columns = np.flatnonzero(differs.any(axis=1)), np.flatnonzero(differs.any(axis=0))
-    return (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)) if rows.size else None
-
-
-def _within_rim(inner: Rectangle, pixels: NDArray[np.uint8]) -> Rectangle | None:
-    """The rectangle without its rim, where resizing has mixed frame and page; None if it is too small."""
-    rim = 1 + max(pixels.shape) // 200
-    rows, columns = (slice(side.start + rim, side.stop - rim) for side in inner)
-    smallest = min(rows.stop - rows.start, columns.stop - columns.start)
-    return (rows, columns) if smallest >= MIN_PAGE_SIDE else None
-
-
-def _ring(plane: NDArray[Any]) -> NDArray[Any]:
+def take_ring(plane: NDArray[Any]) -> NDArray[Any]:
     """The outermost pixels of (h, w) or (h, w, channels), as one sequence."""
     return np.concatenate([plane[0], plane[-1], plane[:, 0], plane[:, -1]])
 
@@ -100,9 +91,8 @@ def to_grey(pixels: NDArray[np.uint8]) -> tuple[Plane, str]:
     paper of equal brightness is visible in it. Black is 0 and white is WHITE. The weights are multiples of
     1/4096, so that the inverted picture gives exactly WHITE minus the same plane.
     """
-    planes = pixels.astype(np.float32)
-    apart = max(1, max(pixels.shape) // 256)
-    thinned = planes[::apart, ::apart]
+    apart = max(1, max(pixels.shape) // COLOUR_SIDE)
+    thinned = pixels[::apart, ::apart].astype(np.float32)
     down, right = np.diff(thinned, axis=0).reshape(-1, 3), np.diff(thinned, axis=1).reshape(-1, 3)
     tensor = (down.T @ down + right.T @ right).astype(np.float64)
     axis = np.linalg.eigh(tensor)[1][:, -1] if tensor.any() else np.ones(3)
@@ -110,34 +100,33 @@ def to_grey(pixels: NDArray[np.uint8]) -> tuple[Plane, str]:
     axis *= np.sign(axis[largest]) / np.abs(axis).sum()
     shares = np.rint(axis * 4096)
     shares[largest] += 4096 - np.abs(shares).sum()
-    grey = planes @ (shares / 2**20).astype(np.float32)
-    grey -= np.float32(255 / 2**20 * np.minimum(shares, 0).sum())
+    black = -255 * np.minimum(shares, 0).sum()
+    grey = cv2.transform(pixels.astype(np.float32), np.array([[*shares, black]], np.float32) / 2**20)
     red, green, blue = (round(100 * share) for share in axis)
-    return grey, f"most telling mix: red {red} %, green {green} %, blue {blue} %"
+    return grey.reshape(pixels.shape[:2]), f"most telling mix: red {red} %, green {green} %, blue {blue} %"
 
 
 def to_dark_ink(grey: Plane) -> tuple[Plane, str]:
     """Invert a grey plane (h, w) if its ink is light; ink is what differs from the local median."""
-    height, width = grey.shape
-    shrink = min(1.0, POLARITY_SIDE / max(height, width))
-    small = resize(grey, (round(width * shrink), round(height * shrink)))
-    darker, lighter = measure_darkness(small), measure_darkness(WHITE - small)
+    darker, lighter = measure_deviations(shrink(grey, POLARITY_SIDE))
     share = max(darker, lighter) / max(darker + lighter, 1e-9)
     if lighter > darker:
         return WHITE - grey, f"light ink, inverted: {share:.0%} of what strays from the paper is lighter"
     return grey, f"dark ink: {share:.0%} of what strays from the paper is darker"
 
 
-def measure_darkness(small: Plane) -> float:
-    """The sum of squared deviations of a thumbnail (h, w) from its paper to dark; paper is the local median.
+def measure_deviations(small: Plane) -> tuple[float, float]:
+    """The sums of squared deviations of a thumbnail (h, w) from its local median, to dark and to light.
 
     The thumbnail is padded with paper, since a tight crop has as much ink as paper at its border.
     """
     level = small - fit_slope(small)
-    ring = float(np.median(np.concatenate([level[0], level[-1], level[:, 0], level[:, -1]])))
-    level = np.pad(level, 1, constant_values=ring)
-    paper = ndimage.median_filter(level, max(1, max(small.shape) // 2), mode="reflect")
-    return float(np.square(np.maximum(paper - level, 0)).sum())
+    level -= np.median(take_ring(level))
+    steps = np.rint(level * (127 / max(np.abs(level).max(), 1e-6)))  # rounds to zero on both sides alike
+    padded = np.pad(steps + 128, 1, constant_values=128).astype(np.uint8)
+    paper = cv2.medianBlur(padded, max(small.shape) // 4 * 2 + 1)[1:-1, 1:-1] - 128.0
+    deviation = paper - steps
+    return float(np.square(np.maximum(deviation, 0)).sum()), float(np.square(np.minimum(deviation, 0)).sum())
 
 
 def flatten_light(dark: Plane) -> tuple[Plane, str]:
@@ -145,13 +134,14 @@ def flatten_light(dark: Plane) -> tuple[Plane, str]:
 
     Paper is near 0, with its grain on both sides; ink is at most 1.
     """
-    low, high = np.percentile(get_border(dark), (5, 95))
+    border = np.sort(take_border(dark))
+    low, middle, high = border[(border.size * np.array([5, 50, 95])) // 100]
     if max(dark.shape) <= MIN_LIT_SIDE:
-        paper = np.full_like(dark, np.percentile(dark, 95))
-        reason = f"too small for uneven light: paper is {paper[0, 0]:.2f}"
+        paper: Any = np.float32(np.percentile(dark, 95))
+        reason = f"too small for uneven light: paper is {paper:.2f}"
     elif high - low < MIN_CONTRAST:
-        paper = np.full_like(dark, np.median(get_border(dark)))
-        reason = f"even light: paper is {paper[0, 0]:.2f} all along the border"
+        paper = middle
+        reason = f"even light: paper is {paper:.2f} all along the border"
     else:
         paper = estimate_paper(dark)
         reason = f"uneven light: paper goes from {paper.min():.2f} to {paper.max():.2f}"
@@ -164,9 +154,7 @@ def estimate_paper(dark: Plane) -> Plane:
     The reach is as small as possible, so that shadows with hard edges count as paper: REACHES are tried from
     large to small while they still fill the darkest ink.
     """
-    height, width = dark.shape
-    shrink = min(1.0, LIGHT_SIDE / max(height, width))
-    small = ndimage.gaussian_filter(resize(dark, (round(width * shrink), round(height * shrink))), 1)
+    small = cv2.GaussianBlur(shrink(dark, LIGHT_SIDE), (0, 0), 1)
     slope = fit_slope(small)
     widest, *narrower = (max(1, round(share * max(small.shape))) for share in REACHES)
     paper = fill_strokes(small, slope, widest)
@@ -179,7 +167,9 @@ def estimate_paper(dark: Plane) -> Plane:
             break
         paper = filled
     # Smoothing must not lighten the dark side of a hard shadow, which would then look like ink.
-    return resize(np.minimum(ndimage.gaussian_filter(paper, 2), paper), (width, height))
+    smooth = np.minimum(cv2.GaussianBlur(paper, (0, 0), 2), paper)
+    light: Plane = cv2.resize(smooth, dark.shape[::-1], interpolation=cv2.INTER_LINEAR)
+    return light
 
 
 def fill_strokes(small: Plane, slope: Plane, reach: int) -> Plane:
@@ -188,22 +178,34 @@ def fill_strokes(small: Plane, slope: Plane, reach: int) -> Plane:
     Closing also fills the dark end of a gradient at the picture's edge; closing without the gradient does so
     at the edge of a hard shadow. Neither is below the picture, so the minimum of both is the better one.
     """
-    size = (reach, reach)
-    flat, level = (ndimage.grey_closing(plane, size=size, mode="nearest") for plane in (small, small - slope))
+    around = np.ones((reach, reach), np.uint8)
+    flat, level = (cv2.morphologyEx(plane, cv2.MORPH_CLOSE, around) for plane in (small, small - slope))
     filled: Plane = np.minimum(flat, level + slope)
     return filled
 
 
 def fit_slope(plane: Plane) -> Plane:
     """The least-squares linear gradient (h, w) of `plane`: light that falls off from side to side."""
-    down, across = np.meshgrid(*(np.linspace(-1, 1, side) for side in plane.shape), indexing="ij")
-    # On a full grid the three terms are orthogonal, so each weight is a projection.
-    terms = (np.ones_like(down), down, across)
-    slope: Plane = sum(term * (plane * term).sum() / max(np.square(term).sum(), 1) for term in terms)
-    return slope.astype(np.float32)
+    height, width = plane.shape
+    down, across = np.linspace(-1, 1, height), np.linspace(-1, 1, width)
+    # On a full grid the terms are orthogonal, so each weight is a projection.
+    fall = (plane.mean(axis=1) @ down) / max(down @ down, 1e-6)
+    drift = (plane.mean(axis=0) @ across) / max(across @ across, 1e-6)
+    slope: Plane = (plane.mean() + fall * down[:, None] + drift * across).astype(np.float32)
+    return slope
 
 
-def get_border(plane: Plane) -> Plane:
+def shrink(plane: Plane, side: int) -> Plane:
+    """The plane (h, w), averaged down so that its longer side is at most `side` pixels."""
+    scale = side / max(plane.shape)
+    if scale >= 1:
+        return plane
+    height, width = (max(1, round(length * scale)) for length in plane.shape)
+    reduced: Plane = cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA)
+    return reduced
+
+
+def take_border(plane: Plane) -> Plane:
     """The values along the four edges, to a depth of 1/20 of the shorter side."""
     depth = max(1, min(plane.shape) // 20)
     edges = plane[:depth], plane[-depth:], plane[:, :depth], plane[:, -depth:]

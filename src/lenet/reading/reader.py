@@ -1,120 +1,85 @@
 """Reads pictures with a trained network: the pipeline, the network, the search and the reject rule."""
 
-import math
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
 from lenet.images.decoding import DecodedPicture, Picture, decode
-from lenet.images.inline import write_table
-from lenet.models.checkpoint import Checkpoint, load_checkpoint
-from lenet.models.network import LeNet
-from lenet.reading.lattice import Lattice
-from lenet.reading.path import Constraints, check_constraints, find_path
-from lenet.reading.pipeline import (
-    ReadingStep,
-    build_full_image_lattice,
-    find_lattice,
-    show_digits,
-    trace_lattice,
+from lenet.images.framing import frame_full_image, is_framed
+from lenet.models.checkpoint import (
+    DIGITS,
+    LINE_FORMAT,
+    Checkpoint,
+    find_checkpoint,
+    load_checkpoint,
+    read_format,
 )
+from lenet.models.line import LineCheckpoint, LineNetwork, load_line
+from lenet.reading.digits import Piece, cut_components, frame_piece
+from lenet.reading.pipeline import FoundWriting, ReadingStep, find_writing, show_steps
+from lenet.reading.reading import Digit, Reading
+from lenet.reading.single import classify, combine
+from lenet.reading.sweep import Transcript, transcribe
+from lenet.reading.transcription import Constraints, check_constraints
+from lenet.reading.turning import read_turned
 from lenet.uncertainty.reading_rejection import CARD_KEY, find_group, find_reading_thresholds
 from lenet.uncertainty.rejection import explain_rejection, find_threshold
 
+Image = NDArray[np.uint8]
 EMPTY = "no ink was found"
 NO_DIGIT = "nothing that is written looks like a digit"
+LINE, SINGLE = "line", "reader"
+"""The shipped line network, and the shipped network that names single digits together with it."""
 MIN_FIT = 0.1  # the share of texts with the given number of digits, below which a reading is rejected
-BATCH = 1024  # crops per pass of the network: bounds the memory
-SHEAR = 0.25
-ROTATION = math.radians(8)
-TEST_TIME_TRANSFORMS = torch.tensor(
-    [
-        [[1, 0, 0], [0, 1, 0]],
-        *([[1, shear, 0], [0, 1, 0]] for shear in (-SHEAR, SHEAR)),
-        *(
-            [[math.cos(angle), -math.sin(angle), 0], [math.sin(angle), math.cos(angle), 0]]
-            for angle in (-ROTATION, ROTATION)
-        ),
-    ]
-)
-"""(transforms, 2, 3), as `torch.nn.functional.affine_grid` takes them."""
 
 
-@dataclass(frozen=True)
-class Digit:
-    """One digit: its class, the probability of that class, and its box.
-
-    `box` is (left, top, width, height) in pixels of the upright picture; `probabilities` has one value per
-    class.
-    """
-
-    digit: int
-    probability: float
-    box: tuple[int, int, int, int]
-    probabilities: tuple[float, ...]
+NOTHING = Reading("", 0.0, rejected=True, reason=EMPTY)
 
 
-@dataclass(frozen=True)
-class Reading:
-    """The reading of one picture.
+@dataclass(frozen=True, eq=False)
+class ReadPicture:
+    """A reading, what was found in the picture, the ink of each digit, and its image where one was needed."""
 
-    `confidence` is the product of the digits' probabilities and the confidence of the segmentation, 0..1.
-    `reason` says why a reading was rejected. A picture without ink is rejected with an empty text and the
-    confidence 0.
-    """
-
-    text: str
-    confidence: float
-    rejected: bool = False
-    reason: str = ""
-    digits: tuple[Digit, ...] = ()
-
-    def _repr_html_(self) -> str:
-        """For notebooks: the text in a line, and a table of the digits."""
-        verdict = f"rejected: {self.reason}" if self.rejected else "accepted"
-        return write_table(
-            f"{self.text or 'nothing'} ({self.confidence:.1%}), {verdict}",
-            ("digit", "probability", "box: left, top, width, height"),
-            [(one.digit, f"{one.probability:.1%}", ", ".join(map(str, one.box))) for one in self.digits],
-        )
-
-    def to_dict(self) -> dict[str, Any]:
-        """The values that `predict --json` prints beside the picture's name."""
-        return {
-            "text": self.text,
-            "confidence": self.confidence,
-            "rejected": self.rejected,
-            "reason": self.reason,
-            "digits": [
-                {"digit": digit.digit, "probability": digit.probability, "box": list(digit.box)}
-                for digit in self.digits
-            ],
-        }
+    reading: Reading
+    found: FoundWriting | None = None
+    pieces: list[Piece] = field(default_factory=list)
+    images: list[Image] = field(default_factory=list)
 
 
 class Reader:
     """Reads pictures with one checkpoint, which is loaded once. Threads may share a reader."""
 
-    def __init__(self, checkpoint: Checkpoint | str | PathLike[str], max_error: float | None = None) -> None:
-        """Take a checkpoint, or load one from a path. A reading is rejected if the reject class is likelier.
+    def __init__(
+        self,
+        checkpoint: LineCheckpoint | Checkpoint | str | PathLike[str] = LINE,
+        max_error: float | None = None,
+        turned: bool = False,
+    ) -> None:
+        """Take a checkpoint, or load one from a path.
+
+        A line network reads lines of digits by itself. With a network for single digits, the shipped line
+        network finds where each digit is, and the checkpoint names it. Networks of other classes name the
+        connected components of a line, or the full picture.
 
         `max_error`, 0..1, sets a confidence threshold for each number of digits: at most this share of the
         accepted readings is wrong, as measured on pictures composed of digits held out of training
         (`find_reading_thresholds`). Networks for full images, such as clothes, are measured on held-out
         images (`find_threshold`).
+        With `turned`, a picture in which nothing is read upright is also read turned by 90°, 180° and 270°.
         Raises CheckpointError, also if the checkpoint cannot guarantee `max_error`.
         """
-        if not isinstance(checkpoint, Checkpoint):
-            checkpoint = load_checkpoint(Path(checkpoint))
-        self.reads_whole_pictures = checkpoint.reads_whole_pictures
+        if not isinstance(checkpoint, Checkpoint | LineCheckpoint):
+            checkpoint = open_checkpoint(checkpoint)
+        self.model = (
+            checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(SINGLE)
+        ).model.eval()
+        self.classes = checkpoint.classes
+        self.turned = turned
+        self.reads_whole_pictures = isinstance(checkpoint, Checkpoint) and checkpoint.reads_whole_pictures
         self.thresholds: dict[str, float] = {}
         """The minimum confidence by the group of `find_group`; empty without `max_error`."""
         if max_error is not None:
@@ -123,9 +88,13 @@ class Reader:
                 if self.reads_whole_pictures
                 else find_reading_thresholds(checkpoint.card.get(CARD_KEY), max_error)
             )
-        self.classes = checkpoint.classes
-        self.model = checkpoint.model.eval()
-        self._device = next(self.model.parameters()).device
+        self.line: LineNetwork | None = None
+        self.names_digits = isinstance(checkpoint, LineCheckpoint)
+        """Whether the line network also names the digits."""
+        if isinstance(checkpoint, LineCheckpoint):
+            self.line = checkpoint.network
+        elif self.classes == DIGITS and not self.reads_whole_pictures:
+            self.line = load_line().network
 
     def read(
         self, picture: Picture, length: int | None = None, pattern: str | None = None, amount: bool = False
@@ -149,18 +118,19 @@ class Reader:
         pattern: str | None = None,
         amount: bool = False,
     ) -> list[Reading]:
-        """Read several pictures, in order, with one pass of the network.
+        """Read several pictures, in order.
 
         Raises PictureError at the first that cannot be read.
         """
         constraints = check_constraints(length, pattern, amount)
-        lattices = [self._find(decode(picture)) for picture in pictures]
-        probabilities = self._classify([arc.image for lattice in lattices for arc in lattice.arcs])
-        starts = np.cumsum([0, *(len(lattice.arcs) for lattice in lattices)])
-        return [
-            self._reading(lattice, probabilities[start : start + len(lattice.arcs)], constraints)
-            for lattice, start in zip(lattices, starts, strict=False)
-        ]
+        readings = []
+        for picture in pictures:
+            decoded = decode(picture)
+            reading = self._read(decoded, constraints).reading
+            if self.turned and reading.rejected:
+                reading = read_turned(decoded, lambda one: self._read(one, constraints).reading, reading)
+            readings.append(reading)
+        return readings
 
     def explain(
         self, picture: Picture, length: int | None = None, pattern: str | None = None, amount: bool = False
@@ -168,76 +138,100 @@ class Reader:
         """Read one picture; also return every step of the pipeline. Raises PictureError."""
         constraints = check_constraints(length, pattern, amount)
         decoded = decode(picture)
-        lattice, planes = (
-            (build_full_image_lattice(decoded), []) if self.reads_whole_pictures else trace_lattice(decoded)
-        )
-        rows = self._classify([arc.image for arc in lattice.arcs])
-        path, *_ = find_path(lattice, rows, self.classes, constraints)
+        outcome = self._read(decoded, constraints)
+        reading, images = outcome.reading, outcome.images
         steps = [ReadingStep("decoded", decoded.pixels, decoded.reason)]
-        steps += [
-            ReadingStep(name, np.rint(plane * 255.0).astype(np.uint8), why) for name, plane, why in planes
-        ]
-        if planes:
-            steps += show_digits(lattice, [step.arc for step in path or ()])
-        reading = self._reading(lattice, rows, constraints)
-        for step in path or ():
+        if outcome.found is not None:
+            steps += show_steps(outcome.found, outcome.pieces)
+            images = images or [frame_piece(outcome.found.contrast, piece) for piece in outcome.pieces]
+        for digit, image in zip(reading.digits, images, strict=True):
             # One number for a picture of one digit: the confidence, as everywhere.
-            shown = reading.confidence if len(path or ()) == 1 else rows[step.arc, step.label]
-            reason = f"{self.classes[step.label]} ({shown:.1%})"
-            steps.append(ReadingStep("digit", lattice.arcs[step.arc].image, reason))
+            shown = reading.confidence if len(reading.digits) == 1 else digit.probability
+            steps.append(ReadingStep("digit", image, f"{self.classes[digit.digit]} ({shown:.1%})"))
         return reading, steps
 
-    def _compute_probabilities(self, images: torch.Tensor) -> torch.Tensor:
-        # Full images, such as clothes, have no slant, so they are classified without augmentation.
+    def _read(self, decoded: DecodedPicture, constraints: Constraints) -> ReadPicture:
         if self.reads_whole_pictures:
-            return self.model.probabilities(images)
-        return average_augmented(self.model, images)
-
-    def _find(self, decoded: DecodedPicture) -> Lattice:
-        return build_full_image_lattice(decoded) if self.reads_whole_pictures else find_lattice(decoded)
-
-    def _classify(self, images: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
-        """The class probabilities of crops: (N, classes)."""
-        if not images:
-            return np.zeros((0, len(self.classes)))
-        batch = torch.from_numpy(np.stack(images)).unsqueeze(1)  # (N, 1, 28, 28)
-        with torch.inference_mode():
-            chunks = [self._compute_probabilities(chunk.to(self._device)) for chunk in batch.split(BATCH)]
-        return torch.cat(chunks).double().cpu().numpy()
-
-    def _reading(self, lattice: Lattice, rows: NDArray[np.float64], constraints: Constraints) -> Reading:
-        if not lattice.arcs:
-            return Reading("", 0.0, rejected=True, reason=EMPTY)
-        path, share, fit = find_path(lattice, rows, self.classes, constraints)
-        if path is None:
-            missing = NO_DIGIT if constraints.count is None else f"no {constraints.count} digits were found"
-            return Reading("", 0.0, rejected=True, reason=missing)
-        digits = [
-            Digit(
-                step.label,
-                float(rows[step.arc, step.label]),
-                lattice.box(step.arc),
-                tuple(rows[step.arc].tolist()),
+            image = frame_full_image(decoded)
+            if not image.any():
+                return ReadPicture(NOTHING)
+            rows = classify(self.model, [image], augmented=False)
+            box = 0, 0, decoded.width, decoded.height
+            return ReadPicture(
+                self._report([int(rows.argmax())], rows, [box], float(rows.max())), images=[image]
             )
-            for step in path
+        found = find_writing(decoded)
+        if not found.lines:
+            return ReadPicture(NOTHING, found)
+        if self.line is None:
+            pieces = [piece for line in found.lines for piece in cut_components(line)]
+            if constraints.count in (None, len(pieces)):
+                return self._name(found, pieces, None, constraints)
+        transcript = None if self.line is None else transcribe(self.line, found.lines, constraints)
+        if transcript is None:
+            missing = NO_DIGIT if constraints.count is None else f"no {constraints.count} digits were found"
+            return ReadPicture(Reading("", 0.0, rejected=True, reason=missing), found)
+        if not self.names_digits or len(transcript.pieces) == 1:
+            return self._name(found, transcript.pieces, transcript, constraints)
+        boxes = [found.move_box(piece.box) for piece in transcript.pieces]
+        reading = self._report(
+            transcript.text, transcript.rows, boxes, transcript.probability, transcript.fit, constraints
+        )
+        return ReadPicture(reading, found, transcript.pieces)
+
+    def _name(
+        self,
+        found: FoundWriting,
+        pieces: list[Piece],
+        transcript: Transcript | None,
+        constraints: Constraints,
+    ) -> ReadPicture:
+        """Name pieces by the network for single images; with a line network that names digits, by both."""
+        contrast = np.clip(found.contrast, 0, 1)
+        if len(pieces) == 1 and is_framed(contrast, found.strokes):
+            images = [np.rint(contrast * 255).astype(np.uint8)]  # classified unchanged
+        else:
+            images = [frame_piece(found.contrast, piece) for piece in pieces]
+        rows = classify(self.model, images)
+        share = fit = 1.0
+        if transcript is not None and self.names_digits:
+            rows = combine(transcript.fit * transcript.rows, rows)
+        elif transcript is not None:
+            share, fit = transcript.measure_segmentation(), transcript.fit
+        allowed = rows.copy()
+        if constraints.amount and len(rows) > 1:
+            allowed[0, [number for number, name in enumerate(self.classes) if name == "0"]] = -1
+        text = allowed.argmax(axis=1)
+        confidence = share * float(rows[np.arange(len(text)), text].prod())
+        boxes = [found.move_box(piece.box) for piece in pieces]
+        return ReadPicture(
+            self._report(text.tolist(), rows, boxes, confidence, fit, constraints), found, pieces, images
+        )
+
+    def _report(
+        self,
+        labels: Sequence[int],
+        rows: NDArray[np.float64],
+        boxes: list[tuple[int, int, int, int]],
+        confidence: float,
+        fit: float = 1.0,
+        constraints: Constraints = Constraints(),  # noqa: B008
+    ) -> Reading:
+        digits = [
+            Digit(label, float(row[label]), box, tuple(row.tolist()))
+            for label, row, box in zip(labels, rows, boxes, strict=True)
         ]
-        names = [self.classes[digit.digit] for digit in digits]
-        text = constraints.fill(("" if all(len(name) == 1 for name in names) else " ").join(names))
-        confidence = share * math.prod(digit.probability for digit in digits)
+        written = constraints.fill([self.classes[label] for label in labels])
         threshold = self.thresholds.get(find_group(len(digits)), 0.0)
         reason = explain_rejection([digit.probabilities for digit in digits], confidence, threshold)
-        if fit < MIN_FIT:
+        if constraints.count is None and fit <= 0.5:
+            reason = f"rather no digit than a digit: {1 - fit:.2f}"
+        elif fit < MIN_FIT:
             reason = f"does not look like {constraints.count} digits"
-        return Reading(text, confidence, bool(reason), reason, tuple(digits))
+        return Reading(written, confidence, bool(reason), reason, tuple(digits))
 
 
-def average_augmented(model: LeNet, images: Tensor) -> Tensor:
-    """The probabilities (N, classes) of uint8 images (N, 1, H, W), averaged over TEST_TIME_TRANSFORMS
-    (test-time augmentation)."""
-    pixels = images.float() / 255
-    augmented = pixels.repeat(len(TEST_TIME_TRANSFORMS), 1, 1, 1)  # (transforms · N, 1, H, W)
-    matrices = TEST_TIME_TRANSFORMS.to(images.device).repeat_interleave(len(images), dim=0)
-    grid = functional.affine_grid(matrices, list(augmented.shape), align_corners=False)
-    augmented = functional.grid_sample(augmented, grid, align_corners=False)
-    augmented[: len(images)] = pixels  # resampling the identity would add rounding errors
-    return model.probabilities(augmented).view(len(TEST_TIME_TRANSFORMS), len(images), -1).mean(dim=0)
+def open_checkpoint(name: str | PathLike[str]) -> Checkpoint | LineCheckpoint:
+    """Load a line network or a network for single images. Raises CheckpointError."""
+    path = find_checkpoint(Path(name))
+    return load_line(path) if read_format(path) == LINE_FORMAT else load_checkpoint(path)

@@ -4,27 +4,22 @@ Security patterns and ruled lines are ink too, but weaker, or longer and thinner
 Works on contrast planes (h, w): 0 is paper, 1 is full ink.
 """
 
-from typing import Any
+import math
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from lenet.images.framing import EIGHT_CONNECTED, Mask, Plane
-from lenet.reading.page import MIN_CONTRAST
-from lenet.reading.ruled_lines import (
-    MAX_SIDE_THICKNESS,
-    MIN_BOX_SIDE,
-    find_ruled_lines,
-    measure_runs,
-    measure_stroke_width,
-    measure_thickness,
-)
+from lenet.images.framing import Mask, Plane
+from lenet.reading.page import MIN_CONTRAST, take_ring
+from lenet.reading.ruled_lines import MIN_SIDE, find_ruled_lines, leave_out_crossings, measure_stroke_width
 
+LEVELS = 256  # bins of the histogram of contrast, 0..1
 WEAK_INK, STRONG_INK = 0.25, 0.4  # of the ink's contrast: hysteresis thresholds of strokes
 MIN_WRITING = 1 / 40  # of the longer side: without a larger component nothing is written
 HALF_INK = 0.5  # of the ink's contrast: the edge of an antialiased stroke on any paper
 EDGE_DEPTH = 0.03  # of the shorter side: the depth of the strips along the edges
+MAX_SIDE_THICKNESS = 0.1  # of the shorter side: thicker pieces along an edge are tables and shadows
 MAX_BAR_WIDTH = 0.75  # of the stroke width: bars along the edge are thinner
 MIN_NOTABLE = 1 / 12  # of the longer side: smaller components are ignored when frames and shadows are found
 MIN_SHARPNESS = 0.5  # of the sharpest outline: strokes are sharper
@@ -35,12 +30,11 @@ def find_strokes(contrast: Plane, grain: float) -> tuple[Mask, str]:
     ink, reason = split_ink(contrast, grain)
     ruled = find_ruled_lines(ink)
     ink = ink & ~ruled
-    frame = find_frame(ink)
-    frame |= find_shadows(contrast, ink & ~frame)
+    frame = find_frame(contrast, ink)
     if frame.any():
         # A black frame is darker than any ink, so the level of ink is estimated again without it.
-        excluded = ndimage.binary_dilation(frame, EIGHT_CONNECTED, iterations=2) | ruled
-        inside, inner_reason = split_ink(np.where(excluded, np.float32(0), contrast), grain)
+        excluded = cv2.dilate(frame.view(np.uint8), np.ones((5, 5), np.uint8)) > 0
+        inside, inner_reason = split_ink(np.where(excluded | ruled, np.float32(0), contrast), grain)
         if inside.any():
             return inside, f"{inner_reason}; left out what lies along the edge"
     return ink, reason
@@ -53,28 +47,40 @@ def split_ink(contrast: Plane, grain: float) -> tuple[Mask, str]:
     """
     nothing: Mask = np.zeros(contrast.shape, dtype=np.bool_)
     floor = max(MIN_CONTRAST, 4 * grain)
-    candidates = contrast[contrast > floor]
-    if candidates.size == 0:
+    levels = cv2.multiply(contrast, LEVELS - 1, dtype=cv2.CV_8U)  # saturates: grain lighter than paper is 0
+    counts = cv2.calcHist([levels], [0], None, [LEVELS], [0, LEVELS]).ravel().astype(np.float64)
+    first = math.ceil(floor * (LEVELS - 1))
+    if not counts[first:].any():
         return nothing, f"no ink: nothing rises above the paper's noise of {grain:.1%}"
-    level = float(np.median(candidates[candidates >= find_otsu_threshold(candidates)]))
-    paper = np.clip(contrast, 0, 1)
-    paper = paper[paper < find_otsu_threshold(paper.ravel())]
-    printed = float(paper.mean() + 2 * paper.std()) if paper.size else 0.0
+    darker = first + find_otsu_threshold(counts[first:])
+    level = (darker + find_median(counts[darker:])) / (LEVELS - 1)
+    paper = counts[: find_otsu_threshold(counts)]
+    bins = np.arange(paper.size) / (LEVELS - 1)
+    printed = np.average(bins, weights=paper)
+    printed += 2 * np.sqrt(np.average(np.square(bins - printed), weights=paper))
     weak = max(floor, float(np.clip(printed, WEAK_INK * level, HALF_INK * level)))
     strong = max(STRONG_INK * level, 1.3 * weak)
-    labels, count = ndimage.label(contrast > weak, EIGHT_CONNECTED)
-    kept = np.zeros(count + 1, dtype=np.bool_)
-    kept[labels[contrast > strong]] = True
-    kept[0] = False
-    sides = (
-        side.stop - side.start
-        for piece in ndimage.find_objects(kept[labels] * labels)
-        if piece
-        for side in piece
-    )
-    if max(sides, default=0) < max(3.0, MIN_WRITING * max(contrast.shape)):
+    count, labels, stats, _ = cv2.connectedComponentsWithStats((contrast > weak).view(np.uint8))
+    kept = np.zeros(count, dtype=np.bool_)
+    kept[labels.take(np.flatnonzero(contrast > strong))] = True
+    longest = stats[kept, cv2.CC_STAT_WIDTH : cv2.CC_STAT_AREA].max(initial=0)
+    if longest < max(3.0, MIN_WRITING * max(contrast.shape)):
         return nothing, "no ink: nothing but specks"
-    return kept[labels], f"ink is {level:.2f} darker than paper, and ends at {weak:.2f}"
+    return kept.take(labels), f"ink is {level:.2f} darker than paper, and ends at {weak:.2f}"
+
+
+def find_otsu_threshold(counts: NDArray[np.float64]) -> int:
+    """The first bin of the upper class, with the maximum variance between both classes (Otsu, 1979)."""
+    below, sums = np.cumsum(counts), np.cumsum(counts * np.arange(counts.size))
+    above = below[-1] - below
+    means = sums / np.maximum(below, 1), (sums[-1] - sums) / np.maximum(above, 1)
+    return int(np.argmax(below * above * np.square(means[0] - means[1]))) + (counts.size > 1)
+
+
+def find_median(counts: NDArray[np.float64]) -> int:
+    """The bin at which half of a histogram is reached."""
+    reached = np.cumsum(counts)
+    return int(np.searchsorted(reached, reached[-1] / 2))
 
 
 def measure_grain(contrast: Plane) -> float:
@@ -86,103 +92,57 @@ def measure_grain(contrast: Plane) -> float:
     every = max(1, max(contrast.shape) // 80)  # this subsample is as precise as all pixels
     thinned = contrast[::every], contrast.T[::every]
     both = np.concatenate([np.abs(along[:, apart:] - along[:, :-apart]).ravel() for along in thinned])
-    return float(np.quantile(both, 0.25) / (0.3186 * np.sqrt(2))) if both.size else 0.0
+    quartile = np.partition(both, both.size // 4)[both.size // 4] if both.size else 0.0
+    return float(quartile / (0.3186 * np.sqrt(2)))
 
 
-def find_frame(ink: Mask) -> Mask:
-    """The components along most of an edge of the picture, and bars at an edge thinner than strokes (h, w).
+def find_frame(contrast: Plane, ink: Mask) -> Mask:
+    """What lies along the edge of a picture and is no writing (h, w).
 
-    Strokes across a thin frame are kept. A digit in a tight crop lies along an edge too, but then there is no
-    other component of a digit's size, and nothing is removed.
+    That is what runs along most of an edge, bars thinner than the pen, and shadows, whose outlines are soft.
+    Strokes across a thin frame are kept. In a tight crop, digits lie along an edge too; nothing is removed
+    if no other component has the size of a digit.
     """
     frame: Mask = np.zeros_like(ink)
-    if min(ink.shape) < MIN_BOX_SIDE:
+    if min(ink.shape) < MIN_SIDE or not take_ring(ink).any():
         return frame
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(ink.view(np.uint8))
+    corner, size, area = stats[:, :2], stats[:, 2:4], stats[:, 4]  # (left, top), (width, height)
+    reaching = ((corner == 0) | (corner + size == ink.shape[::-1])).any(axis=1)
+    notable = size.max(axis=1) > MIN_NOTABLE * max(ink.shape)
+    inside = np.flatnonzero(notable & ~reaching)
+    inside = inside[inside > 0]  # 0 is paper
+    if not inside.size:
+        return frame
+    pen = measure_stroke_width(np.isin(labels, inside))
+    steep = np.hypot(cv2.Sobel(contrast, -1, 1, 0, scale=1 / 8), cv2.Sobel(contrast, -1, 0, 1, scale=1 / 8))
+    sharp = [measure_sharpness(contrast, steep, labels == number) for number in inside]
     deep = max(1, round(EDGE_DEPTH * min(ink.shape)))
-    edges: list[Any] = [np.s_[:deep], np.s_[-deep:], np.s_[:, :deep], np.s_[:, -deep:]]
-    if not any(ink[strip].any() for strip in edges):
-        return frame
-    labels, count = ndimage.label(ink, EIGHT_CONNECTED)
-    boxes = ndimage.find_objects(labels)
-    along = np.zeros((4, count + 1), dtype=np.bool_)
-    for edge, strip in enumerate(edges):
-        rows = labels[strip] if edge < 2 else labels[strip].T
-        along[edge] = count_columns(rows, count) > 0.5 * rows.shape[1]
-    thickness = measure_bars(labels, boxes, 2 * deep)
-    others = ~along.any(axis=0) & (thickness == 0)
-    longest = np.array([0, *(max(s.stop - s.start for s in box) for box in boxes)])
-    if not (longest[others] > MIN_NOTABLE * max(ink.shape)).any():
-        return frame
-    for edge, number in zip(*np.nonzero(along), strict=True):
-        piece, strip = labels == number, edges[edge]
-        runs = measure_runs(piece) if edge < 2 else measure_runs(piece.T).T
-        thick = measure_thickness(piece[strip], runs[strip], int(edge // 2))
-        frame |= piece & (runs <= 2 * thick) if thick <= MAX_SIDE_THICKNESS * min(ink.shape) else piece
-    if thickness.any():
-        bars = (thickness > 0) & (thickness < MAX_BAR_WIDTH * measure_stroke_width(others[labels] & ink))
-        frame |= bars[labels]
+    for number in np.flatnonzero(reaching[1:]) + 1:
+        piece = labels == number
+        along = [
+            strip.any(axis=0).mean() > 0.5
+            for side in (piece, piece.T)
+            for strip in (side[:deep], side[-deep:])
+        ]
+        is_bar = size[number].min() <= 2 * deep and area[number] < MAX_BAR_WIDTH * pen * size[number].max()
+        for turned in (False, True):
+            if any(along[2 * turned : 2 * turned + 2]):
+                level = piece.T if turned else piece
+                thin, thickness = leave_out_crossings(level, level)
+                bar = thin if thickness <= MAX_SIDE_THICKNESS * min(ink.shape) else level
+                frame |= bar.T if turned else bar
+        if any(along):
+            continue
+        if is_bar or (
+            notable[number] and measure_sharpness(contrast, steep, piece) < MIN_SHARPNESS * max(sharp)
+        ):
+            frame |= piece
     return frame
 
 
-def measure_bars(labels: NDArray[np.int32], boxes: list[Any], deep: int) -> NDArray[np.float64]:
-    """The thickness of components within `deep` pixels of an edge, in pixels: (count + 1,), 0 for others."""
-    thickness = np.zeros(len(boxes) + 1)
-    for number, box in enumerate(boxes, start=1):
-        for side, along, length in zip(box, box[::-1], labels.shape, strict=True):
-            wide, long = side.stop - side.start, along.stop - along.start
-            if (side.start == 0 or side.stop == length) and wide <= deep and wide < long:
-                thickness[number] = (labels[box] == number).sum() / long
-    return thickness
-
-
-def find_shadows(contrast: Plane, ink: Mask) -> Mask:
-    """The components (h, w) that touch the edge and have much softer outlines than those inside.
-
-    The corner of a shadow can be as narrow as strokes; `flatten_light` does not remove it.
-    """
-    shadows: Mask = np.zeros_like(ink)
-    if min(ink.shape) < MIN_BOX_SIDE or not any(
-        side.any() for side in (ink[0], ink[-1], ink.T[0], ink.T[-1])
-    ):
-        return shadows
-    labels, _ = ndimage.label(ink, EIGHT_CONNECTED)
-    reaching, sharpest = [], 0.0
-    for label, box in enumerate(ndimage.find_objects(labels), start=1):
-        if max(side.stop - side.start for side in box) <= MIN_NOTABLE * max(ink.shape):
-            continue
-        around = tuple(slice(max(0, side.start - 2), side.stop + 2) for side in box)
-        piece = labels[around] == label
-        sharpness = measure_sharpness(contrast[around], piece)
-        if any(s.start == 0 or s.stop == length for s, length in zip(box, ink.shape, strict=True)):
-            reaching.append((around, piece, sharpness))
-        else:
-            sharpest = max(sharpest, sharpness)
-    for around, piece, sharpness in reaching:
-        shadows[around] |= piece & (sharpness < MIN_SHARPNESS * sharpest)
-    return shadows
-
-
-def measure_sharpness(contrast: Plane, piece: Mask) -> float:
-    """The median gradient per pixel along the outline of a component, relative to its mean contrast."""
-    outline = piece & ~ndimage.binary_erosion(piece, EIGHT_CONNECTED, border_value=1)
-    steep = ndimage.gaussian_gradient_magnitude(contrast, 1)[outline]
-    return float(np.median(steep) / contrast[piece].mean()) if steep.size else 0.0
-
-
-def count_columns(labels: NDArray[np.int32], count: int) -> NDArray[np.int64]:
-    """The number of columns of `labels` (h, w) with each component: (count + 1,), 0 for paper."""
-    columns = np.arange(labels.shape[1])
-    found = np.unique(labels * labels.shape[1] + columns)
-    counts = np.bincount(found // labels.shape[1], minlength=count + 1)
-    counts[0] = 0  # paper
-    return counts
-
-
-def find_otsu_threshold(values: Plane) -> float:
-    """The threshold that maximises the variance between two classes of `values` (Otsu, 1979)."""
-    counts, edges = np.histogram(values[:: max(1, values.size // 30_000)], bins=64)
-    centres = (edges[:-1] + edges[1:]) / 2
-    below, sums = np.cumsum(counts)[:-1], np.cumsum(counts * centres)
-    above = counts.sum() - below
-    means = sums[:-1] / np.maximum(below, 1), (sums[-1] - sums[:-1]) / np.maximum(above, 1)
-    return float(edges[1:-1][np.argmax(below * above * (means[0] - means[1]) ** 2)])
+def measure_sharpness(contrast: Plane, steep: Plane, piece: Mask) -> float:
+    """The median of the gradient `steep` (h, w) along the outline of a component, per its mean contrast."""
+    whole = piece.view(np.uint8)
+    outline = whole > cv2.erode(whole, np.ones((3, 3), np.uint8))
+    return float(np.median(steep[outline]) / contrast[piece].mean()) if outline.any() else 0.0

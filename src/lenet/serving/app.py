@@ -17,8 +17,8 @@ from starlette.types import ASGIApp
 import lenet
 from lenet.errors import PictureError
 from lenet.models.checkpoint import Checkpoint
-from lenet.reading.path import MAX_DIGITS, check_constraints
 from lenet.reading.reader import Reader
+from lenet.reading.transcription import MAX_DIGITS, check_constraints
 from lenet.serving.bodies import FIELD, FORM, receive_pictures
 from lenet.serving.corrections import Corrections
 from lenet.serving.guard import LOOPBACK, Guard, find_policy
@@ -61,6 +61,7 @@ _FAULTS: dict[int | str, dict[str, Any]] = {
 
 
 def make_app(
+    reader: Reader,
     checkpoint: Checkpoint,
     name: str,
     page: str,
@@ -69,12 +70,12 @@ def make_app(
     hosts: tuple[str, ...] | None = LOOPBACK,
     limits: Limits | None = None,
 ) -> ASGIApp:
-    """The application that reads with `checkpoint`, called `name`, and shows `page`.
+    """The application that reads pictures with `reader`, and shows `page` with `checkpoint`, called `name`.
 
     `hosts` are the names that clients may call it by, without a port; None allows any.
     """
     limits = limits or Limits()
-    reader, lane, budget = Reader(checkpoint), Lane(limits), BodyBudget(limits)
+    lane, budget = Lane(limits), BodyBudget(limits)
 
     @asynccontextmanager
     async def run(app: FastAPI) -> AsyncIterator[None]:

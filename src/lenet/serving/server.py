@@ -26,7 +26,7 @@ LOGGING: dict[str, Any] = {
 
 
 def run_server(
-    checkpoint: str,
+    checkpoint: str | None,
     host: str,
     port: int,
     keep: Path | None,
@@ -36,7 +36,8 @@ def run_server(
     """Serve a checkpoint until SIGINT or SIGTERM, then finish what is in progress and raise the signal again.
 
     Args:
-        checkpoint: a file, a run folder or the name of shipped weights.
+        checkpoint: a file, a run folder or the name of shipped weights; None is the shipped line network, and
+            the page shows `reader`.
         host: a name or an address of this machine.
         port: 0 to 65535; 0 takes a free port.
         keep: the folder for corrected pictures; None keeps none.
@@ -53,20 +54,23 @@ def run_server(
         raise ServingError("a server needs FastAPI and uvicorn; pip install 'lenet[serve]'") from None
     from lenet.models.checkpoint import DIGITS, load_checkpoint
     from lenet.page.bundle import make_page
+    from lenet.reading.reader import LINE, SINGLE, Reader
     from lenet.serving.app import make_app
     from lenet.serving.corrections import Corrections
     from lenet.serving.guard import LOOPBACK
 
     limits = limits or Limits()
-    loaded = load_checkpoint(checkpoint)
+    shown = SINGLE if checkpoint is None else checkpoint
+    loaded = load_checkpoint(shown)
+    reader = Reader(LINE if checkpoint is None else loaded)
     corrections = None if keep is None else Corrections(keep, loaded.classes, limits)
-    beside = ("reader", "d2l") if loaded.classes == DIGITS else ()
-    page = make_page(list(dict.fromkeys([str(checkpoint), *beside])), api=True)
+    beside = (SINGLE, "d2l", LINE) if loaded.classes == DIGITS else ()
+    page = make_page(list(dict.fromkeys([str(shown), *beside])), api=True)
     with open_socket(host, port) as listener:
         address, bound = listener.getsockname()[:2]
         is_local = ipaddress.ip_address(address.partition("%")[0]).is_loopback
         hosts = (*LOOPBACK, *(() if address in LOOPBACK else (_write_host(address),))) if is_local else None
-        app = make_app(loaded, Path(checkpoint).name, page, corrections, hosts=hosts, limits=limits)
+        app = make_app(reader, loaded, Path(shown).name, page, corrections, hosts=hosts, limits=limits)
         server = make_server(app, limits)
         announce(f"http://{_write_host(address)}:{bound}/")
         server.run([listener])

@@ -1,35 +1,29 @@
-"""Glyph variants that are rare in MNIST, such as a barred 0, drawn as strokes and framed as digits."""
+"""Drawn digits in all the forms that people write, most of them rare in MNIST: strokes, pens and framing."""
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
+from itertools import pairwise
 
+import cv2
 import numpy as np
 import torch
-from PIL import Image, ImageDraw
-from scipy.interpolate import make_interp_spline
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lenet.images.framing import frame_digits
+from lenet.synthesis.strokes import Points, draw_strokes
 
-SHEET = 96  # pixels: the side of a drawing before it is framed
-Point = tuple[float, float]
-Strokes = list[list[Point]]  # (x, y) with y downwards; scaled to the sheet before drawing
-Variant = Callable[[np.random.Generator], Strokes]
+HEIGHT = 60  # pixels of a digit before it is framed
+PENS = (0.015, 0.16)  # digit heights: from a hairline to a felt pen
+SKIPPING = 0.05  # digit heights: wider pens do not skip
+BROKEN = 0.2  # of the glyphs in thinner pens are broken lines
+STEP = 0.02  # digit heights between the points at which a pen's width changes
+SOFT_EDGE = 1.7  # pixels that OpenCV's antialiasing adds to the width of a line
+THIN = 2  # pixels: OpenCV's line of one pixel is much thinner than half of this
+SHIFT = 4  # fractional bits of OpenCV's coordinates
 
-
-def draw_sheets(
-    count: int, draw: Callable[[ImageDraw.ImageDraw], None], rng: np.random.Generator, slant: float = 0.0
-) -> Tensor:
-    """`count` drawings of `draw`, each slanted at random by up to `slant`: float (count, 1, SHEET, SHEET)."""
-    sheets = np.empty((count, 1, SHEET, SHEET), dtype=np.uint8)
-    for sheet in sheets:
-        page = Image.new("L", (SHEET, SHEET))
-        draw(ImageDraw.Draw(page))
-        if slant:
-            shear = rng.uniform(-slant, slant)
-            matrix = (1, shear, -shear * SHEET / 2, 0, 1, 0)
-            page = page.transform(page.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
-        sheet[0] = np.asarray(page)
-    return torch.from_numpy(sheets).float() / 255
+SHARES = (0.13, 0.13, 0.08, 0.11, 0.13, 0.10, 0.06, 0.10, 0.07, 0.09)
+"""The share of each digit; those with forms that MNIST lacks have more."""
 
 
 def make_numpy_generator(generator: torch.Generator) -> np.random.Generator:
@@ -37,151 +31,80 @@ def make_numpy_generator(generator: torch.Generator) -> np.random.Generator:
     return np.random.default_rng(int(torch.randint(1 << 62, (1,), generator=generator)))
 
 
-def bend_stroke(points: Sequence[Point], rng: np.random.Generator, jitter: float = 0.02) -> list[Point]:
-    """A smooth stroke through points, each moved by normal noise of the standard deviation `jitter`."""
-    corners = np.array(points) + rng.normal(0, jitter, (len(points), 2))
-    curve = make_interp_spline(np.linspace(0, 1, len(points)), corners, k=min(3, len(points) - 1))
-    return [(float(x), float(y)) for x, y in curve(np.linspace(0, 1, 8 * len(points)))]
+def render_strokes(
+    strokes: Sequence[Points],
+    height: float,
+    pen: float,
+    rng: np.random.Generator,
+    pressure: float = 0.2,
+    broken: float = 0.0,
+) -> NDArray[np.uint8]:
+    """Draw strokes with a round pen: uint8 (h, w), 0 is paper and 255 is full ink, cut to the ink.
+
+    Args:
+        strokes: each (n, 2), x and y downwards, in units of the digit's height.
+        height: the height of the digit without the pen, in pixels.
+        pen: the mean width of the pen in pixels, at least 0.25; hairlines are grey.
+        rng: draws how the width changes along the strokes.
+        pressure: the relative standard deviation of the width.
+        broken: the share of the line that is left blank.
+    """
+    zoom = 4 if pen < 6 else 2  # OpenCV's widths are, in effect, even
+    margin = math.ceil(pen) + 2
+    corner = np.min([stroke.min(axis=0) for stroke in strokes], axis=0)
+    places = [zoom * (height * (stroke - corner) + margin) for stroke in strokes]
+    farthest = np.max([place.max(axis=0) for place in places], axis=0) / zoom
+    across, down = np.ceil(farthest + margin).astype(int).tolist()
+    canvas = np.zeros((zoom * down, zoom * across), np.uint8)
+    ink = 255 * min(1, zoom * pen / (THIN + SOFT_EDGE))  # what is thinner is paler
+    for place in places:
+        points = space_evenly(place, STEP * height * zoom)
+        gap = 1 + round(pen / (STEP * height))  # points; round ends take a pen's width of it
+        widths = zoom * pen * vary_pen(len(points), pressure, broken, gap, rng)
+        thick = np.where(widths > 0, np.maximum(2 * np.rint((widths - SOFT_EDGE) / 2), THIN), 0).astype(int)
+        fixed = np.rint(points * (1 << SHIFT)).astype(np.int32)
+        changes = np.flatnonzero(np.diff(thick)) + 1
+        for first, last in pairwise([0, *changes.tolist(), len(points)]):
+            if thick[first]:
+                line = fixed[first : last + 1]
+                cv2.polylines(canvas, [line], False, ink, int(thick[first]), cv2.LINE_AA, SHIFT)
+    fine = cv2.resize(canvas, (across, down), interpolation=cv2.INTER_AREA)
+    left, top, width, high = cv2.boundingRect(fine)
+    return np.asarray(fine[top : top + high, left : left + width], dtype=np.uint8)
 
 
-def draw_zero(rng: np.random.Generator) -> Strokes:
-    """A 0 that is open, barred, or joined to the next digit or both neighbours; some are wide or boxy."""
-    # Half of its width; half of its height is 0.5.
-    wide = rng.uniform(0.25, 0.5) if rng.random() < 0.6 else rng.uniform(0.5, 0.9)
-    kind = rng.integers(4)
-    # Counter-clockwise from the upper right, as most people write it.
-    begin = rng.uniform(0.15, 0.45) * np.pi
-    turn = 2 * np.pi * (rng.uniform(0.85, 0.95) if kind == 0 else rng.uniform(1.0, 1.06))
-    angles = begin + np.linspace(0, turn, 12)
-    # Below 1 the oval is boxy; a box with a bar would be an 8.
-    edgy = rng.uniform(0.4, 1.0) if kind != 1 and rng.random() < 0.25 else 1.0
-    across, down = (np.sign(side) * abs(side) ** edgy for side in (np.cos(angles), np.sin(angles)))
-    oval = [(0.5 + wide * float(x), 0.5 - 0.5 * float(y)) for x, y in zip(across, down, strict=True)]
-    if kind == 1:  # barred
-        rise = rng.choice([0.0, 0.35, -0.35]) + rng.uniform(-0.12, 0.12)
-        reach = wide * rng.uniform(0.7, 1.3)
-        return [bend_stroke(oval, rng), [(0.5 - reach, 0.5 + rise), (0.5 + reach, 0.5 - rise)]]
-    if kind >= 2:  # joined to the next digit, and to the one before
-        last, away = oval[-1], rng.uniform(0.1, 0.4)
-        oval.append((max(last[0], 0.5 + wide * 0.8) + away, last[1] + rng.uniform(-0.15, 0.15)))
-        if kind == 3:
-            oval.insert(0, (oval[0][0] + rng.uniform(0.1, 0.4), oval[0][1] - rng.uniform(-0.1, 0.25)))
-    return [bend_stroke(oval, rng)]
+def space_evenly(stroke: Points, step: float) -> Points:
+    """The same line (n, 2) with points about `step` apart."""
+    along = np.concatenate([[0], np.hypot(*np.diff(stroke, axis=0).T).cumsum()])
+    even = np.linspace(0, along[-1], max(2, round(along[-1] / step) + 1))
+    return np.column_stack([np.interp(even, along, side) for side in stroke.T])
 
 
-def draw_one(rng: np.random.Generator) -> Strokes:
-    """A 1 with a short or long flag, mostly steeper than the bar of a 7, and sometimes with a base."""
-    steepness = rng.uniform(0.35, 1.05)  # radians from the stem
-    length = rng.uniform(0.15, 0.95 if steepness < 0.7 else 0.55)
-    flag = (-length * np.sin(steepness), length * np.cos(steepness))
-    sag = rng.uniform(0, 0.12) * length  # upstrokes are often round
-    middle = (0.5 * flag[0] + sag * np.cos(steepness), 0.5 * flag[1] + sag * np.sin(steepness))
-    foot = rng.uniform(-0.08, 0.12 if steepness < 0.7 else 0.04)
-    strokes: Strokes = [[*bend_stroke([flag, middle, (0, 0)], rng, 0), (foot, 1)]]
-    if rng.random() < 0.3:
-        strokes.append([(-rng.uniform(0.1, 0.35), 1), (rng.uniform(0.1, 0.35), 1)])
-    return strokes
+def vary_pen(count: int, pressure: float, broken: float, gap: int, rng: np.random.Generator) -> Points:
+    """The width of a pen at `count` points along a stroke, around 1; 0 in gaps of about `gap` points."""
+    nodes = rng.normal(0, pressure, max(2, count // 12) + 1)
+    widths = np.exp(np.interp(np.linspace(0, len(nodes) - 1, count), np.arange(len(nodes)), nodes))
+    if broken:
+        rough = np.convolve(rng.random(count + gap - 1), np.ones(gap), mode="valid")
+        widths[rough < np.quantile(rough, broken)] = 0
+    return widths
 
 
-def draw_two(rng: np.random.Generator) -> Strokes:
-    """A 2 with a loop at its foot, or with a head that closes at the stem, or both."""
-    wide, right = rng.uniform(0.6, 1.2), rng.uniform(0.4, 0.55)
-    low = rng.uniform(0.32, 0.5)  # height at which the stem passes the start of the stroke
-    head: list[Point] = [(0.1, 0.25), (0.12, 0.08)]
-    closed = rng.random() < 0.5
-    if closed:
-        head = [(rng.uniform(0.15, 0.4), low), (0.05, 0.8 * low), (0.06, 0.3 * low)]
-    body: list[Point] = [(0.28, 0), (right, 0.15), (0.9 * right, low), (0.2, 0.78)]
-    loop = rng.uniform(0.05, 0.17)
-    foot: list[Point] = [(0.05, 0.97), (-0.06, 0.97 - loop), (0.08, 0.95 - 1.6 * loop), (0.25, 0.93)]
-    if closed and rng.random() < 0.3:
-        foot = [(0.02, 0.95), (0.2, 0.93)]
-    end = (rng.uniform(0.5, 0.75), rng.uniform(0.85, 1.02))
-    return [[(wide * x, y) for x, y in bend_stroke([*head, *body, *foot, end], rng, 0.012)]]
-
-
-def draw_four(rng: np.random.Generator) -> Strokes:
-    """A closed 4, whose strokes meet at the top, or an open 4, whose stem is separate and may be short."""
-    stem, level = rng.uniform(0.3, 0.5), rng.uniform(0.5, 0.75)
-    right = (stem + rng.uniform(0.05, 0.3), level + rng.uniform(-0.1, 0.05))
-    lean = rng.uniform(-0.05, 0.05)
-    if rng.random() < 0.3:
-        return [[(stem, 0), (0, level), right], [(stem, 0), (stem + lean, 1)]]
-    top = rng.uniform(0.0, 0.45)
-    left = rng.uniform(0.05, 0.2 + 0.5 * top)
-    foot = stem + lean - rng.uniform(0, 0.25) * (rng.random() < 0.5)
-    bent: list[Point] = [(left, 0), (0, level), right]
-    if rng.random() < 0.3:  # round, as a u
-        bent = bend_stroke([(left, 0), (0.02, 0.7 * level), (0.35 * stem, level), (stem, level - 0.1)], rng)
-    return [bent, [(stem + 0.05 * rng.random(), top), (foot, 1)]]
-
-
-def draw_seven(rng: np.random.Generator) -> Strokes:
-    """A 7 whose stem is crossed by a second bar; the first bar is straight, sagging or round."""
-    width, foot = rng.uniform(0.3, 0.75), rng.uniform(-0.05, 0.25)
-    corner, start = (width, 0.0), (0.0, rng.uniform(-0.05, 0.1))
-    middle = (rng.uniform(0.4, 0.6) * width + 0.5 * foot, 0.5)
-    stroke = [start, corner, middle, (foot, 1.0)]
-    if rng.random() < 0.35:  # round, and the bar may sag
-        bar = [start, (0.4 * width, rng.uniform(0, 0.1))]
-        stroke = [*bar, *bend_stroke([(0.7 * width, 0), (width, 0.1), middle, (foot, 1.0)], rng)]
-    if rng.random() < 0.4:  # a serif at the start
-        stroke.insert(0, (rng.uniform(-0.05, 0.05), start[1] + rng.uniform(0.08, 0.25)))
-    reach, tilt, at = rng.uniform(0.1, 0.4, 2), rng.uniform(-0.06, 0.15), rng.uniform(0.42, 0.6)
-    across = middle[0] + (0.5 - at) * 2 * (middle[0] - foot)
-    return [stroke, [(across - reach[0], at + tilt), (across + reach[1], at - tilt)]]
-
-
-def draw_nine(rng: np.random.Generator) -> Strokes:
-    """A 9 whose tail goes straight down from the right of the loop, or crosses the loop at its start."""
-    wide, low = rng.uniform(0.2, 0.32), rng.uniform(0.38, 0.52)  # of the loop
-    foot = (rng.uniform(-0.3, 0.25), 1.0)
-    if rng.random() < 0.5:
-        begin = rng.uniform(0.1, 0.35) * np.pi
-        angles = begin + np.linspace(0, 2 * np.pi - begin, 9)
-        loop = [(wide * float(np.cos(a)), low / 2 - low / 2 * float(np.sin(a))) for a in angles]
-        stem = (wide, low / 2)
-        return [bend_stroke(loop, rng, 0.01), [stem, (wide + foot[0] * 0.8, 1.0)]]
-    cross: Point = (rng.uniform(-0.15, 0.12), low)
-    loop = [cross, (-wide, 0.6 * low), (-0.6 * wide, 0.1 * low), (0.2 * wide, 0), (wide, 0.45 * low), cross]
-    tail: list[Point] = [((cross[0] + foot[0]) / 2 - rng.uniform(0, 0.15), (low + 1) / 2), foot]
-    return [bend_stroke([*loop, *tail], rng, 0.01)]
-
-
-VARIANTS: dict[int, tuple[Variant, float]] = {
-    0: (draw_zero, 0.2),
-    1: (draw_one, 0.25),
-    2: (draw_two, 0.1),
-    4: (draw_four, 0.17),
-    7: (draw_seven, 0.13),
-    9: (draw_nine, 0.15),
-}
-"""The function and the share of each digit's variants."""
+def draw_glyph(label: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """A random variant of a digit in a random pen, as `render_strokes`."""
+    pen = HEIGHT * float(np.exp(rng.uniform(*np.log(PENS))))
+    # The gaps of a wide pen are as wide: an 8 would be a 3.
+    broken = rng.uniform(0.05, 0.25) if pen < SKIPPING * HEIGHT and rng.random() < BROKEN else 0.0
+    return render_strokes(draw_strokes(label, rng), HEIGHT, pen, rng, rng.uniform(0, 0.2), broken)
 
 
 def draw_glyphs(count: int, size: Sequence[int], generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draw glyph variants: uint8 (about `count`, 1, *size) in MNIST's framing, and their labels (N,).
+    """Draw glyphs of all digits: uint8 (about `count`, 1, *size) in MNIST's framing, and their labels (N,).
 
     `generator` is the only source of randomness, on the CPU.
     """
     rng = make_numpy_generator(generator)
-    images, labels = [], []
-    for label, (draw_variant, share) in VARIANTS.items():
-
-        def draw(ink: ImageDraw.ImageDraw, draw_variant: Variant = draw_variant) -> None:
-            strokes = draw_variant(rng)
-            corners = np.array([point for stroke in strokes for point in stroke])
-            low, high = corners.min(axis=0), corners.max(axis=0)
-            longest, width = rng.uniform(0.55, 0.75) * SHEET, int(rng.integers(4, 14))
-            for stroke in strokes:
-                placed = SHEET / 2 + longest * (np.array(stroke) - (low + high) / 2) / (high - low).max()
-                points = [(float(x), float(y)) for x, y in placed]
-                ink.line(points, fill=255, width=width, joint="curve")
-                for x, y in points:  # round ends
-                    radius = width / 2
-                    ink.ellipse((x - radius, y - radius, x + radius, y + radius), fill=255)
-
-        sheets = draw_sheets(round(share * count), draw, rng, slant=0.25)
-        images.append(frame_digits(sheets, size))
-        labels.append(torch.full((len(sheets),), label))
-    return torch.cat(images), torch.cat(labels)
+    labels = np.repeat(np.arange(10), [round(share * count) for share in SHARES])
+    drawings = [torch.from_numpy(draw_glyph(label, rng)).float()[None] / 255 for label in labels.tolist()]
+    images = [frame_digits(drawing[None], size) for drawing in drawings]
+    return torch.cat(images), torch.from_numpy(labels)

@@ -5,21 +5,23 @@ are to each other are left out: half of an 8 is a 3.
 """
 
 import math
+from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 
 import matplotlib
 import numpy as np
 import torch
-from PIL import ImageDraw, ImageFont
+from PIL import Image, ImageDraw, ImageFont
 from scipy.interpolate import make_interp_spline
 from torch import Tensor
 from torch.nn import functional as F
 
 from lenet.errors import DataError
 from lenet.images.framing import EDGE, frame_digits
-from lenet.synthesis.glyphs import SHEET, draw_sheets, make_numpy_generator
+from lenet.synthesis.glyphs import make_numpy_generator
 
+SHEET = 96  # pixels: the side of a drawing before it is framed
 CHUNK = 1000  # images at a time: bounds the memory
 SHARES = {"pieces": 0.32, "neighbours": 0.22, "letters": 0.15, "scribbles": 0.12, "lines": 0.05, "dirt": 0.14}
 SIMILARITY_QUANTILE = 0.1  # of digits' similarity to their nearest digit; above it, a candidate resembles one
@@ -211,6 +213,22 @@ def draw_lines(images: Tensor, generator: torch.Generator) -> Tensor:
                 ink.ellipse((x - radius, at - radius, x + radius, at + radius), fill=255)
 
     return frame_digits(draw_sheets(len(images), draw, rng), images.shape[2:])
+
+
+def draw_sheets(
+    count: int, draw: Callable[[ImageDraw.ImageDraw], None], rng: np.random.Generator, slant: float = 0.0
+) -> Tensor:
+    """`count` drawings of `draw`, each slanted at random by up to `slant`: float (count, 1, SHEET, SHEET)."""
+    sheets = np.empty((count, 1, SHEET, SHEET), dtype=np.uint8)
+    for sheet in sheets:
+        page = Image.new("L", (SHEET, SHEET))
+        draw(ImageDraw.Draw(page))
+        if slant:
+            shear = rng.uniform(-slant, slant)
+            matrix = (1, shear, -shear * SHEET / 2, 0, 1, 0)
+            page = page.transform(page.size, Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
+        sheet[0] = np.asarray(page)
+    return torch.from_numpy(sheets).float() / 255
 
 
 @lru_cache

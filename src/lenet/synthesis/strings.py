@@ -1,192 +1,232 @@
-"""Pictures of rows of digits, composed of images of single digits from a seed, with known texts.
+"""Texts with digits, as people write them in a row: numbers and amounts, their marks, and where each is."""
 
-A style is the pen, the slant, the size, the paper and the light of one picture. Styles vary widely, because
-thresholds that are fitted to composed pictures are applied to pictures of real paper.
-"""
-
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-Image = NDArray[np.uint8]
-Plane = NDArray[np.float64]
+from lenet.synthesis.hands import Hand, Ink, Material
+from lenet.synthesis.marks import add_line, bend_line, draw_mark
 
-SPACINGS = {"apart": (3, 9), "close": (0, 4), "touching": (-3, 1)}  # pixels between digits of 20 pixels
-SHARES = {"apart": 0.4, "close": 0.4, "touching": 0.2}  # of the pictures that `compose_strings` makes
-MARGIN = 10  # pixels of an image, on each side
-INK = 0.4  # the darkness that counts as ink when digits are set apart
+KINDS = {"single": 0.26, "amount": 0.4, "number": 0.28, "nothing": 0.06}
+"""What is written, and its share: one digit, an amount of money, a number of 2 to 10 digits, no digit."""
+AMOUNT_LENGTHS = (0.02, 0.06, 0.17, 0.27, 0.27, 0.16, 0.05)  # shares of 1 to 7 digits
+TALL = 0.12  # of the 1s are taller than their neighbours
+FIRST_DIGITS = np.log10(1 + 1 / np.arange(1, 10))  # of amounts (Benford 1938): shares of 1 to 9
+NUMBER_LENGTHS = (0.25, 0.2, 0.16, 0.13, 0.09, 0.06, 0.05, 0.03, 0.03)  # shares of 2 to 10 digits
+HEADS = ("$", "#", "*", "-", "$ ")
+TAILS = (".", ".", "-", ".-", "=", ".=", "--", ",-", "~", ".~", ",")
+SEPARATORS = (".", ".", ",", " ", "")
+BETWEEN = ("-", ".", ",", " ")
+NO_DIGITS = ("-", ".", ",", "=", "~", "*", "#", "?")
+"""Marks that a line without digits consists of; ? is a scribble."""
+LETTERS = "ACEHKMNPRVWXchkmnprvwx"  # those that look like no digit
+UNITS = ("No", "Rs", "kr", "EUR", "cm", "kn", "x", "N", "am", "pm")
+SPACINGS = {"apart": (0.27, 0.12), "close": (0.08, 0.07), "touching": (-0.03, 0.05)}
+"""Mean and standard deviation of the gaps between digits, in digit heights."""
+SPACING_SHARES = {"apart": 0.4, "close": 0.4, "touching": 0.2}
 
 
 @dataclass(frozen=True)
-class Style:
-    """How one picture looks. The default is a clean scan of upright digits."""
+class Box:
+    """A character and its box in pixels."""
 
-    zoom: float = 3.0
-    """Pixels of the picture for each pixel of an image."""
-    slant: float = 0.0
-    """Tangent of the angle of the strokes; above 0 leans to the right."""
-    climb: float = 0.0
-    """Rows that the baseline rises for each column."""
-    variation: float = 0.0
-    """Maximum change of the size, the width and the slant from digit to digit."""
-    pen: float = 0.5
-    """The darkness of an image that becomes the edge of a stroke, 0..1: less makes the pen wider."""
-    sharpness: float = 1.0
-    """The gain at the edge of a stroke; 1 keeps the softness of the image."""
-    paper: float = 235.0
-    """Level of the paper, 0..255."""
-    ink: float = 35.0
-    """Level of the ink, 0..255; above `paper` the writing is light."""
-    shade: float = 0.0
-    """The share of the light that is lost at the darkest edge."""
-    grain: float = 3.0
-    """Standard deviation of the noise, in levels of 255."""
-    ruled_line: float = 0.0
-    """Darkness of a ruled line below the writing, as a share of the ink's; 0 draws none."""
-    pattern: float = 0.0
-    """Amplitude of a printed pattern of waves, as a share of the contrast between paper and ink."""
-    separators: bool = False
-    """Whether points stand between some digits, and a dash after the last one, as in amounts."""
+    character: str
+    left: float
+    top: float
+    right: float
+    bottom: float
 
 
-PLAIN = Style()
+@dataclass(frozen=True, eq=False)
+class Written:
+    """A text in ink: `ink` (h, w), its characters, the digits' height and the pen's width in pixels."""
+
+    kind: str
+    ink: Ink
+    boxes: tuple[Box, ...]
+    height: float
+    pen: float
+    slope: float = 0.0
+    """Rows that the base line falls for each column."""
+
+    @property
+    def text(self) -> str:
+        """The digits, from left to right."""
+        return "".join(box.character for box in self.boxes if box.character.isdigit())
 
 
-def draw_style(generator: np.random.Generator) -> Style:
-    """A random style: pens, slants, sizes, shades and light of scans and photographs."""
-    paper, contrast = generator.uniform(150, 250), generator.uniform(60, 220)
-    levels = paper, max(paper - contrast, 5.0)
-    if generator.random() < 0.1:
-        levels = levels[1], levels[0]
-    return Style(
-        zoom=float(generator.uniform(1.5, 4)),
-        slant=float(generator.uniform(-0.2, 0.45)),
-        climb=float(generator.uniform(-0.06, 0.06)),
-        variation=float(generator.uniform(0, 0.2)),
-        pen=float(generator.uniform(0.25, 0.65)),
-        sharpness=float(generator.uniform(1, 4)),
-        paper=levels[0],
-        ink=levels[1],
-        shade=float(generator.uniform(0, 0.4)) if generator.random() < 0.5 else 0.0,
-        grain=float(generator.uniform(0, 8)),
-        ruled_line=float(generator.uniform(0.3, 1)) if generator.random() < 0.15 else 0.0,
-        pattern=float(generator.uniform(0.05, 0.15)) if generator.random() < 0.3 else 0.0,
-        separators=bool(generator.random() < 0.3),
-    )
+def choose_text(kind: str, rng: np.random.Generator) -> str:
+    """A text of one of KINDS; spaces, marks and letters are written, and are no digits."""
 
+    def draw(count: int) -> str:
+        return "".join(map(str, rng.integers(10, size=count)))
 
-def compose_string(
-    images: Iterable[Image], generator: np.random.Generator, spacing: str = "apart", style: Style = PLAIN
-) -> Image:
-    """One picture uint8 (h, w) of digits in a row.
-
-    Args:
-        images: uint8 (28, 28) each, white on black.
-        generator: the only source of randomness.
-        spacing: a name in SPACINGS. Where it is negative, digits overlap.
-        style: how the picture looks.
-    """
-    drawn = [draw_digit(image, generator, style) for image in images]
-    if style.separators and len(drawn) > 1:
-        drawn = add_separators(drawn, generator, style)
-    gaps = generator.integers(*SPACINGS[spacing], endpoint=True, size=len(drawn)) * style.zoom
-    offsets = generator.uniform(-2, 2, len(drawn)) * style.zoom
-    margin = round(MARGIN * style.zoom)
-    height = max(len(digit) for digit in drawn)
-    width = sum(digit.shape[1] + abs(int(gap)) for digit, gap in zip(drawn, gaps, strict=True)) + 2 * margin
-    rise = abs(style.climb) * width
-    canvas = np.zeros((height + 2 * margin + int(2 * rise), width))
-    right, bottom = float(margin), 0
-    for number, (digit, gap) in enumerate(zip(drawn, gaps, strict=True)):
-        left = max(0, round(right + (gap if number else 0)))
-        middle = (len(canvas) - len(digit)) / 2 - style.climb * (left - width / 2)
-        top = int(np.clip(middle + offsets[number], 0, len(canvas) - len(digit)))
-        here = canvas[top : top + len(digit), left : left + digit.shape[1]]
-        np.maximum(here, digit, out=here)
-        right, bottom = max(right, left + digit.shape[1]), max(bottom, top + len(digit))
-    canvas = canvas[:, : int(right) + margin]
-    if style.ruled_line:
-        thickness = max(1, round(style.zoom / 2))
-        row = min(len(canvas) - thickness, bottom + int(generator.uniform(-2, 4) * style.zoom))
-        np.maximum(canvas[row : row + thickness], style.ruled_line, out=canvas[row : row + thickness])
-    return put_on_paper(canvas, generator, style)
-
-
-def draw_digit(image: Image, generator: np.random.Generator, style: Style) -> Plane:
-    """A digit in the style's size, slant and pen: darkness 0..1, (h, w), cut to its ink."""
-    size, wider, leaning = 1 + style.variation * generator.uniform(-1, 1, 3)
-    vertical = style.zoom * size
-    matrix = np.array([[1.0, 0.0], [style.slant + leaning - 1, 1.0]]) @ np.diag(
-        [1 / vertical, 1 / (vertical * wider)]
-    )
-    height, width = int(28 * vertical), int(40 * vertical * wider)
-    centre = np.array([13.5, 13.5]) - matrix @ np.array([(height - 1) / 2, (width - 1) / 2])
-    grey = ndimage.affine_transform(image / 255.0, matrix, centre, (height, width), order=1)
-    ink: Plane = np.clip((grey - style.pen) * style.sharpness + 0.5, 0, 1) * (grey > 0.05)
-    rows, columns = np.flatnonzero((ink > INK).any(axis=1)), np.flatnonzero((ink > INK).any(axis=0))
-    if not rows.size:
-        return ink
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-
-
-def add_separators(digits: list[Plane], generator: np.random.Generator, style: Style) -> list[Plane]:
-    """The digits (h, w), with points between some of them, and perhaps a dash after the last one."""
-    thick = max(2, round(2.5 * style.zoom))
-    point = np.zeros((max(len(digit) for digit in digits), thick))
-    point[-thick:] = 1
-    dash = np.zeros((len(point), round(generator.uniform(8, 16) * style.zoom)))
-    dash[len(dash) // 2 :][: thick * 2 // 3] = 1
-    marked = []
-    for left in range(len(digits), 0, -1):
-        marked.append(digits[-left])
-        if left > 1 and generator.random() < 0.25:
-            marked.append(point)
-    return [*marked, dash] if generator.random() < 0.5 else marked
-
-
-def put_on_paper(ink: Plane, generator: np.random.Generator, style: Style) -> Image:
-    """Darkness (h, w), 0..1, as a picture uint8 (h, w): levels, pattern, uneven light, grain."""
-    if style.pattern:
-        rows, columns = np.indices(ink.shape) / style.zoom
-        length, bend, turn = generator.uniform(3, 8), generator.uniform(0, 4), generator.uniform(0, np.pi)
-        along, across = (
-            rows * np.sin(turn) + columns * np.cos(turn),
-            columns * np.sin(turn) - rows * np.cos(turn),
+    if kind == "single":
+        return draw(1)
+    if kind == "nothing":
+        signs = list(LETTERS) if rng.random() < 0.5 else NO_DIGITS
+        return "".join(rng.choice(signs, size=int(rng.integers(1, 6))))
+    if kind == "amount":
+        count = 1 + int(rng.choice(len(AMOUNT_LENGTHS), p=AMOUNT_LENGTHS))
+        zeros = min(int(rng.integers(1, count + 1)), count - 1) if rng.random() > 0.45 else 0
+        digits = str(rng.choice(9, p=FIRST_DIGITS) + 1) + draw(count - 1 - zeros) + "0" * zeros
+        if count > 3:
+            digits = digits[:-3] + str(rng.choice(SEPARATORS)) + digits[-3:]
+        head = str(rng.choice(HEADS)) if rng.random() < 0.2 else ""
+        return head + digits + (str(rng.choice(TAILS)) if rng.random() < 0.78 else "")
+    digits = draw(2 + int(rng.choice(len(NUMBER_LENGTHS), p=NUMBER_LENGTHS)))
+    if rng.random() < 0.2:
+        place = int(rng.integers(1, len(digits)))
+        digits = digits[:place] + str(rng.choice(BETWEEN)) + digits[place:]
+    head = str(rng.choice(HEADS)) if rng.random() < 0.1 else ""
+    if rng.random() < 0.05:
+        head, digits = (
+            (str(rng.choice(UNITS)) + " ", digits)
+            if rng.random() < 0.5
+            else ("", f"{digits} {rng.choice(UNITS)}")
         )
-        waves = np.cos(2 * np.pi * (across + bend * np.sin(along / 6)) / length)
-        ink = np.maximum(ink, style.pattern * (1 + waves))
-    picture = style.paper + (style.ink - style.paper) * ink
-    if style.shade:
-        rows, columns = np.mgrid[-1 : 1 : ink.shape[0] * 1j, -1 : 1 : ink.shape[1] * 1j]
-        angle = generator.uniform(0, 2 * np.pi)
-        side = (rows * np.sin(angle) + columns * np.cos(angle)) / np.sqrt(2)  # -1..1
-        picture *= 1 - style.shade * (side + 1) / 2
-    return (picture + generator.normal(0, style.grain, ink.shape)).clip(0, 255).astype(np.uint8)
+    return head + digits
 
 
-def compose_strings(
-    images: NDArray[np.uint8],
-    labels: NDArray[np.int64],
-    classes: Sequence[str],
-    lengths: Sequence[int],
-    seed: int,
-) -> Iterator[tuple[Image, str]]:
-    """Pictures in random styles and spacings, and their texts, one for each length in `lengths`.
+def write_string(
+    text: str, kind: str, material: Material, rng: np.random.Generator, spacing: str | None = None
+) -> Written:
+    """Write a text in a new hand, as `choose_text` makes it.
 
-    Args:
-        images: uint8 (N, 28, 28), white on black; digits are drawn from them with repetition.
-        labels: (N,), numbers of classes.
-        classes: the names of the classes; longer names than one character are separated by spaces.
-        lengths: the number of digits of each picture.
-        seed: equal seeds give equal pictures.
+    Digits stand beside each other as closely as `spacing` (a name in SPACINGS) says, by the distance of their
+    strokes, so that leaning ones reach over each other. Some hands write zeros small, raised or joined.
     """
-    separator = "" if all(len(name) == 1 for name in classes) else " "
-    for number, length in enumerate(lengths):
-        generator = np.random.default_rng([seed, number])
-        chosen = generator.integers(len(images), size=length)
-        spacing = str(generator.choice(list(SHARES), p=list(SHARES.values())))
-        picture = compose_string(images[chosen], generator, spacing, draw_style(generator))
-        yield picture, separator.join(classes[label] for label in labels[chosen])
+    hand = Hand(material, rng)
+    largest = 110 if kind == "single" else 56
+    height = float(np.exp(rng.uniform(np.log(15), np.log(largest))))
+    spacing = spacing or str(rng.choice(list(SPACING_SHARES), p=list(SPACING_SHARES.values())))
+    placed = place_characters(text, hand, height, SPACINGS[spacing], rng)
+    climb = rng.normal(0, 0.05)
+    tops = [round(top - climb * left) for _, _, left, top in placed]
+    highest = min(tops)
+    margins = draw_margins(kind, height, rng)
+    left, above, right, below = (max(0, margin) for margin in margins)
+    width = max(column + ink.shape[1] for _, ink, column, _ in placed) + left + right
+    lowest = max(top + ink.shape[0] for top, (_, ink, _, _) in zip(tops, placed, strict=True))
+    canvas = np.zeros((lowest - highest + above + below, width), np.float32)
+    boxes: list[Box] = []
+    for row, (character, ink, column, _) in zip(tops, placed, strict=True):
+        y, x = row - highest + above, column + left
+        here = canvas[y : y + ink.shape[0], x : x + ink.shape[1]]
+        np.maximum(here, ink, out=here)
+        boxes.append(Box(character, x, y, x + ink.shape[1], y + ink.shape[0]))
+    pen = hand.pen * height
+    add_flourishes(canvas, boxes, kind, height, pen, rng)
+    left, top, right, bottom = (max(0, -margin) for margin in margins)
+    cut = canvas[top : max(top + 1, len(canvas) - bottom), left : max(left + 1, canvas.shape[1] - right)]
+    moved = [Box(b.character, b.left - left, b.top - top, b.right - left, b.bottom - top) for b in boxes]
+    return Written(kind, np.ascontiguousarray(cut), tuple(moved), height, pen, -float(climb))
+
+
+def draw_margins(kind: str, height: float, rng: np.random.Generator) -> list[int]:
+    """The paper on the left, above, right and below, in pixels; below 0, ends of strokes are cut off."""
+    single = kind == "single"
+    tight = rng.random() < (0.3 if single else 0.5)
+    low, high = (-0.1, 0.35) if tight else (0.2, 1.6 if single else 0.9)
+    return [int(margin) for margin in height * rng.uniform(low, high, 4)]
+
+
+Placed = tuple[str, Ink, int, int]
+"""A character, its ink, its left edge, and its top below the top of the line, in pixels."""
+
+
+def place_characters(
+    text: str, hand: Hand, height: float, spacing: tuple[float, float], rng: np.random.Generator
+) -> list[Placed]:
+    """Draw the characters of a text and place them from left to right."""
+    small_zeros = rng.random() < 0.4
+    zero_size, zero_place = rng.uniform(0.45, 0.85), rng.choice([0.0, 0.5, 1.0])
+    up, size = np.abs(rng.normal(0, (0.08, 0.1)))
+    placed: list[Placed] = []
+    before, reach = None, 0.0
+    for number, character in enumerate(text):
+        if character == " ":
+            reach += height * rng.uniform(0.25, 0.7)
+            before = None
+            continue
+        if character.isdigit():
+            own = height * float(np.exp(rng.normal(0, size)))
+            if character == "1" and rng.random() < TALL:
+                own *= rng.uniform(1, 1.4)
+            fall = rng.normal(0, up) * height
+            if character == "0" and number and small_zeros:
+                fall -= (1 - zero_size) * own * (1 - zero_place)
+                own *= zero_size * float(np.exp(rng.normal(0, 0.08)))
+            ink = hand.draw(int(character), own)
+            top = round(height - ink.shape[0] + fall)
+            gap = rng.normal(*spacing) * height
+        else:
+            ink, at = draw_mark(character, hand, height, rng)
+            top = round(at)
+            gap = (abs(rng.normal(0.1, 0.08)) if rng.random() < 0.8 else rng.normal(0, 0.05)) * height
+        left = round(reach if before is None else place_beside(before, ink, top, gap, height))
+        left = max(left, 0)
+        before = (character, ink, left, top)
+        placed.append(before)
+        reach = float(left + ink.shape[1])
+    return placed
+
+
+def place_beside(before: Placed, ink: Ink, top: int, gap: float, height: float) -> float:
+    """The left edge of `ink` such that its strokes are `gap` pixels from those of the character before."""
+    _, other, left, other_top = before
+    right = left + other.shape[1]
+    first, last = max(other_top, top), min(other_top + other.shape[0], top + ink.shape[0])
+    if last - first <= 2:
+        return float(right + gap / 2)
+    ends = find_left_edges(other[first - other_top : last - other_top, ::-1])
+    begins = find_left_edges(ink[first - top : last - top])
+    reach = np.where(np.isfinite(ends), other.shape[1] - ends, -np.inf)
+    span = max(3, int(0.2 * height))  # strokes in neighbouring rows keep their distance, too
+    reach = cv2.dilate(reach.astype(np.float32)[:, None], np.ones((span, 1), np.uint8))[:, 0]
+    nearest = float((reach - begins).max())
+    if not np.isfinite(nearest):
+        return float(right + gap)
+    nearest = max(left + nearest + gap, left + 0.25 * other.shape[1])
+    return float(min(nearest, right + abs(gap) + 0.1 * height))
+
+
+def find_left_edges(ink: Ink) -> NDArray[np.float64]:
+    """The first column with ink in each row; infinite where there is none."""
+    seen = ink > 0.4
+    return np.where(seen.any(axis=1), seen.argmax(axis=1), np.inf)
+
+
+def add_flourishes(
+    ink: Ink, boxes: Sequence[Box], kind: str, height: float, pen: float, rng: np.random.Generator
+) -> None:
+    """Join some neighbours, strike a dash from the last digit, or lead in to the first one."""
+    joined = rng.random() < 0.35
+    for one, other in pairwise(boxes):
+        if not (one.character.isdigit() and other.character.isdigit()):
+            continue
+        often = 0.7 if joined and one.character == other.character == "0" else 0.04
+        if rng.random() < often and other.left - one.right < 0.6 * height:
+            start, end = (
+                np.array([box.left, box.top])
+                + rng.uniform(low, high) * [box.right - box.left, box.bottom - box.top]
+                for box, low, high in ((one, (0.6, 0), (1, 0.5)), (other, (0, 0), (0.5, 0.4)))
+            )
+            middle = (start + end) / 2 + (0, rng.uniform(-0.15, 0.35) * height)
+            add_line(ink, bend_line(np.stack([start, middle, end])), pen * rng.uniform(0.6, 1))
+    digits = [box for box in boxes if box.character.isdigit()]
+    if not digits:
+        return
+    first, last = digits[0], digits[-1]
+    if kind == "amount" and rng.random() < 0.18:
+        at = last.top + (last.bottom - last.top) * rng.uniform(0.3, 1)
+        reach = min(ink.shape[1] - 1.0, last.right + rng.uniform(0.3, 1.2) * height)
+        add_line(ink, np.array([(last.right - 2, at), (reach, at + rng.normal(0, 0.06) * height)]), pen)
+    if rng.random() < 0.03:
+        across = first.left + np.array([-rng.uniform(0.2, 0.6), -rng.uniform(0, 0.2), 0.02]) * height
+        down = first.top + (first.bottom - first.top) * rng.uniform((0.4, 0.3, 0.0), (0.9, 0.9, 0.5))
+        add_line(ink, bend_line(np.column_stack([across, down])), 0.8 * pen)

@@ -54,7 +54,7 @@ class Recipe:
     clip_norm: Annotated[float, "Largest norm of the gradient; 0: not limited."] = 0.0
     glyph_variants: Annotated[
         float,
-        "Glyph variants (flagged 1s, barred 7s, open 4s …) drawn in addition, as a share of the images.",
+        "Glyph variants (flat 3s, closed 4s, barred 0s …) drawn in addition, as a share of the images.",
     ] = 0.0
     segmentation_artefacts: Annotated[
         float, "Segmentation artefacts in addition: digits badly cut from a row, as a share of the images."

@@ -1,7 +1,8 @@
 """Thresholds for readings of pictures: a curve for each number of digits that was read.
 
-The confidence of a reading is a product over its digits, and some errors are those of the segmentation. So
-curves of single images say nothing about readings, and curves of short numbers nothing about long ones.
+The confidence of a reading falls with the number of its digits, and some errors are digits too many or too
+few. So curves of single images say nothing about readings, and curves of short numbers nothing about long
+ones.
 """
 
 import math

@@ -1,0 +1,52 @@
+"""Pictures that lie on their side or stand on their head."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lenet.images.decoding import decode
+from lenet.reading.reader import NOTHING, Reader
+from lenet.reading.reading import Digit
+from lenet.reading.turning import read_turned, turn_back, turn_picture
+
+PICTURES = Path(__file__).parents[2] / "examples/pictures"
+
+
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_boxes_are_those_of_the_picture_before_it_was_turned(quarters):
+    pixels = np.zeros((50, 80, 3), np.uint8)
+    pixels[5:17, 30:37] = 255
+    turned = turn_picture(decode(pixels), quarters)
+    rows, columns = np.nonzero(turned.pixels[:, :, 0])
+    box = (int(columns.min()), int(rows.min()), int(np.ptp(columns)) + 1, int(np.ptp(rows)) + 1)
+    assert (turned.width, turned.height) == turned.pixels.shape[1::-1]
+    assert turn_back(Digit(1, 1.0, box, ()), quarters, 80, 50).box == (30, 5, 7, 12)
+
+
+def test_a_picture_that_is_read_upright_is_not_turned():
+    for name in ("2-transparent.png", "7-blue-ink.png"):
+        assert Reader(turned=True).read(PICTURES / name) == Reader().read(PICTURES / name)
+
+
+@pytest.mark.parametrize(("name", "text"), [("4-sideways.jpg", "4"), ("2-transparent.png", "2")])
+def test_the_best_turn_is_taken_and_named(name, text):
+    upright = decode(PICTURES / name)
+    lying = turn_picture(upright, 1)
+    reader = Reader()
+    reading = read_turned(lying, lambda one: reader.read(one.pixels), NOTHING)
+    assert (reading.text, reading.rejected) == (text, False)
+    assert reading.reason == "turned by 270°"
+
+
+def test_what_can_be_read_upside_down_is_called_ambiguous():
+    reader = Reader()
+    lying = turn_picture(decode(PICTURES / "9-pencil.jpg"), 2)
+    reading = read_turned(lying, lambda one: reader.read(one.pixels), NOTHING)
+    assert reading.text == "9"
+    assert "ambiguous" in reading.reason
+
+
+def test_without_an_accepted_turn_the_upright_reading_stays():
+    blank = decode(np.full((60, 60), 255, np.uint8))
+    assert read_turned(blank, lambda one: Reader().read(one.pixels), NOTHING) is NOTHING
