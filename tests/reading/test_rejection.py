@@ -162,3 +162,13 @@ def test_the_shipped_weights_keep_a_promise_on_composed_pictures(weights: str):
 def test_blank_paper_is_rejected_as_before(checkpoint: Checkpoint):
     reading = Reader(checkpoint, 0.001).read(np.full((50, 50), 255, dtype=np.uint8))
     assert (reading.text, reading.rejected, reading.reason) == ("", True, "no ink was found")
+
+
+def test_a_picture_that_is_refused_counts_as_rejected(reader: Reader):
+    specks = np.full((512, 512), 255, np.uint8)
+    for top in range(1, 509, 4):
+        for left in range(1, 509, 4):
+            specks[top : top + 3, left : left + 3] = 0
+    (row,) = measure_readings(reader, [(specks, "1")])
+    assert (row.accepted, row.right, row.digits) == (False, False, 0)
+    assert summarise_accepted([row]) == {}

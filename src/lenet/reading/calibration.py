@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+from lenet.errors import PictureError
 from lenet.images.decoding import Picture
 from lenet.reading.reader import Reader
 from lenet.uncertainty.reading_rejection import summarise_readings
@@ -20,10 +21,17 @@ class MeasuredReading:
 
 
 def measure_readings(reader: Reader, pictures: Iterable[tuple[Picture, str]]) -> list[MeasuredReading]:
-    """Read pictures, one by one, and compare them with their texts. Raises PictureError."""
+    """Read pictures, one by one, and compare them with their texts.
+
+    A picture that is refused, for too many marks, counts as rejected.
+    """
     rows = []
     for picture, text in pictures:
-        reading = reader.read(picture)
+        try:
+            reading = reader.read(picture)
+        except PictureError:
+            rows.append(MeasuredReading(0, 0.0, accepted=False, right=False))
+            continue
         rows.append(
             MeasuredReading(
                 len(reading.digits), reading.confidence, not reading.rejected, reading.text == text

@@ -11,21 +11,20 @@ from numpy.typing import NDArray
 from lenet.synthesis.hands import Hand, Ink, Material
 from lenet.synthesis.marks import add_line, bend_line, draw_mark
 
-KINDS = {"single": 0.26, "amount": 0.4, "number": 0.28, "nothing": 0.06}
+KINDS = {"single": 0.28, "amount": 0.36, "number": 0.3, "nothing": 0.06}
 """What is written, and its share: one digit, an amount of money, a number of 2 to 10 digits, no digit."""
 AMOUNT_LENGTHS = (0.02, 0.06, 0.17, 0.27, 0.27, 0.16, 0.05)  # shares of 1 to 7 digits
-TALL = 0.12  # of the 1s are taller than their neighbours
 FIRST_DIGITS = np.log10(1 + 1 / np.arange(1, 10))  # of amounts (Benford 1938): shares of 1 to 9
 NUMBER_LENGTHS = (0.25, 0.2, 0.16, 0.13, 0.09, 0.06, 0.05, 0.03, 0.03)  # shares of 2 to 10 digits
 HEADS = ("$", "#", "*", "-", "$ ")
 TAILS = (".", ".", "-", ".-", "=", ".=", "--", ",-", "~", ".~", ",")
 SEPARATORS = (".", ".", ",", " ", "")
-BETWEEN = ("-", ".", ",", " ")
+BETWEEN = ("-", ".", ",", "/", " ")
 NO_DIGITS = ("-", ".", ",", "=", "~", "*", "#", "?")
 """Marks that a line without digits consists of; ? is a scribble."""
 LETTERS = "ACEHKMNPRVWXchkmnprvwx"  # those that look like no digit
 UNITS = ("No", "Rs", "kr", "EUR", "cm", "kn", "x", "N", "am", "pm")
-SPACINGS = {"apart": (0.27, 0.12), "close": (0.08, 0.07), "touching": (-0.03, 0.05)}
+SPACINGS = {"apart": (0.22, 0.1), "close": (0.08, 0.07), "touching": (-0.03, 0.05)}
 """Mean and standard deviation of the gaps between digits, in digit heights."""
 SPACING_SHARES = {"apart": 0.4, "close": 0.4, "touching": 0.2}
 
@@ -145,7 +144,7 @@ def place_characters(
     """Draw the characters of a text and place them from left to right."""
     small_zeros = rng.random() < 0.4
     zero_size, zero_place = rng.uniform(0.45, 0.85), rng.choice([0.0, 0.5, 1.0])
-    up, size = np.abs(rng.normal(0, (0.08, 0.1)))
+    up, size = np.abs(rng.normal(0, (0.06, 0.07)))
     placed: list[Placed] = []
     before, reach = None, 0.0
     for number, character in enumerate(text):
@@ -155,8 +154,6 @@ def place_characters(
             continue
         if character.isdigit():
             own = height * float(np.exp(rng.normal(0, size)))
-            if character == "1" and rng.random() < TALL:
-                own *= rng.uniform(1, 1.4)
             fall = rng.normal(0, up) * height
             if character == "0" and number and small_zeros:
                 fall -= (1 - zero_size) * own * (1 - zero_place)
