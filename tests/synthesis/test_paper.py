@@ -1,6 +1,7 @@
 """Photographs of a text: pictures of any paper in which the text stays where its boxes say."""
 
 import math
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from lenet.synthesis.hands import Material
 from lenet.synthesis.paper import (
     ADDITIONS,
+    Picture,
     add_print,
     draw_haze,
     draw_light,
@@ -18,21 +20,34 @@ from lenet.synthesis.paper import (
     expose,
     paste,
     photograph,
+    scan,
     turn,
 )
 from lenet.synthesis.strings import KINDS, Box, Written, choose_text, write_string
 
 
+def photograph_with_print(written: Written, rng: np.random.Generator, material: Material) -> Picture:
+    return photograph(written, rng, material.typefaces)
+
+
+def scan_cleanly(written: Written, rng: np.random.Generator, material: Material) -> Picture:
+    return scan(written, rng)
+
+
+@pytest.mark.parametrize("take", [photograph_with_print, scan_cleanly])
 @given(seed=st.integers(0, 2**32), kind=st.sampled_from(list(KINDS)))
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_a_photograph_shows_its_text_and_depends_on_the_seed(
-    material: Material, seed: int, kind: str
+def test_a_picture_shows_its_text_and_depends_on_the_seed(
+    take: Callable[[Written, np.random.Generator, Material], Picture],
+    material: Material,
+    seed: int,
+    kind: str,
 ) -> None:
     pictures = []
     for _ in range(2):
         rng = np.random.default_rng(seed)
         written = write_string(choose_text(kind, rng), kind, material, rng)
-        pictures.append((written, photograph(written, rng, material.typefaces)))
+        pictures.append((written, take(written, rng, material)))
     (written, picture), (_, same) = pictures
     assert picture.image.dtype == np.uint8
     assert picture.image.shape == picture.light.shape == picture.written.ink.shape
@@ -47,11 +62,14 @@ def test_a_photograph_shows_its_text_and_depends_on_the_seed(
         assert 0 <= (box.top + box.bottom) / 2 <= height
 
 
-def test_ink_is_darker_than_its_paper_or_lighter_where_inverted(material: Material) -> None:
+@pytest.mark.parametrize("take", [photograph_with_print, scan_cleanly])
+def test_ink_is_darker_than_its_paper_or_lighter_where_inverted(
+    take: Callable[[Written, np.random.Generator, Material], Picture], material: Material
+) -> None:
     darker = []
     for seed in range(60):
         rng = np.random.default_rng(seed)
-        picture = photograph(write_string("2607", "number", material, rng), rng, material.typefaces)
+        picture = take(write_string("2607", "number", material, rng), rng, material)
         ink = picture.written.ink > 0.8
         paper = cv2.dilate((picture.written.ink > 0.05).astype(np.uint8), np.ones((5, 5), np.uint8)) == 0
         if ink.any() and paper.any():

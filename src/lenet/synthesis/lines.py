@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lenet.images.strips import cut_strip
 from lenet.synthesis.hands import Material, gather_material
-from lenet.synthesis.paper import Picture, photograph
+from lenet.synthesis.paper import Picture, photograph, scan
 from lenet.synthesis.strings import KINDS, choose_text, write_string
 
 MAX_COLUMNS = 400  # of a strip: longer ones are composed anew
@@ -47,7 +47,7 @@ def compose_line(material: Material, seed: int, purpose: str, number: int) -> Li
 def compose_pictures(
     images: NDArray[np.uint8], labels: NDArray[np.int64], singles: int, strings: int, seed: int
 ) -> Iterator[tuple[NDArray[np.uint8], str]]:
-    """Pictures and their texts: of one digit, then of numbers and amounts in turn.
+    """Pictures on clean paper and their texts: of one digit, then of numbers and amounts in turn.
 
     Args:
         images: uint8 (N, 28, 28) of digits, white on black; some digits are drawn instead.
@@ -57,8 +57,9 @@ def compose_pictures(
     """
     material = gather_material(images, labels)
     for number in range(singles + strings):
+        rng = np.random.default_rng([seed, number])
         kind = "single" if number < singles else ("number", "amount")[number % 2]
-        picture = compose_picture(material, np.random.default_rng([seed, number]), kind)
+        picture = scan(write_string(choose_text(kind, rng), kind, material, rng), rng)
         yield picture.image, picture.written.text
 
 

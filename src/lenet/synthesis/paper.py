@@ -55,6 +55,21 @@ def photograph(written: Written, rng: np.random.Generator, typefaces: Sequence[T
     return Picture(image, written, light, inverted)
 
 
+def scan(written: Written, rng: np.random.Generator) -> Picture:
+    """Put a text on clean paper, in full ink: at most ruled, under uneven light, blurred, noisy, compressed.
+
+    Such pictures are about as hard to read as those that people take. Those of `photograph` are harder.
+    """
+    extra = np.zeros_like(written.ink)
+    if rng.random() < 0.15:
+        add_ruled_lines(extra, written, rng)
+    paper, contrast = rng.uniform(0.55, 1), rng.uniform(0.4, 0.9)
+    light = paper * draw_light(extra.shape, written.height, rng)
+    grey = light * (1 - contrast * np.maximum(written.ink, extra))
+    image, inverted = expose(grey, written.height, paper * contrast, rng)
+    return Picture(image, written, light, inverted)
+
+
 def turn(written: Written, degrees: float) -> Written:
     """Turn a text, and the centres of its boxes, counter-clockwise; the picture grows as needed."""
     height, width = written.ink.shape
