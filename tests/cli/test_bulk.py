@@ -5,6 +5,7 @@ import io
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -231,6 +232,12 @@ def test_stopped_politely_it_says_how_to_go_on(here: Path, stop: signal.Signals,
 
 @pytest.mark.skipif(sys.platform != "linux", reason="finds processes in /proc")
 def test_two_workers_write_what_none_would_also_when_one_dies(read: Lenet, here: Path):
+    for copy in range(4):  # so many that none is done before one dies
+        shutil.copytree(
+            here / "photos",
+            here / f"photos/again-{copy}",
+            ignore=lambda *_: {"again-0", "again-1", "again-2"},
+        )
     read("photos", "--out", "none.csv")
     with start("photos", "--out", "two.csv", "--workers", 2) as process:
         wait_for(lambda: size_of(here / "two.csv") > 300)

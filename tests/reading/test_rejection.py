@@ -164,11 +164,11 @@ def test_blank_paper_is_rejected_as_before(checkpoint: Checkpoint):
     assert (reading.text, reading.rejected, reading.reason) == ("", True, "no ink was found")
 
 
-def test_a_picture_that_is_refused_counts_as_rejected(reader: Reader):
+def test_a_picture_that_is_refused_counts_as_rejected():
     specks = np.full((512, 512), 255, np.uint8)
     for top in range(1, 509, 4):
         for left in range(1, 509, 4):
             specks[top : top + 3, left : left + 3] = 0
-    (row,) = measure_readings(reader, [(specks, "1")])
+    (row,) = measure_readings(Reader(), [(specks, "1")])
     assert (row.accepted, row.right, row.digits) == (False, False, 0)
     assert summarise_accepted([row]) == {}

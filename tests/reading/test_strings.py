@@ -134,9 +134,9 @@ def test_a_known_length_decides_between_readings(reader: Reader, write: Callable
 
 
 def test_a_pattern_gives_the_text_its_signs(reader: Reader, write: Callable[..., Picture]) -> None:
-    picture = write("203860524")
-    assert reader.read(picture).text == reader.read(picture, length=9).text == "203860524"
-    assert reader.read(picture, pattern="#####-####").text == "20386-0524"
+    picture = write("203860514")
+    assert reader.read(picture).text == reader.read(picture, length=9).text == "203860514"
+    assert reader.read(picture, pattern="#####-####").text == "20386-0514"
 
 
 def test_an_amount_is_its_digits_alone(reader: Reader, write: Callable[..., Picture]) -> None:
