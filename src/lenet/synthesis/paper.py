@@ -65,7 +65,8 @@ def scan(written: Written, rng: np.random.Generator) -> Picture:
         add_ruled_lines(extra, written, rng)
     paper, contrast = rng.uniform(0.55, 1), rng.uniform(0.4, 0.9)
     light = paper * draw_light(extra.shape, written.height, rng)
-    grey = light * (1 - contrast * np.maximum(written.ink, extra))
+    ink: Ink = np.maximum(written.ink, extra)
+    grey = light * (1 - contrast * ink)
     image, inverted = expose(grey, written.height, paper * contrast, rng)
     return Picture(image, written, light, inverted)
 
