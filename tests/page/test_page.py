@@ -4,8 +4,8 @@ import contextlib
 import io
 import json
 import re
-import time
 import runpy
+import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
