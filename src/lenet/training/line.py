@@ -110,7 +110,6 @@ def train_line(
         seconds = time.perf_counter() - began
         right = measure_accuracy(averaged, held_out)
         single = np.array([len(text) == 1 for text in held_out.texts])
-        _write_state(state, network, averaged, optimizer, epoch)
         record = LineEpoch(
             epoch,
             recipe.epochs,
@@ -124,8 +123,10 @@ def train_line(
         card = {"classes": list("0123456789"), "recipe": asdict(recipe), "seed": seed, "epoch": epoch}
         card |= {"figures": figures, "lenet": lenet.__version__}
         save_line(folder / "line.safetensors", fold_normalisation(copy.deepcopy(averaged)), card)
-        with (folder / "history.jsonl").open("a", encoding="utf-8") as history:
-            history.write(json.dumps(asdict(record)) + "\n")
+        history = folder / "history.jsonl"
+        before = history.read_text("utf-8").splitlines() if history.exists() else []
+        write_text(history, "\n".join([*before[: epoch - 1], json.dumps(asdict(record)), ""]))
+        _write_state(state, network, averaged, optimizer, epoch)  # last: a kill before it repeats the epoch
         yield record
 
 
