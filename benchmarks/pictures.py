@@ -178,10 +178,24 @@ def moved(image: Image.Image, random: Random) -> Picture:
     return sheet
 
 
+def rotated(degrees: float) -> Transformation:
+    """Turned by up to so many degrees; the corners have the usual colour of the border."""
+
+    def rotate(image: Image.Image, random: Random) -> Picture:
+        pixels = np.asarray(image.convert("RGB"))
+        border = np.concatenate([pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1]])
+        colour = tuple(int(value) for value in np.median(border, axis=0))
+        angle = float(random.uniform(-degrees, degrees))
+        return Image.fromarray(pixels).rotate(angle, Image.Resampling.BICUBIC, expand=True, fillcolor=colour)
+
+    return rotate
+
+
 TRANSFORMATIONS: dict[str, Transformation] = {
     "inverted": inverted,
     "turned": turned,
     **{f"scaled-{factor:g}": scaled(factor) for factor in (0.3, 0.5, 0.8, 1.5, 2, 3, 4)},
+    **{f"rotated-{degrees}": rotated(degrees) for degrees in (15, 30)},
     "bordered": bordered,
     "framed": framed,
     "moved": moved,
