@@ -146,7 +146,7 @@ def train_with_losses(model: lenet.LeNet, data: lenet.ImageSet, recipe: lenet.Re
         for chosen in torch.randperm(len(data), generator=generator).split(recipe.batch_size):
             loss = functional.cross_entropy(model(data.images[chosen]), data.labels[chosen])
             steps.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             steps.step()
             losses.append(loss.item())
     count = len(losses) // EVERY * EVERY
