@@ -13,14 +13,22 @@ from pathlib import Path
 import pytest
 
 from lenet.cli.app import register_verbs
+from lenet.cli.tables import show_network
 from lenet.experiments.studies import STUDIES
+from lenet.training import recipes
 from lenet.training.recipes import RECIPES
 
 app = register_verbs()
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-TEXTS = [*PAGES, *(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "SECURITY", "CHANGELOG"))]
+TUTORIALS = sorted((ROOT / "docs/tutorials").glob("*.md"))
+CHINESE = [page for page in TUTORIALS if page.name.endswith(".zh.md")]
+PAGES = [
+    ROOT / "README.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+    *(page for page in TUTORIALS if page not in CHINESE),
+]
+TEXTS = [*PAGES, *CHINESE, *(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "SECURITY", "CHANGELOG"))]
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -49,6 +57,7 @@ from lenet.cli.app import main
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
 for step in json.loads(sys.argv[1]):
+    print("\\0", end="", flush=True)
     print(step, file=sys.stderr)
     if isinstance(step, str):
         exec(compile(step, "<block>", "exec"), {"__name__": "__main__"})
@@ -61,11 +70,20 @@ for step in json.loads(sys.argv[1]):
 """
 
 
-def run_all(steps: list[str] | list[list[str]], folder: Path) -> None:
-    """Run the commands or the blocks of a page in one process, so that torch is imported once."""
+def run_all(steps: list[str] | list[list[str]], folder: Path) -> list[str]:
+    """Run the commands or the blocks of a page in one process, so that torch is imported once; what each
+    prints."""
     arguments = [sys.executable, "-c", RUN_ALL, json.dumps(steps)]
     done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
+    return done.stdout.split("\0")[1:]
+
+
+def read_outputs(page: Path, language: str) -> list[str | None]:
+    """The text that a page quotes directly below each of its blocks, None where it quotes none."""
+    below = rf"^```{language}\n.*?^```$(?:\n\n```text\n(.*?)^```$)?"
+    found = re.finditer(below, page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return [block[1] for block in found]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -91,8 +109,58 @@ def test_refusals_are_quoted_as_they_are(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_python_blocks_run(page: Path, folder: Path) -> None:
-    run_all(blocks(page, "python"), folder)
+def test_python_blocks_print_what_is_quoted_below_them(page: Path, folder: Path) -> None:
+    printed = run_all(blocks(page, "python"), folder)
+    for output, quoted in zip(printed, read_outputs(page, "python"), strict=True):
+        assert quoted in (None, output)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_tables_of_layers_are_quoted_as_they_are(page: Path) -> None:
+    for block, quoted in zip(blocks(page, "sh"), read_outputs(page, "sh"), strict=True):
+        words = shlex.split(block)
+        if words[:2] == ["lenet", "summary"] and quoted is not None:
+            assert quoted == show_network(RECIPES[words[2]].model) + "\n"
+
+
+def test_commands_in_the_sentences_of_tutorials_parse() -> None:
+    for page in TUTORIALS:
+        for command in re.findall(r"`(lenet [^\s`]+ [^`…]+)`", page.read_text("utf-8")):
+            app.parse_args(shlex.split(command)[1:], exit_on_error=False, print_error=False)
+
+
+def test_values_in_tutorials_are_those_of_the_measurements() -> None:
+    """A mean with its deviation, and a speed, stand in the results, the studies or a recipe."""
+    pages = (ROOT / f"docs/{name}.md" for name in ("results", "studies"))
+    measured = "".join(page.read_text("utf-8") for page in pages).replace("\xa0", " ")
+    speeds = [f"{recipe.published.get('examples_per_second', 0):,}" for recipe in RECIPES.values()]
+    for page in TUTORIALS:
+        text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+        for value in re.findall(r"\d[\d.]* ± \d[\d.]*", text):
+            assert value in measured, f"{page.name}: {value}"
+        for value in re.findall(r"([\d,.]+) (?:images|examples)/s", text):
+            assert value in speeds or re.search(rf"[^\d,.]{re.escape(value)}[^\d]", measured), value
+
+
+@pytest.mark.parametrize("page", CHINESE, ids=lambda page: page.name)
+def test_chinese_tutorials_contain_the_blocks_of_the_english_ones(page: Path) -> None:
+    """So what runs there runs here."""
+    original = page.with_name(page.name.replace(".zh.md", ".md"))
+    fenced = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
+    assert fenced.findall(page.read_text("utf-8")) == fenced.findall(original.read_text("utf-8"))
+
+
+def test_every_recipe_of_a_tutorial_has_its_pages() -> None:
+    pages = [ROOT / page for page in recipes.TUTORIALS.values()]
+    for page in pages:
+        assert {page, page.with_name(f"{page.stem}.zh.md")} <= set(TUTORIALS), page.name
+
+
+def test_figures_of_tutorials_are_small() -> None:
+    figures = [file for file in (ROOT / "docs/tutorials").iterdir() if file.suffix in (".webp", ".png")]
+    assert figures
+    for figure in figures:
+        assert figure.stat().st_size <= 60_000, figure.name
 
 
 def find_targets(text: str) -> set[str]:
