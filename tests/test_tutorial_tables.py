@@ -19,13 +19,14 @@ TUTORIALS = ROOT / "docs/tutorials"
 NAMES = ("names.md", "names.zh.md")
 ITEMS = ("items.md", "items.zh.md")
 NOTHING = "–"  # what an item needs that the tests run
-REQUIRED = """
-    train_ch6 train_epoch_ch3 train_ch3 Animator Accumulator Timer evaluate_accuracy evaluate_accuracy_gpu
-    accuracy load_data_fashion_mnist(resize=…) get_dataloader_workers show_images get_fashion_mnist_labels try_gpu
-    try_all_gpus init_weights nn.init.xavier_uniform_ Reshape My_LeNet LeNet5 single_predict multi_predict
-    training_process get_accuracy plot_losses torch.load DataLoader(shuffle=False) CrossEntropyLoss(weight=…)
-    torch.utils.data.random_split predict_ch3 updater
-""".split()
+REQUIRED = [
+    "train_ch6", "train_epoch_ch3", "train_ch3", "Animator", "Accumulator", "Timer", "evaluate_accuracy",
+    "evaluate_accuracy_gpu", "accuracy", "load_data_fashion_mnist(resize=…)", "get_dataloader_workers",
+    "show_images", "get_fashion_mnist_labels", "try_gpu", "try_all_gpus", "init_weights",
+    "nn.init.xavier_uniform_", "Reshape", "My_LeNet", "LeNet5", "single_predict", "multi_predict",
+    "training_process", "get_accuracy", "plot_losses", "torch.load", "DataLoader(shuffle=False)",
+    "CrossEntropyLoss(weight=…)", "torch.utils.data.random_split", "predict_ch3", "updater",
+]  # fmt: skip
 
 
 def read_rows(page: str) -> list[list[str]]:
@@ -106,8 +107,6 @@ def test_the_items_that_need_nothing_run(tmp_path: Path) -> None:
     for row in read_rows("items.md"):
         (code,) = find_code(row[2])
         if row[3] == NOTHING:
-            steps.append(
-                shlex.split(code) if code.startswith("lenet ") else f"import lenet\nprint({code})"
-            )
+            steps.append(shlex.split(code) if code.startswith("lenet ") else f"import lenet\nprint({code})")
     assert len(steps) >= 40
     runpy.run_path(str(ROOT / "tests/test_docs.py"))["run_all"](steps, tmp_path)
