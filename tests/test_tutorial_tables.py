@@ -31,7 +31,7 @@ REQUIRED = [
 
 
 def read_rows(page: str, section: str = "") -> list[list[str]]:
-    """The cells of every row of the tables of a page, or of the section that begins with `section`; no heads."""
+    """The cells of every row of a page, or of the section that begins with `section`, without heads."""
     sections = re.split(r"^## ", (TUTORIALS / page).read_text("utf-8"), flags=re.MULTILINE)
     lines = "\n".join(text for text in sections if text.startswith(section)).splitlines()
     cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines if line.startswith("|")]
