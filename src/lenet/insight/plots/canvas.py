@@ -3,6 +3,7 @@
 import io
 import re
 import textwrap
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 from unicodedata import east_asian_width
@@ -119,6 +120,11 @@ def show_image(axes: "Axes", image: NDArray[np.uint8]) -> None:
 def name_row(axes: "Axes", text: str) -> None:
     """Write the name of a row to the left of its first axes."""
     axes.set_ylabel(text, rotation=0, ha="right", va="center", fontsize=9)
+
+
+def choose_rotation(names: Sequence[str]) -> int:
+    """Degrees by which names of narrow columns are turned: 0 up to two letters or three Chinese ones."""
+    return 90 if any(len(name) > (2 if name.isascii() else 3) for name in names) else 0
 
 
 def trim_axes(axes: "Axes") -> None:

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lenet.data.imageset import ImageSet
 from lenet.insight.language import say, translate
-from lenet.insight.plots.canvas import make_figure, name_row, save_figure, show_image, wrap
+from lenet.insight.plots.canvas import choose_rotation, make_figure, name_row, save_figure, show_image, wrap
 from lenet.models.network import LeNet
 from lenet.phrases import ClassName, Phrase
 from lenet.reading.pipeline import ReadingStep
@@ -83,7 +83,7 @@ def draw_confusion(evaluation: Evaluation, path: Path, title: str = "") -> None:
     for row, column in zip(*counts.nonzero(), strict=True):
         colour = "white" if shares[row, column] > 0.4 else "black"
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
-    axes.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 2 else 0)
+    axes.set_xticks(range(len(names)), names, rotation=choose_rotation(names))
     axes.set_yticks(range(len(names)), names)
     axes.set(xlabel=say("predicted class"), ylabel=say("true class"))
     save_figure(figure, path)

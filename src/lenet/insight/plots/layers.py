@@ -20,6 +20,7 @@ from lenet.insight.plots.canvas import (
     Array,
     Colours,
     choose_colours,
+    choose_rotation,
     colour_patch,
     make_figure,
     name_row,
@@ -120,7 +121,7 @@ def draw_layers(
     classes = [translate(ClassName(name)) for name in classes]
     if classes and len(classes) * columns <= 40 and "output" in names:
         for axes in cells[-1, : len(subjects)]:
-            axes.set_xticks(range(len(classes)), classes, rotation=90 if max(map(len, classes)) > 2 else 0)
+            axes.set_xticks(range(len(classes)), classes, rotation=choose_rotation(classes))
             axes.tick_params(length=0, labelsize=8)
     save_figure(figure, path)
 
