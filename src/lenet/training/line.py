@@ -37,6 +37,8 @@ from lenet.training.randomness import check_seed, random_stream, sample_order
 
 STATE_FORMAT = "lenet-line-state/1"
 BATCHES_SORTED = 50  # batches whose strips are sorted by length, so that little of a batch is padding
+BEND_SPACING = 7  # pixels: the distance of the nodes of an elastic distortion
+MAX_BEND = 1.2  # pixels: its standard deviation at the nodes
 SLACK = 8  # columns of paper beyond the longest strip of a batch, in which each strip is shifted
 
 
@@ -206,7 +208,7 @@ def place_strips(strips: list[np.ndarray[Any, np.dtype[np.uint8]]], stream: torc
 
 
 def distort(images: Tensor, stream: torch.Generator) -> Tensor:
-    """Vary size, slant, place, pen, contrast and noise of strips (N, 1, ROWS, w), 0..1."""
+    """Vary size, slant, place, shape, pen, contrast and noise of strips (N, 1, ROWS, w), 0..1."""
     count, _, height, width = images.shape
 
     def draw(deviation: float) -> Tensor:
@@ -217,11 +219,15 @@ def distort(images: Tensor, stream: torch.Generator) -> Tensor:
     matrix[:, 0, 1] = draw(0.12) * height / width
     matrix[:, 1, 2] = draw(0.07)
     grid = functional.affine_grid(matrix, list(images.shape), align_corners=False)
+    nodes = torch.randn(count, 2, height // BEND_SPACING + 1, width // BEND_SPACING + 1, generator=stream)
+    bends = functional.interpolate(nodes, (height, width), mode="bicubic", align_corners=True)
+    strength = MAX_BEND * torch.rand(count, 1, 1, 1, generator=stream)
+    grid = grid + (strength * bends).permute(0, 2, 3, 1) * 2 / torch.tensor([width, height])
     images = functional.grid_sample(images, grid, align_corners=False)
-    kind, strength = torch.rand(2, count, 1, 1, 1, generator=stream)
+    kind, change = torch.rand(2, count, 1, 1, 1, generator=stream)
     thicker = functional.max_pool2d(images, 3, 1, 1) - images
     thinner = -functional.max_pool2d(-images, 3, 1, 1) - images
-    images = images + strength * torch.where(kind < 0.15, thicker, torch.where(kind < 0.3, thinner, 0))
+    images = images + change * torch.where(kind < 0.15, thicker, torch.where(kind < 0.3, thinner, 0))
     images = images * draw(0.15).exp().view(-1, 1, 1, 1)
     noise = draw(0.05).abs() * (torch.rand(count, generator=stream) < 0.5)
     images = images + noise.view(-1, 1, 1, 1) * torch.randn(images.shape, generator=stream)
