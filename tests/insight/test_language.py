@@ -31,7 +31,7 @@ from lenet.experiments.studies import STUDIES
 from lenet.images.corruptions import CORRUPTIONS, IDENTITY
 from lenet.insight.diagnosis import diagnose
 from lenet.insight.explanation import compare_classes, explain_subjects, pick_sample, show_patches
-from lenet.insight.language import choose_language, read_catalogue, translate
+from lenet.insight.language import choose_language, read_catalogue, translate_text
 from lenet.insight.plots import canvas, fonts
 from lenet.insight.plots.charts import MEASURES, SPLITS
 from lenet.insight.plots.curves import draw_curves, draw_reliability, plot_runs
@@ -219,17 +219,17 @@ def test_a_phrase_is_an_english_string():
     assert json.dumps([phrase]) == '["{x}.png: read as nothing"]'
     for copied in (copy.deepcopy(phrase), pickle.loads(pickle.dumps(phrase))):
         assert copied == phrase
-        assert translate(copied, "zh") == "{x}.png：识别为 无内容"
-    assert translate(phrase, "en") == phrase
+        assert translate_text(copied, "zh") == "{x}.png：识别为 无内容"
+    assert translate_text(phrase, "en") == phrase
 
 
 def test_names_that_somebody_gave_stay_as_they_are():
-    assert translate("loss", "zh") == "loss"
-    assert translate(ClassName("loss"), "zh") == "loss"
-    assert translate(Phrase("loss"), "zh") == "损失"
-    assert translate(ClassName("Coat"), "zh") == "外套"
+    assert translate_text("loss", "zh") == "loss"
+    assert translate_text(ClassName("loss"), "zh") == "loss"
+    assert translate_text(Phrase("loss"), "zh") == "损失"
+    assert translate_text(ClassName("Coat"), "zh") == "外套"
     assert (
-        translate(
+        translate_text(
             Phrase("{name} as {predicted} {share:.0%}", name="test", predicted=ClassName("Bag"), share=0.5),
             "zh",
         )

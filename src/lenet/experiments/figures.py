@@ -11,7 +11,7 @@ from lenet.experiments.comparison import Comparison
 from lenet.experiments.space import Range, Search
 from lenet.experiments.trials import TrialResult
 from lenet.files import write_text
-from lenet.insight.language import say, translate
+from lenet.insight.language import say, translate_text
 from lenet.insight.plots.canvas import COLOURS, make_figure, save_figure, trim_axes
 from lenet.phrases import Phrase
 
@@ -46,12 +46,12 @@ def plot_study(comparison: Comparison) -> Figure:
             capsize=4,
             markersize=13,
             linewidth=1.4,
-            label=translate(Phrase(condition)),
+            label=translate_text(Phrase(condition)),
         )
         for variant, level in zip(comparison.variants, levels, strict=True):
             values = [100 * share for share in variant.accuracies[condition]]
             axes.scatter(values, [level] * len(values), s=22, color=colour, alpha=0.55, linewidths=0)
-    axes.set_yticks(range(count), [translate(Phrase(variant.label)) for variant in comparison.variants])
+    axes.set_yticks(range(count), [translate_text(Phrase(variant.label)) for variant in comparison.variants])
     axes.set_ylim(count - 0.5, -0.5)
     axes.set_xlabel(
         say(
@@ -59,7 +59,7 @@ def plot_study(comparison: Comparison) -> Figure:
             data=comparison.data,
         )
     )
-    axes.set_title(translate(Phrase(comparison.question)), fontsize=11, loc="left")
+    axes.set_title(translate_text(Phrase(comparison.question)), fontsize=11, loc="left")
     trim_axes(axes)
     axes.grid(visible=False, axis="y")
     if len(conditions) > 1:
@@ -79,7 +79,7 @@ def draw_search(search: Search, results: Sequence[TrialResult], path: Path) -> N
         heights = [100 * (result.validation_accuracy or 0) for result in chosen]
         colour = COLOURS["validation" if state == "pruned" else "train"]
         style = {"s": 24, "marker": mark, "color": colour, "alpha": 0.8}
-        places[0].scatter([result.number for result in chosen], heights, label=translate(label), **style)
+        places[0].scatter([result.number for result in chosen], heights, label=translate_text(label), **style)
         for axes, part in zip(places[1:], search.space, strict=True):
             values = [result.settings[part.name] for result in chosen]
             # Words stand in the order they were given in.

@@ -37,7 +37,7 @@ def _read_locale() -> str:
         return ""
 
 
-def translate(text: str, language: Language | None = None) -> str:
+def translate_text(text: str, language: Language | None = None) -> str:
     """A phrase or the name of a class in a language, by default the one of `choose_language`.
 
     Other strings come back as they are: they are names that somebody gave.
@@ -55,14 +55,14 @@ def translate(text: str, language: Language | None = None) -> str:
 def translate_values(values: dict[str, Any], language: Language) -> dict[str, Any]:
     """The values of a template, with those that are texts translated."""
     return {
-        name: translate(value, language) if isinstance(value, str) else value
+        name: translate_text(value, language) if isinstance(value, str) else value
         for name, value in values.items()
     }
 
 
 def say(template: str, /, **values: Any) -> str:
     """A text of a figure, in the language of figures."""
-    return translate(Phrase(template, **values))
+    return translate_text(Phrase(template, **values))
 
 
 @cache

@@ -23,7 +23,7 @@ from lenet.errors import RunError
 from lenet.files import write_bytes
 from lenet.images.inline import embed_image
 from lenet.insight.diagnosis import diagnose
-from lenet.insight.language import Language, choose_language, translate
+from lenet.insight.language import Language, choose_language, translate_text
 from lenet.insight.plots.charts import chart_curves, chart_reliability, chart_risk
 from lenet.insight.plots.inline import show_examples, show_filters
 from lenet.insight.plots.svg import Drawing
@@ -109,7 +109,7 @@ def render(language: Language, **values: Any) -> str:
     """The page. Every value is escaped; the security policy allows this style sheet and pictures inside."""
 
     def say(template: str, **texts: Any) -> Markup:
-        return Markup(translate(Phrase(template), language)).format(**texts)
+        return Markup(translate_text(Phrase(template), language)).format(**texts)
 
     style = _read("report.css")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -119,7 +119,7 @@ def render(language: Language, **values: Any) -> str:
         language=language,
         say=say,
         class_name=ClassName,
-        translate=partial(translate, language=language),
+        translate=partial(translate_text, language=language),
         **values,
     )
 

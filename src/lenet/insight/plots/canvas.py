@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lenet.errors import LeNetError
 from lenet.files import write_bytes
-from lenet.insight.language import translate
+from lenet.insight.language import translate_text
 from lenet.insight.plots.fonts import choose_fonts
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def make_figure(width: float, height: float, title: str = "", spacing: float = 0
 
     layout = ConstrainedLayoutEngine(wspace=spacing, hspace=spacing)
     figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
-    figure.suptitle("\n".join(wrap(line, int(10 * width - 5)) for line in translate(title).splitlines()))
+    figure.suptitle("\n".join(wrap(line, int(10 * width - 5)) for line in translate_text(title).splitlines()))
     return figure
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from torch import Tensor
 
 from lenet.data.imageset import ImageSet
-from lenet.insight.language import say, translate
+from lenet.insight.language import say, translate_text
 from lenet.insight.plots.canvas import choose_rotation, make_figure, name_row, save_figure, show_image, wrap
 from lenet.models.network import LeNet
 from lenet.phrases import ClassName, Phrase
@@ -31,8 +31,8 @@ def draw_steps(steps: Sequence[ReadingStep], path: Path, title: str = "") -> Non
         axes.axis("off")
     for number, (axes, step) in enumerate(zip(cells.flat, steps, strict=False), 1):
         show_image(axes, step.image)
-        axes.set_title(f"{number}. {translate(step.name)}", fontsize=14)
-        axes.set_xlabel(wrap(translate(step.reason), 26), fontsize=11)
+        axes.set_title(f"{number}. {translate_text(step.name)}", fontsize=14)
+        axes.set_xlabel(wrap(translate_text(step.reason), 26), fontsize=11)
     save_figure(figure, path)
 
 
@@ -73,7 +73,7 @@ def draw_hardest(evaluation: Evaluation, data: ImageSet, path: Path) -> None:
 def draw_confusion(evaluation: Evaluation, path: Path, title: str = "") -> None:
     """Draw the confusion matrix: rows are the true classes, columns the predicted ones."""
     counts = np.array(evaluation.confusion)
-    names = [translate(ClassName(row.name)) for row in evaluation.per_class]
+    names = [translate_text(ClassName(row.name)) for row in evaluation.per_class]
     side = max(4.5, 0.5 * len(names) + 1.5)
     figure = make_figure(side + 0.5, side, title or say("accuracy {share:.2%}", share=evaluation.accuracy))
     axes = figure.add_subplot()
@@ -97,7 +97,7 @@ def draw_corruptions(
     rows = figure.subplots(len(corrupted), 1)
     for axes, (name, data) in zip(rows, corrupted.items(), strict=True):
         show_image(axes, np.concatenate([image[0].numpy() for image in data.images[:SAMPLES]], axis=1))
-        name_row(axes, f"{translate(Phrase(name.replace('_', ' ')))}\n{robustness.accuracies[name]:.2%}")
+        name_row(axes, f"{translate_text(Phrase(name.replace('_', ' ')))}\n{robustness.accuracies[name]:.2%}")
     save_figure(figure, path)
 
 

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lenet.insight.activations import Patches, Subject, trace_maps
 from lenet.insight.attribution import Attribution
-from lenet.insight.language import say, translate
+from lenet.insight.language import say, translate_text
 from lenet.insight.plots.canvas import (
     PADDING,
     Array,
@@ -99,7 +99,7 @@ def draw_layers(
     heights = [max(0.35, min(2.4, 10.5 / columns * height / width)) for height, width in shapes]
     legend = say("Each row has its own scale, beside it. Red: above 0, blue: below 0.")
     height = sum(heights) + 0.42 * len(rows) + 0.7
-    figure = make_figure(12, height, f"{translate(title)}\n{legend}".strip(), 0.04)
+    figure = make_figure(12, height, f"{translate_text(title)}\n{legend}".strip(), 0.04)
     cells = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
     kinds = {layer.name: layer.kind for layer in model.config.layers()}
     for name, row, across in zip(names, rows, cells, strict=True):
@@ -117,8 +117,8 @@ def draw_layers(
         elif difference is not None:
             across[-1].axis("off")
     for axes, heading in zip(cells[0], [*(s.name for s in subjects), *(difference or ())[:1]], strict=True):
-        axes.set_title(translate(heading), fontsize=10)
-    classes = [translate(ClassName(name)) for name in classes]
+        axes.set_title(translate_text(heading), fontsize=10)
+    classes = [translate_text(ClassName(name)) for name in classes]
     if classes and len(classes) * columns <= 40 and "output" in names:
         for axes in cells[-1, : len(subjects)]:
             axes.set_xticks(range(len(classes)), classes, rotation=choose_rotation(classes))
@@ -133,7 +133,7 @@ def draw_filters(model: LeNet, path: Path, title: str = "") -> None:
     heights = [max(1.1, min(5.0, 11 * grid.shape[0] / max(grid.shape[1], 60))) for grid in grids]
     legend = say("Red: ink there raises the map's activation; blue: ink there lowers it; white: no effect.")
     height = sum(heights) + 0.8 * len(grids) + 0.6
-    figure = make_figure(12, height, f"{translate(title)}\n{legend}".strip())
+    figure = make_figure(12, height, f"{translate_text(title)}\n{legend}".strip())
     for place, ((name, layer), grid) in enumerate(zip(convolutions, grids, strict=True), 1):
         axes = figure.add_subplot(len(grids), 1, place)
         shown = show_values(axes, grid, choose_colours(grid, signed=True))
@@ -149,7 +149,7 @@ def draw_filters(model: LeNet, path: Path, title: str = "") -> None:
         if kept != [outputs, inputs]:
             cut = "{heading}; the first {shown} of {count} are shown"
             heading = Phrase(cut, heading=heading, shown=kept[0], count=outputs)
-        axes.set_title(translate(heading), fontsize=10)
+        axes.set_title(translate_text(heading), fontsize=10)
         axes.set(xlabel=say("output map"), ylabel=say("input map"))
     save_figure(figure, path)
 
@@ -165,11 +165,11 @@ def draw_attribution(
     legend = say(
         "In logits. Red speaks for the class, blue against it; the line is the outline of the image."
     )
-    figure = make_figure(10.5, 6.6 * len(subjects) + 0.8, f"{translate(title)}\n{legend}".strip())
+    figure = make_figure(10.5, 6.6 * len(subjects) + 0.8, f"{translate_text(title)}\n{legend}".strip())
     parts = figure.subfigures(len(subjects), 1, squeeze=False)[:, 0]
     for part, subject, found in zip(parts, subjects, attributions, strict=True):
         pair = (found.predicted, found.rival)
-        first, second = (translate(ClassName(classes[number])) for number in pair)
+        first, second = (translate_text(ClassName(classes[number])) for number in pair)
         caption = Phrase(
             "{name}: {first} {share:.1%}, {second} {rival:.1%}",
             name=subject.name,
@@ -178,7 +178,7 @@ def draw_attribution(
             share=float(found.probabilities[found.predicted]),
             rival=float(found.probabilities[found.rival]),
         )
-        part.suptitle(translate(caption), fontsize=11)
+        part.suptitle(translate_text(caption), fontsize=11)
         cells = part.subplots(3, 4)
         image = subject.image[0].numpy()
         headings = [
@@ -196,7 +196,7 @@ def draw_attribution(
                 if image.min() < 128 <= image.max():
                     axes.contour(image, [127.5], colors="0.35", linewidths=0.6)
             part.colorbar(shown, ax=cells[:, place], location="bottom", pad=0.02, aspect=25, shrink=0.9)
-            cells[0, place].set_title(translate(method), fontsize=9)
+            cells[0, place].set_title(translate_text(method), fontsize=9)
     save_figure(figure, path)
 
 
@@ -204,7 +204,7 @@ def draw_patches(patches: Sequence[Patches], data: str, path: Path, title: str =
     """Draw, for every map of some layers, the patches with its highest activations, the highest first."""
     rows = max(len(layer.images) for layer in patches)
     legend = say("The parts of {data} that activate each map most, the highest activation first.", data=data)
-    figure = make_figure(6 * len(patches), 0.42 * rows + 1.6, f"{translate(title)}\n{legend}".strip())
+    figure = make_figure(6 * len(patches), 0.42 * rows + 1.6, f"{translate_text(title)}\n{legend}".strip())
     figure.supxlabel(say("white: ink, black: background, blue-grey: beyond the image"), fontsize=9)
     for axes, layer in zip(figure.subplots(1, len(patches), squeeze=False)[0], patches, strict=True):
         count, size = layer.images.shape[1:3]
