@@ -21,6 +21,7 @@ from lenet.models.config import LeNetConfig
 from lenet.training.recipe import Recipe
 
 torch.set_num_threads(1)
+os.environ["LENET_LANGUAGE"] = "en"  # whatever the locale; tests of Chinese ask for it
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]

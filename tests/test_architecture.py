@@ -21,7 +21,7 @@ FORBIDDEN = {
     *(("synthesis", room) for room in ("kernels", "models", "uncertainty")),
     *(("reading", room) for room in ("data", "synthesis", "training")),
 }
-FOR_ALL = ("errors", "files", "processes")  # each may import those before it
+FOR_ALL = ("errors", "files", "processes", "phrases")  # each may import those before it
 NETWORK = {"urllib.request", "http", "socket", "ssl", "ftplib", "requests", "httpx", "asyncio"}
 LISTENING = {"socket", "asyncio"}
 FETCHING = (".retrieve", "urlopen", "urlretrieve")

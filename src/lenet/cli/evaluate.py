@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from lenet.cli.app import Device, Json, app, write_json
 from lenet.cli.tables import align, show_evaluation, show_reliability, show_robustness
 from lenet.errors import CheckpointError
+from lenet.phrases import Phrase
 
 
 @app.command
@@ -55,7 +56,8 @@ def evaluate(
     images = corrupted[IDENTITY]
     evaluation = measure(loaded, images)
     values, tables = evaluation.to_dict(), [show_evaluation(evaluation)]
-    title = f"{checkpoint} on {images.name} {split}"
+    split_name = Phrase("{data} test" if split == "test" else "{data} train", data=images.name)
+    title = Phrase("{checkpoint} on {data}", checkpoint=checkpoint, data=split_name)
     if out is not None:
         from lenet.insight.plots.figures import draw_confusion, draw_hardest
 

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from lenet.cli.app import SHIPPED, CheckpointName, Json, app, check_output, read_stdin, write_json
 from lenet.cli.flags import read_whole
 from lenet.errors import PictureError
+from lenet.phrases import Phrase
 
 
 @app.command
@@ -70,7 +71,9 @@ def explain(
         images = match_classes(loaded, load(source, "test"))
     if compare is not None and images is not None:
         path = out / "compare.png"
-        told = compare_classes(loaded, images, compare, path, f"{checkpoint} on {images.name} test")
+        test = Phrase("{data} test", data=images.name)
+        title = Phrase("{checkpoint} on {data}", checkpoint=checkpoint, data=test)
+        told = compare_classes(loaded, images, compare, path, title)
         if json:
             print(write_json({**told, "figures": [str(path)]}))
             return
@@ -95,10 +98,11 @@ def explain(
     figures = [out / f"{name}.png" for name in ("layers", "attribution", "filters")]
     for path in figures:
         check_output(path, [*pictures, checkpoint])
-    rows = explain_subjects(loaded, subjects, out, f"the network {checkpoint}")
+    network = Phrase("the network {checkpoint}", checkpoint=checkpoint)
+    rows = explain_subjects(loaded, subjects, out, network)
     if images is not None:
         figures.append(out / "patches.png")
-        show_patches(loaded, images, figures[-1], f"the network {checkpoint}")
+        show_patches(loaded, images, figures[-1], network)
     if json:
         print(write_json({"subjects": rows, "figures": [str(path) for path in figures]}))
         return

@@ -27,6 +27,7 @@ from lenet.cli.app import (
 from lenet.cli.flags import read_share, read_whole
 from lenet.errors import PictureError, RecipeError, ResultsError
 from lenet.files import escape_unprintable
+from lenet.phrases import Phrase
 
 MAX_SAMPLES = 400  # in a larger grid the images are too small to see
 
@@ -145,8 +146,11 @@ def predict(
         if explain is not None:
             from lenet.insight.plots.figures import draw_steps
 
-            said = f"{reading.text} ({reading.confidence:.1%})" if reading.text else "nothing"
-            draw_steps(steps, explain, f"{name}: read as {said}")
+            said = Phrase("{text} ({share:.1%})", text=reading.text, share=reading.confidence)
+            title = Phrase(
+                "{name}: read as {said}", name=name, said=said if reading.text else Phrase("nothing")
+            )
+            draw_steps(steps, explain, title)
         text = reading.text or "nothing to read"
         row = {"picture": name, **reading.to_dict()}
         doubt = f"; rejected: {reading.reason}" if reading.digits and reading.rejected else ""

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
 from lenet.cli.app import Json, RunsDir, app, name_flags, write_json
 from lenet.cli.tables import name_run, show_runs
+from lenet.phrases import Phrase
 
 runs_app = App(name="runs", help_format="plaintext")
 
@@ -54,7 +55,8 @@ def plot(
         raise RunError(f"no runs in {runs_dir}; start one with: lenet train quick")
     folders = [find_run(name, runs_dir) for name in chosen]
     histories = {name_run(summarise_run(folder)): folder.read_history() for folder in folders}
-    save_figure(plot_runs(histories, f"{len(histories)} runs"), out)
+    title = Phrase("1 run" if len(histories) == 1 else "{count} runs", count=len(histories))
+    save_figure(plot_runs(histories, title), out)
     result = {"picture": str(out), "runs": [str(folder.path) for folder in folders]}
     print(write_json(result) if json else f"{out}: {len(histories)} runs")
 
@@ -98,6 +100,9 @@ def report(
     out: Annotated[
         Path | None, Parameter(help="The HTML file to write. [default: report.html in the run folder]")
     ] = None,
+    language: Annotated[
+        Literal["en", "zh"] | None, Parameter(help="The language of the report. [default: by locale]")
+    ] = None,
     json: Json = False,
 ) -> None:
     """Write a report of a run as an HTML file that works offline, and beside it a page to draw digits on.
@@ -111,8 +116,8 @@ def report(
 
     path = run / "report.html" if out is None else out
     page = path.with_name(f"{path.stem}-page.html")
-    write_report(RunFolder(run), path, page.name)
-    write_bytes(page, make_page([run]).encode())
+    write_report(RunFolder(run), path, page.name, language)
+    write_bytes(page, make_page([run], language=language or "auto").encode())
     size = path.stat().st_size
     if json:
         print(write_json({"report": str(path), "bytes": size, "page": str(page)}))

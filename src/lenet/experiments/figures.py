@@ -11,13 +11,15 @@ from lenet.experiments.comparison import Comparison
 from lenet.experiments.space import Range, Search
 from lenet.experiments.trials import TrialResult
 from lenet.files import write_text
+from lenet.insight.language import say, translate_text
 from lenet.insight.plots.canvas import COLOURS, make_figure, save_figure, trim_axes
+from lenet.phrases import Phrase
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PALETTE = (COLOURS["train"], COLOURS["validation"], COLOURS["test"], "#a463f2", "#9c6b4e")
-MARKS = {"complete": ("o", "finished"), "pruned": ("x", "stopped early")}
+MARKS = {"complete": ("o", Phrase("finished")), "pruned": ("x", Phrase("stopped early"))}
 
 
 def write_comparison(comparison: Comparison, folder: Path) -> None:
@@ -44,17 +46,20 @@ def plot_study(comparison: Comparison) -> Figure:
             capsize=4,
             markersize=13,
             linewidth=1.4,
-            label=condition,
+            label=translate_text(Phrase(condition)),
         )
         for variant, level in zip(comparison.variants, levels, strict=True):
             values = [100 * share for share in variant.accuracies[condition]]
             axes.scatter(values, [level] * len(values), s=22, color=colour, alpha=0.55, linewidths=0)
-    axes.set_yticks(range(count), [variant.label for variant in comparison.variants])
+    axes.set_yticks(range(count), [translate_text(Phrase(variant.label)) for variant in comparison.variants])
     axes.set_ylim(count - 0.5, -0.5)
     axes.set_xlabel(
-        f"accuracy on {comparison.data}'s test images, %\n(dots: runs; bars: mean ± standard deviation)"
+        say(
+            "accuracy on {data}'s test images, %\n(dots: runs; bars: mean ± standard deviation)",
+            data=comparison.data,
+        )
     )
-    axes.set_title(comparison.question, fontsize=11, loc="left")
+    axes.set_title(translate_text(Phrase(comparison.question)), fontsize=11, loc="left")
     trim_axes(axes)
     axes.grid(visible=False, axis="y")
     if len(conditions) > 1:
@@ -65,7 +70,8 @@ def plot_study(comparison: Comparison) -> Figure:
 def draw_search(search: Search, results: Sequence[TrialResult], path: Path) -> None:
     """Draw every trial's validation accuracy: in the order of the trials, and over each setting's values."""
     judged = [result for result in results if result.validation_accuracy is not None]
-    title = f"{search.recipe.name} on {Path(search.recipe.data).name}: {len(judged)} trials"
+    names = {"recipe": search.recipe.name, "data": Path(search.recipe.data).name}
+    title = say("{recipe} on {data}: {count} trials", count=len(judged), **names)
     figure = make_figure(3.4 * (1 + len(search.space)), 3.6, title)
     places = figure.subplots(1, 1 + len(search.space), sharey=True, squeeze=False)[0]
     for state, (mark, label) in MARKS.items():
@@ -73,7 +79,7 @@ def draw_search(search: Search, results: Sequence[TrialResult], path: Path) -> N
         heights = [100 * (result.validation_accuracy or 0) for result in chosen]
         colour = COLOURS["validation" if state == "pruned" else "train"]
         style = {"s": 24, "marker": mark, "color": colour, "alpha": 0.8}
-        places[0].scatter([result.number for result in chosen], heights, label=label, **style)
+        places[0].scatter([result.number for result in chosen], heights, label=translate_text(label), **style)
         for axes, part in zip(places[1:], search.space, strict=True):
             values = [result.settings[part.name] for result in chosen]
             # Words stand in the order they were given in.
@@ -85,9 +91,14 @@ def draw_search(search: Search, results: Sequence[TrialResult], path: Path) -> N
         best = max(best, 100 * (result.validation_accuracy or 0))
         top.append(best)
     places[0].step(
-        [result.number for result in judged], top, where="post", color="0.4", linewidth=1, label="best so far"
+        [result.number for result in judged],
+        top,
+        where="post",
+        color="0.4",
+        linewidth=1,
+        label=say("best so far"),
     )
-    places[0].set(xlabel="trial", ylabel="accuracy on the validation images, %")
+    places[0].set(xlabel=say("trial"), ylabel=say("accuracy on the validation images, %"))
     for axes, part in zip(places[1:], search.space, strict=True):
         axes.set_xlabel(part.name)
         if isinstance(part, Range):

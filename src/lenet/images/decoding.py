@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lenet.errors import PictureError
+from lenet.phrases import Phrase
 
 Picture: TypeAlias = (
     str | os.PathLike[str] | bytes | bytearray | memoryview | IO[bytes] | Image.Image | NDArray[Any]
@@ -211,7 +212,11 @@ def _reduce(image: Image.Image, is_own: bool) -> DecodedPicture:
     )
     if halved > 1 and is_own and image.draft(None, size):  # libjpeg decodes at 1/2, 1/4 or 1/8 of the size
         halved = 1
-    reason = f"{image.format or 'pixels'}, {width} × {height}, {image.mode}"
+    original = image.format or Phrase("pixels")
+    reason = Phrase(
+        "{original}, {width} × {height}, {mode}",
+        original=original, width=width, height=height, mode=image.mode,
+    )  # fmt: skip
     stored, upright = image.size, image
     if is_own:
         ImageOps.exif_transpose(image, in_place=True)  # copies nothing if the picture is upright
@@ -223,7 +228,9 @@ def _reduce(image: Image.Image, is_own: bool) -> DecodedPicture:
     if shrink < 1:
         # Other formats are reduced by the same factor first, so that all formats give similar pixels.
         upright = upright.reduce(halved).resize(size, Image.Resampling.BOX, reducing_gap=2.0)
-        reason += f", reduced to {size[0]} × {size[1]}"
+        reason = Phrase(
+            "{original}, reduced to {width} × {height}", original=reason, width=size[0], height=size[1]
+        )
     return DecodedPicture(np.asarray(_flatten_alpha(upright)), width, height, reason)
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from lenet.models.network import LeNet
+from lenet.phrases import Phrase
 from lenet.training.evaluation import compute_logits
 
 MAX_PLACES = 40  # a side, where a patch is put; beyond that it moves by more than a pixel
@@ -37,9 +38,9 @@ class Attribution:
     def methods(self) -> dict[str, Tensor]:
         """By what each method measures, float (3, H, W): for the class, for the rival, their difference."""
         maps = {
-            "gradient: more ink here would add": self.gradient,
-            "gradient × ink: the ink here adds": self.contribution,
-            "occlusion: a cover here takes away": self.occlusion,
+            Phrase("gradient:\nmore ink here would add"): self.gradient,
+            Phrase("gradient × ink:\nthe ink here adds"): self.contribution,
+            Phrase("occlusion:\na cover here takes away"): self.occlusion,
         }
         return {name: torch.cat([both, both[:1] - both[1:]]) for name, both in maps.items()}
 

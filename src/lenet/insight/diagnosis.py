@@ -13,14 +13,18 @@ from typing import Any
 
 from lenet.insight.faults import (
     CONSTANT,
+    HEALTHY,
     LEARNT_SOMETHING,
+    SHUFFLE,
     SLOW_UPDATE,
     SORTED,
     Fault,
+    describe_dead_units,
     describe_purity,
     find_largest,
 )
 from lenet.insight.symptoms import Symptoms, compute_chance_loss, measure_symptoms
+from lenet.phrases import ClassName, Phrase
 from lenet.training.loop import Epoch
 from lenet.training.recipe import Recipe
 from lenet.training.run_folder import RunFolder
@@ -103,20 +107,32 @@ def _judge_standstill(symptoms: Symptoms, recipe: Recipe) -> Iterator[Fault]:
     flat, saturated = find_largest(symptoms.saturated)
     ratios = list(symptoms.update_ratios.values())
     if symptoms.batch_purity > SORTED and not recipe.shuffle:
-        yield Fault("sorted data", f"{state}; {describe_purity(symptoms)}", "shuffle them: `shuffle=True`")
+        yield Fault(Phrase("sorted data"), _explain(state, describe_purity(symptoms)), SHUFFLE)
     elif dead >= DEAD_AT_CHANCE:
         yield Fault(
-            "dead units",
-            f"{state}; {dead:.0%} of the units of {layer} answer 0 to every image and can no longer learn: "
-            f"the learning rate {rate:g} is too large for {activation}",
-            f"begin again with `lr={rate / 10:g}` or less; `activation=leaky-relu` or "
-            "`initialisation=kaiming` help too",
+            Phrase("dead units"),
+            Phrase(
+                "{state}; {dead}: the learning rate {rate:g} is too large for {activation}",
+                state=state,
+                dead=describe_dead_units(layer, dead),
+                rate=rate,
+                activation=activation,
+            ),
+            Phrase(
+                "begin again with `lr={rate:g}` or less; `activation=leaky-relu` or `initialisation=kaiming` "
+                "help too",
+                rate=rate / 10,
+            ),
         )
     elif symptoms.train_losses[-1] > EXPLODED * symptoms.chance_loss:
         yield Fault(
-            "learning rate too large",
-            f"{state}, worse than guessing: each step of {rate:g} overshoots the minimum",
-            f"begin again with `lr={rate / 10:g}` or less",
+            Phrase("learning rate too large"),
+            Phrase(
+                "{state}, worse than guessing: each step of {rate:g} overshoots the minimum",
+                state=state,
+                rate=rate,
+            ),
+            Phrase("begin again with `lr={rate:g}` or less", rate=rate / 10),
         )
         if saturated >= SATURATED:
             yield _describe_saturation(flat, saturated, activation)
@@ -124,53 +140,84 @@ def _judge_standstill(symptoms: Symptoms, recipe: Recipe) -> Iterator[Fault]:
         yield _describe_saturation(flat, saturated, activation, state)
     elif ratios and max(ratios) < SLOW_UPDATE:
         yield Fault(
-            "learning rate too small",
-            f"{state}; a step moves no layer by more than {max(ratios):.1g} of its weights (about 0.001 is "
-            "healthy)",
-            f"take `lr={rate * 100:g}`",
+            Phrase("learning rate too small"),
+            _explain(state, Phrase(HEALTHY, ratio=max(ratios))),
+            Phrase("take `lr={rate:g}`", rate=rate * 100),
         )
     elif ratios and ratios[-1] > VANISHED * ratios[0] and ratios[0] < SLOW_UPDATE:
         yield Fault(
-            "vanishing gradient",
-            f"{state}; a step moves the last layer by {ratios[-1]:.1g} of its weights and the first by only "
-            f"{ratios[0]:.1g}: little of the gradient comes through {activation}",
-            "take `activation=relu` with `optimizer=adam` and `lr=0.001`; to stay with "
-            f"{activation}, `initialisation=xavier` and a larger `lr` such as 0.9",
+            Phrase("vanishing gradient"),
+            Phrase(
+                "{state}; a step moves the last layer by {last:.1g} of its weights and the first by only "
+                "{first:.1g}: little of the gradient comes through {activation}",
+                state=state,
+                last=ratios[-1],
+                first=ratios[0],
+                activation=activation,
+            ),
+            Phrase(
+                "take `activation=relu` with `optimizer=adam` and `lr=0.001`; to stay with {activation}, "
+                "`initialisation=xavier` and a larger `lr` such as 0.9",
+                activation=activation,
+            ),
         )
     elif symptoms.epochs >= PATIENCE:
         yield Fault(
-            "nothing learnt",
-            f"{state}, though the weights of every layer change and few units are dead",
-            "look whether the labels belong to the images (`lenet predict --sample 50` draws some); if they "
-            "do, take `activation=relu` with `optimizer=adam` and `lr=0.001`",
+            Phrase("nothing learnt"),
+            Phrase("{state}, though the weights of every layer change and few units are dead", state=state),
+            Phrase(
+                "look whether the labels belong to the images (`lenet predict --sample 50` draws some); if "
+                "they do, take `activation=relu` with `optimizer=adam` and `lr=0.001`"
+            ),
         )
 
 
 def _find_divergence(symptoms: Symptoms, recipe: Recipe) -> Fault:
-    assert symptoms.diverged is not None
-    said = symptoms.diverged.split(":")[0]
     return Fault(
-        "diverged",
-        f"{said}: the learning rate {recipe.lr:g} is too large for {recipe.model.activation} with "
-        f"{recipe.optimizer}",
-        f"begin again with `lr={recipe.lr / 10:g}`, or limit the gradient with `clip_norm=1`",
+        Phrase("diverged"),
+        Phrase(
+            "the loss is not finite in epoch {epoch}: the learning rate {rate:g} is too large for "
+            "{activation} with {optimizer}",
+            epoch=symptoms.epochs + 1,
+            rate=recipe.lr,
+            activation=recipe.model.activation,
+            optimizer=recipe.optimizer,
+        ),
+        Phrase(
+            "begin again with `lr={rate:g}`, or limit the gradient with `clip_norm=1`", rate=recipe.lr / 10
+        ),
     )
 
 
 def _describe_standstill(symptoms: Symptoms) -> str:
-    loss, chance = symptoms.train_losses[-1], symptoms.chance_loss
-    answer = f" and {symptoms.majority_class!r} is the answer to everything" * (
-        symptoms.majority_predicted_share > CONSTANT
+    state = Phrase(
+        "after {epochs} the loss is {loss:.3g}, that of guessing is {chance:.3g}",
+        epochs=Phrase("1 epoch" if symptoms.epochs == 1 else "{count} epochs", count=symptoms.epochs),
+        loss=symptoms.train_losses[-1],
+        chance=symptoms.chance_loss,
     )
-    epochs = "1 epoch" if symptoms.epochs == 1 else f"{symptoms.epochs} epochs"
-    return f"after {epochs} the loss is {loss:.3g}, that of guessing is {chance:.3g}{answer}"
+    if symptoms.majority_predicted_share <= CONSTANT:
+        return state
+    name = ClassName(symptoms.majority_class)
+    return Phrase("{state} and {name!r} is the answer to everything", state=state, name=name)
+
+
+def _explain(state: str, cause: str) -> str:
+    return Phrase("{state}; {cause}", state=state, cause=cause)
 
 
 def _describe_saturation(layer: str, share: float, activation: str, state: str = "") -> Fault:
+    saturated = Phrase(
+        "{share:.0%} of the activations of {layer} lie where {activation} is flat and passes no gradient on",
+        share=share,
+        layer=layer,
+        activation=activation,
+    )
     return Fault(
-        "saturated units",
-        f"{state}{'; ' * bool(state)}{share:.0%} of the activations of {layer} lie where {activation} is "
-        "flat and passes no gradient on",
-        "lower `lr`, bring the pixels to mean 0 and deviation 1 (`pixel_mean`, `pixel_std`), begin with "
-        "`initialisation=xavier`, or take `activation=relu`",
+        Phrase("saturated units"),
+        _explain(state, saturated) if state else saturated,
+        Phrase(
+            "lower `lr`, bring the pixels to mean 0 and deviation 1 (`pixel_mean`, `pixel_std`), begin with "
+            "`initialisation=xavier`, or take `activation=relu`"
+        ),
     )

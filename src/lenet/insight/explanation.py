@@ -17,6 +17,7 @@ from lenet.insight.attribution import compute_attribution
 from lenet.insight.plots.layers import draw_attribution, draw_filters, draw_layers, draw_patches
 from lenet.models.checkpoint import Checkpoint
 from lenet.models.network import LeNet
+from lenet.phrases import ClassName, Phrase
 from lenet.reading.reader import Reader
 from lenet.training.evaluation import BATCH, match_classes
 
@@ -38,7 +39,7 @@ def find_subjects(checkpoint: Checkpoint, picture: Picture, name: str) -> list[S
         share = reading.confidence / reading.digits[0].probability
         return [Subject(name, images[0], probabilities=tuple(share * p for p in rows[0]))]
     return [
-        Subject(f"{name}, digit {number}", image, probabilities=row)
+        Subject(Phrase("{name}, digit {number}", name=name, number=number), image, probabilities=row)
         for number, (image, row) in enumerate(zip(images, rows, strict=True), 1)
     ]
 
@@ -60,7 +61,8 @@ def pick_subject(data: ImageSet, index: int) -> Subject:
     if not 0 <= index < len(data):
         raise DataError(f"{data.name} has the images 0 to {len(data) - 1}; there is no image {index}")
     label = data.classes[int(data.labels[index])]
-    return Subject(f"image {index}, {label}", data.images[index], label)
+    name = Phrase("image {index}, {label}", index=index, label=ClassName(label))
+    return Subject(name, data.images[index], label)
 
 
 def pick_sample(data: ImageSet, label: str) -> Subject:
@@ -135,13 +137,19 @@ def compare_classes(
     )
     difference = {layer: means[0][layer] - means[1][layer] for layer in layers}
     first, second = (data.classes[number] for number in numbers)
-    counts = " and ".join(f"{len(places):,}" for places in members)
+    heading = Phrase(
+        "{first} − {second}:\nmeans of {count:,} and {other:,} images",
+        first=ClassName(first),
+        second=ClassName(second),
+        count=len(members[0]),
+        other=len(members[1]),
+    )
     draw_layers(
         model,
         [pick_subject(data, int(places[0])) for places in members],
         path,
         title,
-        difference=(f"{first} − {second}:\nmeans of {counts} images", difference),
+        difference=(heading, difference),
         layers=layers,
     )
     apart = {}

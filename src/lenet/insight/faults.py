@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from lenet.insight.symptoms import Symptoms
+from lenet.phrases import ClassName, Phrase
 from lenet.training.recipe import Recipe
 
 SLOW_UPDATE = 1e-4  # norm of a step over norm of the weights; about 1e-3 is healthy
@@ -23,6 +24,9 @@ RISE = 1.25  # of the held-out loss, over its minimum
 EPOCHS_RISING = 3  # since the minimum; a single epoch may be worse by chance
 RARE = 0.1  # a class with less than this share of the mean class
 MISSED = 0.8  # of the mean recall
+SHUFFLE = Phrase("shuffle them: `shuffle=True`")
+BEGIN_AGAIN = "begin again with `lr={rate:g}`, or with `activation=leaky-relu`"
+HEALTHY = "a step moves no layer by more than {ratio:.1g} of its weights (about 0.001 is healthy)"
 
 
 @dataclass(frozen=True)
@@ -41,8 +45,18 @@ class Fault:
 
 def describe_purity(symptoms: Symptoms) -> str:
     """How sorted the batches are, in words."""
-    return (
-        f"on average {symptoms.batch_purity:.0%} of a batch are of one class, because the images come sorted"
+    return Phrase(
+        "on average {purity:.0%} of a batch are of one class, because the images come sorted",
+        purity=symptoms.batch_purity,
+    )
+
+
+def describe_dead_units(layer: str, share: float) -> str:
+    """The share of dead units in a layer, in words."""
+    return Phrase(
+        "{share:.0%} of the units of {layer} answer 0 to every image and can no longer learn",
+        share=share,
+        layer=layer,
     )
 
 
@@ -54,7 +68,7 @@ def find_largest(shares: dict[str, float]) -> tuple[str, float]:
 def _find_sorted(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
     if recipe.shuffle or symptoms.batch_purity <= SORTED or symptoms.majority_label_share > SORTED:
         return None
-    return Fault("sorted data", describe_purity(symptoms), "shuffle them: `shuffle=True`")
+    return Fault(Phrase("sorted data"), describe_purity(symptoms), SHUFFLE)
 
 
 def _find_dead(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
@@ -62,9 +76,9 @@ def _find_dead(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
     if share < DEAD:
         return None
     return Fault(
-        "dead units",
-        f"{share:.0%} of the units of {layer} answer 0 to every image and can no longer learn",
-        f"begin again with `lr={recipe.lr / 10:g}`, or with `activation=leaky-relu`",
+        Phrase("dead units"),
+        describe_dead_units(layer, share),
+        Phrase(BEGIN_AGAIN, rate=recipe.lr / 10),
     )
 
 
@@ -74,10 +88,14 @@ def _find_slowness(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
     if not slow or symptoms.train_losses[-1] < 0.5 * symptoms.chance_loss:
         return None
     return Fault(
-        "learning rate too small",
-        f"the loss has only come from {symptoms.chance_loss:.2f} to {symptoms.train_losses[-1]:.2f}; a step "
-        f"moves no layer by more than {max(ratios):.1g} of its weights (about 0.001 is healthy)",
-        f"take `lr={recipe.lr * 10:g}`",
+        Phrase("learning rate too small"),
+        Phrase(
+            "the loss has only come from {first:.2f} to {last:.2f}; {moved}",
+            first=symptoms.chance_loss,
+            last=symptoms.train_losses[-1],
+            moved=Phrase(HEALTHY, ratio=max(ratios)),
+        ),
+        Phrase("take `lr={rate:g}`", rate=recipe.lr * 10),
     )
 
 
@@ -88,10 +106,14 @@ def _find_constancy(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
     ):
         return None
     return Fault(
-        "constant prediction",
-        f"{symptoms.majority_predicted_share:.0%} of a thousand images are taken for "
-        f"{symptoms.majority_class!r}, and {symptoms.majority_label_share:.0%} are",
-        "weigh the classes by their counts, `class_weights=balanced`, or lower `lr`",
+        Phrase("constant prediction"),
+        Phrase(
+            "{predicted:.0%} of a thousand images are taken for {name!r}, and {labelled:.0%} are",
+            predicted=symptoms.majority_predicted_share,
+            labelled=symptoms.majority_label_share,
+            name=ClassName(symptoms.majority_class),
+        ),
+        Phrase("weigh the classes by their counts, `class_weights=balanced`, or lower `lr`"),
     )
 
 
@@ -108,10 +130,17 @@ def _find_imbalance(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
         return None
     name = min(missed, key=lambda rare: missed[rare])
     return Fault(
-        "class imbalance",
-        f"{name!r} has {counts[name]:,} training images where a class has {mean:,.0f} on average, and only "
-        f"{missed[name]:.0%} of its images are found (all classes: {mean_recall:.0%})",
-        "weigh the classes by their counts, `class_weights=balanced`, or collect more of it",
+        Phrase("class imbalance"),
+        Phrase(
+            "{name!r} has {count:,} training images where a class has {mean:,.0f} on average, and only "
+            "{recall:.0%} of its images are found (all classes: {mean_recall:.0%})",
+            name=ClassName(name),
+            count=counts[name],
+            mean=mean,
+            recall=missed[name],
+            mean_recall=mean_recall,
+        ),
+        Phrase("weigh the classes by their counts, `class_weights=balanced`, or collect more of it"),
     )
 
 
@@ -123,23 +152,38 @@ def _find_overfitting(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
     lowest = min(losses)
     if losses[-1] < RISE * lowest:
         return None
-    held_out, best = "validation" if recipe.validation else "test", losses.index(lowest) + 1
-    risen = f"risen from {lowest:.2g} (epoch {best}) to {losses[-1]:.2g}"
+    held_out, best = Phrase("validation" if recipe.validation else "test"), losses.index(lowest) + 1
+    risen = Phrase(
+        "risen from {lowest:.2g} (epoch {best}) to {last:.2g}", lowest=lowest, best=best, last=losses[-1]
+    )
     if gap >= GAP:
         return Fault(
-            "overfitting",
-            f"{symptoms.train_accuracies[-1]:.1%} of the training images are right and {accuracies[-1]:.1%} "
-            f"of the {held_out} images, whose loss has {risen}",
-            "vary the images (`degrees=10`, `shift=0.05`), take `weight_decay=0.01` or `dropout=0.3`, or "
-            "stop early with `validation` and `patience`",
+            Phrase("overfitting"),
+            Phrase(
+                "{train:.1%} of the training images are right and {accuracy:.1%} of the {held_out} images, "
+                "whose loss has {risen}",
+                train=symptoms.train_accuracies[-1],
+                accuracy=accuracies[-1],
+                held_out=held_out,
+                risen=risen,
+            ),
+            Phrase(
+                "vary the images (`degrees=10`, `shift=0.05`), take `weight_decay=0.01` or `dropout=0.3`, or "
+                "stop early with `validation` and `patience`"
+            ),
         )
     if symptoms.epochs - best < EPOCHS_RISING:
         return None
     return Fault(
-        f"rising {held_out} loss",
-        f"the {held_out} loss has {risen}, while the training loss is {symptoms.train_losses[-1]:.2g}: "
-        "more of the mistakes are made with high confidence",
-        "stop early with `validation` and `patience`, or take `weight_decay=0.01`",
+        Phrase("rising {held_out} loss", held_out=held_out),
+        Phrase(
+            "the {held_out} loss has {risen}, while the training loss is {train:.2g}: more of the mistakes "
+            "are made with high confidence",
+            held_out=held_out,
+            risen=risen,
+            train=symptoms.train_losses[-1],
+        ),
+        Phrase("stop early with `validation` and `patience`, or take `weight_decay=0.01`"),
     )
 
 
@@ -151,10 +195,14 @@ def _find_dead_maps(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
         return None
     count, name = convolutions[layer].output_shape[0], convolutions[layer].name
     return Fault(
-        "dead maps",
-        f"{round(share * count)} of the {count} maps of {name} answer 0 to every image and can no longer "
-        "learn",
-        f"begin again with `lr={recipe.lr / 10:g}`, or with `activation=leaky-relu`",
+        Phrase("dead maps"),
+        Phrase(
+            "{dead} of the {count} maps of {name} answer 0 to every image and can no longer learn",
+            dead=round(share * count),
+            count=count,
+            name=name,
+        ),
+        Phrase(BEGIN_AGAIN, rate=recipe.lr / 10),
     )
 
 

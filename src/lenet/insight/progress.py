@@ -10,6 +10,7 @@ import shutil
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from lenet.insight.plots.canvas import COLOURS, render_figure
 from lenet.insight.plots.charts import MEASURES, SPLITS, list_values
 from lenet.insight.plots.curves import draw_curves, plot_curves
 from lenet.kernels.convolution import explain_backend
+from lenet.phrases import Phrase
 from lenet.training.loop import Epoch, Step
 from lenet.training.run_folder import RunFolder
 
@@ -106,18 +108,18 @@ def _draw_line(values: Sequence[float], low: float, high: float, width: int) -> 
     return "".join(BLOCKS[round(height * (len(BLOCKS) - 1))] for height in heights)
 
 
-def write_epoch(epoch: Epoch) -> str:
+def write_epoch(epoch: Epoch) -> Phrase:
     """A finished epoch in one line of text."""
-    width = len(str(epoch.epochs))
-    line = (
-        f"epoch {epoch.epoch:{width}}/{epoch.epochs}  train {epoch.train_loss:.4f} {epoch.train_accuracy:.2%}"
-    )
+    template = "epoch {epoch:{width}}/{epochs}  train {train_loss:.4f} {train_accuracy:.2%}"
+    line = Phrase(template, width=len(str(epoch.epochs)), **asdict(epoch))
     if epoch.validation_accuracy is not None:
-        line += f"  validation {epoch.validation_loss:.4f} {epoch.validation_accuracy:.2%}"
-        line += " best" if epoch.is_best else ""
+        line = Phrase(
+            "{line}  validation {validation_loss:.4f} {validation_accuracy:.2%}", line=line, **asdict(epoch)
+        )
+        line = Phrase("{line} best", line=line) if epoch.is_best else line
     if epoch.test_accuracy is not None:
-        line += f"  test {epoch.test_loss:.4f} {epoch.test_accuracy:.2%}"
-    return f"{line}  {epoch.examples_per_second:,.0f} examples/s"
+        line = Phrase("{line}  test {test_loss:.4f} {test_accuracy:.2%}", line=line, **asdict(epoch))
+    return Phrase("{line}  {rate:,.0f} examples/s", line=line, rate=epoch.examples_per_second)
 
 
 def show_in_notebook(records: Iterable[Step | Epoch]) -> Iterator[Epoch]:
@@ -165,10 +167,10 @@ def note_step(steps: list[Step], step: Step) -> bool:
     return True
 
 
-def write_step(step: Step) -> str:
+def write_step(step: Step) -> Phrase:
     """How far an epoch is, in one line of text."""
-    share = f"{step.step / step.steps:.0%}"
-    return f"epoch {step.epoch}/{step.epochs}, {share}  train {step.loss:.4f} {step.accuracy:.2%}"
+    template = "epoch {epoch}/{epochs}, {share:.0%}  train {loss:.4f} {accuracy:.2%}"
+    return Phrase(template, share=step.step / step.steps, **asdict(step))
 
 
 def find_writer() -> Any:

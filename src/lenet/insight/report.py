@@ -9,7 +9,7 @@ import hashlib
 import math
 import shlex
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -23,10 +23,12 @@ from lenet.errors import RunError
 from lenet.files import write_bytes
 from lenet.images.inline import embed_image
 from lenet.insight.diagnosis import diagnose
+from lenet.insight.language import Language, choose_language, translate_text
 from lenet.insight.plots.charts import chart_curves, chart_reliability, chart_risk
 from lenet.insight.plots.inline import show_examples, show_filters
 from lenet.insight.plots.svg import Drawing
 from lenet.models.checkpoint import load_checkpoint
+from lenet.phrases import ClassName, Phrase
 from lenet.training.evaluation import Evaluation, evaluate, match_classes, measure_reliability
 from lenet.training.plan import Plan
 from lenet.training.recipe import SETTINGS
@@ -38,14 +40,22 @@ from lenet.uncertainty.calibration import MAX_ERRORS
 HARDEST = 40
 MAX_CLASSES = 32  # in the confusion matrix; of more, only the most frequent confusions are listed
 MAX_CONFUSIONS = 12
-PARTS = {"own": "Training", "model": "Network", "distortions": "Distortions of the training images"}
+PARTS = {
+    "own": Phrase("Training"),
+    "model": Phrase("Network"),
+    "distortions": Phrase("Distortions of the training images"),
+}
 
 
-def write_report(folder: RunFolder, path: Path | None = None, page: str | None = None) -> Path:
+def write_report(
+    folder: RunFolder, path: Path | None = None, page: str | None = None, language: str | None = None
+) -> Path:
     """Write a run's report to `path`, by default report.html in its folder, whole or not at all.
 
     Measures the run's checkpoint on its test images again, and examines the run as `lenet doctor` does. The
     report links to `page`, the name of a file beside it: the page on which one draws for the same checkpoint.
+    `language` is `en` or `zh`, by default the one of `choose_language`.
+
     Raises RunError when no epoch is finished, DataError when the data are missing.
     """
     plan, summary = folder.read_plan(), summarise_run(folder)
@@ -59,6 +69,7 @@ def write_report(folder: RunFolder, path: Path | None = None, page: str | None =
     reliability = measure_reliability(checkpoint, data)
     stored = folder.read_evaluation()
     page = render(
+        language=choose_language(language),
         title=folder.path.resolve().name,
         page=page,
         plan=plan,
@@ -66,7 +77,9 @@ def write_report(folder: RunFolder, path: Path | None = None, page: str | None =
         summary=summary,
         checkpoint=Path(summary.checkpoint).name,
         epoch=checkpoint.card.get("epoch"),
-        environment=folder.read_environment(),
+        source=Phrase(plan.recipe.source),
+        published=list_published(plan),
+        environment={Phrase(name): value for name, value in folder.read_environment().items()},
         command=write_command(plan),
         settings=list_settings(plan),
         config=checkpoint.model.config,
@@ -92,12 +105,23 @@ def write_report(folder: RunFolder, path: Path | None = None, page: str | None =
     return path
 
 
-def render(**values: Any) -> str:
+def render(language: Language, **values: Any) -> str:
     """The page. Every value is escaped; the security policy allows this style sheet and pictures inside."""
+
+    def say(template: str, **texts: Any) -> Markup:
+        return Markup(translate_text(Phrase(template), language)).format(**texts)
+
     style = _read("report.css")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'"
-    return _find_template().render(style=Markup(style), policy=f"{policy}; form-action 'none'", **values)
+    values |= {"style": Markup(style), "policy": f"{policy}; form-action 'none'"}
+    return _find_template().render(
+        language=language,
+        say=say,
+        class_name=ClassName,
+        translate=partial(translate_text, language=language),
+        **values,
+    )
 
 
 def list_settings(plan: Plan) -> dict[str, list[tuple[str, Any, bool]]]:
@@ -107,8 +131,16 @@ def list_settings(plan: Plan) -> dict[str, list[tuple[str, Any, bool]]]:
     for setting, part in SETTINGS.items():
         value = getattr(plan.recipe if part == "own" else getattr(plan.recipe, part), setting)
         shown = Path(value).name if setting == "data" else value  # a path is private
-        parts[PARTS[part]].append((setting.replace("_", " "), _say(shown), setting in changed))
+        parts[PARTS[part]].append((setting, _say(shown), setting in changed))
     return parts
+
+
+def list_published(plan: Plan) -> dict[str, Any]:
+    """What the author of the recipe published, by its name: numbers, and sentences."""
+    return {
+        Phrase(name.replace("_", " ")): Phrase(value) if isinstance(value, str) else value
+        for name, value in plan.recipe.published.items()
+    }
 
 
 def list_confusions(evaluation: Evaluation) -> list[tuple[str, str, int, float]]:
@@ -139,9 +171,9 @@ def _read(name: str) -> str:
 def _say(value: Any) -> str:
     match value:
         case bool():
-            return "yes" if value else "no"
+            return Phrase("yes" if value else "no")
         case tuple():
-            return ", ".join(map(str, value)) or "none"
+            return ", ".join(map(str, value)) or Phrase("none")
         case _:
             return str(value)
 

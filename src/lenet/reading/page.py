@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lenet.images.framing import Plane
+from lenet.phrases import Phrase
 
 FRAME_SPREAD = 24  # levels of 255: the maximum unevenness of a compressed frame of one colour
 MIN_PAGE_SIDE = 8  # pixels
@@ -43,8 +44,10 @@ def find_page(pixels: NDArray[np.uint8]) -> tuple[Rectangle, str]:
         )
         frames += 1
     if frames and np.ptp(pixels[page].reshape(-1, 3), axis=0).max() > spread:
-        return page, f"{frames} frame{'s' * (frames > 1)} peeled off"
-    return full, "no frame"
+        return page, Phrase(
+            "{frames} frames peeled off" if frames > 1 else "1 frame peeled off", frames=frames
+        )
+    return full, Phrase("no frame")
 
 
 def find_inside(pixels: NDArray[np.uint8]) -> tuple[Rectangle, int] | None:
@@ -103,7 +106,8 @@ def to_grey(pixels: NDArray[np.uint8]) -> tuple[Plane, str]:
     black = -255 * np.minimum(shares, 0).sum()
     grey = cv2.transform(pixels.astype(np.float32), np.array([[*shares, black]], np.float32) / 2**20)
     red, green, blue = (round(100 * share) for share in axis)
-    return grey.reshape(pixels.shape[:2]), f"most telling mix: red {red} %, green {green} %, blue {blue} %"
+    mix = "most telling mix: red {red} %, green {green} %, blue {blue} %"
+    return grey.reshape(pixels.shape[:2]), Phrase(mix, red=red, green=green, blue=blue)
 
 
 def to_dark_ink(grey: Plane) -> tuple[Plane, str]:
@@ -111,8 +115,9 @@ def to_dark_ink(grey: Plane) -> tuple[Plane, str]:
     darker, lighter = measure_deviations(shrink(grey, POLARITY_SIDE))
     share = max(darker, lighter) / max(darker + lighter, 1e-9)
     if lighter > darker:
-        return WHITE - grey, f"light ink, inverted: {share:.0%} of what strays from the paper is lighter"
-    return grey, f"dark ink: {share:.0%} of what strays from the paper is darker"
+        light = "light ink, inverted: {share:.0%} of what strays from the paper is lighter"
+        return WHITE - grey, Phrase(light, share=share)
+    return grey, Phrase("dark ink: {share:.0%} of what strays from the paper is darker", share=share)
 
 
 def measure_deviations(small: Plane) -> tuple[float, float]:
@@ -138,13 +143,14 @@ def flatten_light(dark: Plane) -> tuple[Plane, str]:
     low, middle, high = border[(border.size * np.array([5, 50, 95])) // 100]
     if max(dark.shape) <= MIN_LIT_SIDE:
         paper: Any = np.float32(np.percentile(dark, 95))
-        reason = f"too small for uneven light: paper is {paper:.2f}"
+        reason = Phrase("too small for uneven light: paper is {paper:.2f}", paper=paper)
     elif high - low < MIN_CONTRAST:
         paper = middle
-        reason = f"even light: paper is {paper:.2f} all along the border"
+        reason = Phrase("even light: paper is {paper:.2f} all along the border", paper=paper)
     else:
         paper = estimate_paper(dark)
-        reason = f"uneven light: paper goes from {paper.min():.2f} to {paper.max():.2f}"
+        ends = {"low": paper.min(), "high": paper.max()}
+        reason = Phrase("uneven light: paper goes from {low:.2f} to {high:.2f}", **ends)
     return np.minimum((paper - dark) / np.maximum(paper, np.float32(MIN_PAPER)), 1), reason
 
 

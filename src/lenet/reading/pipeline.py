@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lenet.images.decoding import DecodedPicture
 from lenet.images.framing import Mask, Plane
 from lenet.images.strips import cut_strip
+from lenet.phrases import Phrase
 from lenet.reading.digits import Line, Piece
 from lenet.reading.lines import find_lines
 from lenet.reading.page import Rectangle, find_page, flatten_light, to_dark_ink, to_grey
@@ -72,10 +73,10 @@ def find_writing(decoded: DecodedPicture) -> FoundWriting:
         strip = cut_strip(contrast, writing.strokes, *box, writing.height, writing.slope)
         lines.append(Line(writing, strip))
     planes = (
-        ("grey", grey, f"{page_reason}; {grey_reason}"),
-        ("polarity", dark, dark_reason),
-        ("flattened", np.clip(contrast, 0, 1), contrast_reason),
-        ("ink", strokes, reason),
+        (Phrase("grey"), grey, Phrase("{page}; {grey}", page=page_reason, grey=grey_reason)),
+        (Phrase("polarity"), dark, dark_reason),
+        (Phrase("flattened"), np.clip(contrast, 0, 1), contrast_reason),
+        (Phrase("ink"), strokes, reason),
     )
     return FoundWriting(decoded, page, contrast, strokes, tuple(lines), planes)
 
@@ -86,15 +87,15 @@ def show_steps(found: FoundWriting, pieces: list[Piece]) -> list[ReadingStep]:
         ReadingStep(name, np.rint(plane * 255.0).astype(np.uint8), why) for name, plane, why in found.planes
     ]
     for line in found.lines:
-        reason = f"a line, {line.writing.height:g} pixels high"
+        reason = Phrase("a line, {height:g} pixels high", height=line.writing.height)
         if line.writing.slope:
-            reason += f", straightened by {np.degrees(np.arctan(line.writing.slope)):.0f}°"
-        steps.append(ReadingStep("line", line.strip.image, reason))
+            angle = np.degrees(np.arctan(line.writing.slope))
+            reason = Phrase("{line}, straightened by {angle:.0f}°", line=reason, angle=angle)
+        steps.append(ReadingStep(Phrase("line"), line.strip.image, reason))
     coloured = np.where(found.strokes[:, :, None], FADED, 255).astype(np.uint8).repeat(3, axis=2)
     for number, piece in enumerate(pieces):
         coloured[piece.rows, piece.columns] = COLOURS[number % len(COLOURS)]
-    count = f"{len(pieces)} digit{'s' * (len(pieces) != 1)}"
-    return [
-        *steps,
-        ReadingStep("digits", coloured, f"{count} on {len(found.lines)} line{'s' * (len(found.lines) != 1)}"),
-    ]
+    digits = Phrase("1 digit" if len(pieces) == 1 else "{count} digits", count=len(pieces))
+    lines = Phrase("1 line" if len(found.lines) == 1 else "{count} lines", count=len(found.lines))
+    reason = Phrase("{digits} on {lines}", digits=digits, lines=lines)
+    return [*steps, ReadingStep(Phrase("digits"), coloured, reason)]

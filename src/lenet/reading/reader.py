@@ -19,6 +19,7 @@ from lenet.models.checkpoint import (
     read_format,
 )
 from lenet.models.line import LineCheckpoint, LineNetwork, load_line
+from lenet.phrases import ClassName, Phrase
 from lenet.reading.digits import Piece, cut_components, frame_piece
 from lenet.reading.pipeline import FoundWriting, ReadingStep, find_writing, show_steps
 from lenet.reading.reading import Digit, Reading
@@ -140,14 +141,15 @@ class Reader:
         decoded = decode(picture)
         outcome = self._read(decoded, constraints)
         reading, images = outcome.reading, outcome.images
-        steps = [ReadingStep("decoded", decoded.pixels, decoded.reason)]
+        steps = [ReadingStep(Phrase("decoded"), decoded.pixels, decoded.reason)]
         if outcome.found is not None:
             steps += show_steps(outcome.found, outcome.pieces)
             images = images or [frame_piece(outcome.found.contrast, piece) for piece in outcome.pieces]
         for digit, image in zip(reading.digits, images, strict=True):
             # One number for a picture of one digit: the confidence, as everywhere.
             shown = reading.confidence if len(reading.digits) == 1 else digit.probability
-            steps.append(ReadingStep("digit", image, f"{self.classes[digit.digit]} ({shown:.1%})"))
+            answer = Phrase("{name} ({share:.1%})", name=ClassName(self.classes[digit.digit]), share=shown)
+            steps.append(ReadingStep(Phrase("digit"), image, answer))
         return reading, steps
 
     def _read(self, decoded: DecodedPicture, constraints: Constraints) -> ReadPicture:

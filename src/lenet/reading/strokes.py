@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lenet.images.framing import Mask, Plane
+from lenet.phrases import Phrase
 from lenet.reading.page import MIN_CONTRAST, take_ring
 from lenet.reading.ruled_lines import MIN_SIDE, find_ruled_lines, leave_out_crossings, measure_stroke_width
 
@@ -36,7 +37,7 @@ def find_strokes(contrast: Plane, grain: float) -> tuple[Mask, str]:
         excluded = cv2.dilate(frame.view(np.uint8), np.ones((5, 5), np.uint8)) > 0
         inside, inner_reason = split_ink(np.where(excluded | ruled, np.float32(0), contrast), grain)
         if inside.any():
-            return inside, f"{inner_reason}; left out what lies along the edge"
+            return inside, Phrase("{reason}; left out what lies along the edge", reason=inner_reason)
     return ink, reason
 
 
@@ -51,7 +52,7 @@ def split_ink(contrast: Plane, grain: float) -> tuple[Mask, str]:
     counts = cv2.calcHist([levels], [0], None, [LEVELS], [0, LEVELS]).ravel().astype(np.float64)
     first = math.ceil(floor * (LEVELS - 1))
     if not counts[first:].any():
-        return nothing, f"no ink: nothing rises above the paper's noise of {grain:.1%}"
+        return nothing, Phrase("no ink: nothing rises above the paper's noise of {grain:.1%}", grain=grain)
     darker = first + find_otsu_threshold(counts[first:])
     level = (darker + find_median(counts[darker:])) / (LEVELS - 1)
     paper = counts[: find_otsu_threshold(counts)]
@@ -65,8 +66,9 @@ def split_ink(contrast: Plane, grain: float) -> tuple[Mask, str]:
     kept[labels.take(np.flatnonzero(contrast > strong))] = True
     longest = stats[kept, cv2.CC_STAT_WIDTH : cv2.CC_STAT_AREA].max(initial=0)
     if longest < max(3.0, MIN_WRITING * max(contrast.shape)):
-        return nothing, "no ink: nothing but specks"
-    return kept.take(labels), f"ink is {level:.2f} darker than paper, and ends at {weak:.2f}"
+        return nothing, Phrase("no ink: nothing but specks")
+    reason = Phrase("ink is {level:.2f} darker than paper, and ends at {weak:.2f}", level=level, weak=weak)
+    return kept.take(labels), reason
 
 
 def find_otsu_threshold(counts: NDArray[np.float64]) -> int:

@@ -11,10 +11,10 @@ import torch
 from PIL import Image
 
 from lenet.data.imageset import ImageSet
-from lenet.insight.plots import canvas
-from lenet.insight.plots.canvas import find_fonts
+from lenet.insight.plots import fonts
 from lenet.insight.plots.curves import draw_curves
 from lenet.insight.plots.figures import draw_confusion, draw_hardest, draw_sample, draw_steps
+from lenet.insight.plots.fonts import find_fonts
 from lenet.models.network import LeNet
 from lenet.reading.reader import Reader
 from lenet.training.evaluation import evaluate
@@ -109,12 +109,14 @@ def test_chinese_names_are_drawn_in_a_font_that_has_them(model: LeNet, digits_te
     assert (tmp_path / "confusion.png").read_bytes() != (tmp_path / "plain.png").read_bytes()
 
 
-def test_boxes_are_told_where_no_font_has_the_characters(
+def test_codes_are_drawn_where_no_font_has_the_characters(
     model: LeNet, digits_test: ImageSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(canvas, "find_fonts", lambda characters: [])
+    monkeypatch.setattr(fonts, "find_fonts", lambda characters: [])
     data = replace(digits_test, classes=tuple("零一二三四五六七八九"))
-    with pytest.warns(canvas.GlyphWarning, match="no font here has .*零.*, so a figure shows boxes") as told:
+    with pytest.warns(
+        fonts.GlyphWarning, match=r"no font here has .*零.*, so a figure shows codes such as \\u"
+    ) as told:
         draw_confusion(evaluate(model, data), tmp_path / "confusion.png", "数字")
     assert len(told) == 1
     assert (tmp_path / "confusion.png").stat().st_size > 1000

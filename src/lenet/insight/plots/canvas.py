@@ -1,20 +1,20 @@
 """What all figures share: making and saving one, its colours, axes, images and captions."""
 
 import io
-import logging
 import re
 import textwrap
-import warnings
-from collections.abc import Collection
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from unicodedata import east_asian_width
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lenet.errors import LeNetError
-from lenet.files import escape_unprintable, write_bytes
+from lenet.files import write_bytes
+from lenet.insight.language import translate_text
+from lenet.insight.plots.fonts import choose_fonts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,30 +29,23 @@ FORMATS: dict[str, dict[str, None]] = {".png": {}, ".svg": {"Date": None}, ".pdf
 """Suffixes of figures, with the metadata that is left out so that equal figures are equal files."""
 COLOURS = {"train": "#4269d0", "validation": "#ff725c", "test": "#3ca951", "loss": "#a463f2", "ideal": "0.6"}
 """Of a series, by its kind."""
-EAST_ASIAN = re.compile(
-    r"CJK|Noto S(ans|erif) (SC|TC|HK|JP|KR)|Source Han|WenQuanYi|Hei\b|YaHei|PingFang|Hiragino|Song"
-    r"|SimSun|Ming|Gothic|Meiryo|Malgun|Droid Sans Fallback|Arial Unicode"
-)
-"""Names of fonts that may have Chinese, Japanese and Korean characters."""
 SIGNED, UNSIGNED = "RdBu_r", "magma"
+WORDS = re.compile(r"\s*[（《]*(?:[\u2e80-\uffef]|[^\s\u2e80-\uffef]+)[、。，：；？！）》]*")
+"""Parts of a text that stay on one line: a word or an East Asian character, and the marks beside it."""
 PADDING = (0.62, 0.68, 0.76)  # blue-grey, for what lies beyond the image
-
-
-class GlyphWarning(UserWarning):
-    """A figure shows boxes in place of characters, because no installed font has them."""
 
 
 def make_figure(width: float, height: float, title: str = "", spacing: float = 0.02) -> "Figure":
     """An empty figure, sizes in inches; `spacing` lies between axes, as a share of their size.
 
-    A title that is wider than the figure is wrapped.
+    A title that is a phrase is translated; one that is wider than the figure is wrapped.
     """
     from matplotlib.figure import Figure  # a second to import, needed only here
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
     layout = ConstrainedLayoutEngine(wspace=spacing, hspace=spacing)
     figure = Figure(figsize=(width, height), dpi=DPI, layout=layout)
-    figure.suptitle("\n".join(wrap(line, int(10 * width - 5)) for line in title.splitlines()))
+    figure.suptitle("\n".join(wrap(line, int(10 * width - 5)) for line in translate_text(title).splitlines()))
     return figure
 
 
@@ -71,64 +64,17 @@ def check_figure_path(path: Path) -> None:
 
 def render_figure(figure: "Figure", suffix: str = ".png") -> bytes:
     """A figure as the bytes of a PNG, SVG or PDF file. Names in it are never read as formulas."""
+    import matplotlib
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
         text.set_parse_math(False)
-        text.set_text(escape_unprintable(text.get_text(), "\n\u00a0\u3000"))
-    content, lacking = _draw(figure, suffix)
-    if lacking:  # by the usual font; matplotlib looks in the families one by one
-        families = ["sans-serif", *find_fonts(lacking)]
-        logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)  # it tells of other weights
-        for text in figure.findobj(Text):
-            text.set_fontfamily(families)
-        content, lacking = _draw(figure, suffix)
-    if lacking:
-        signs = "".join(sorted(lacking))
-        warnings.warn(
-            f"no font here has {signs[:12]}{'…' * (len(signs) > 12)}, so a figure shows boxes; install one, "
-            "such as Noto Sans CJK",
-            GlyphWarning,
-            stacklevel=3,
-        )
-    return content
-
-
-def _draw(figure: "Figure", suffix: str) -> tuple[bytes, set[str]]:
-    """A figure as the bytes of a file, and the characters that its fonts lack."""
-    import matplotlib
-
+    families = choose_fonts(figure)
     content = io.BytesIO()
-    with warnings.catch_warnings(record=True) as caught, matplotlib.rc_context({"svg.hashsalt": "lenet"}):
-        warnings.filterwarnings("always", "Glyph")
+    # The family is that of ticks that are made while drawing.
+    with matplotlib.rc_context({"svg.hashsalt": "lenet", "font.family": families}):
         figure.savefig(content, format=suffix[1:], metadata=FORMATS.get(suffix))
-    lacking = set()
-    for warning in caught:
-        if match := re.match(r"Glyph (\d+)", str(warning.message)):
-            lacking.add(chr(int(match[1])))
-        else:
-            warnings.warn_explicit(warning.message, warning.category, warning.filename, warning.lineno)
-    return content.getvalue(), lacking
-
-
-def find_fonts(characters: Collection[str]) -> list[str]:
-    """Families of installed East Asian fonts that have these characters, together as many as can be found."""
-    from matplotlib.font_manager import findSystemFonts, fontManager, get_font
-
-    known = {entry.fname for entry in fontManager.ttflist}
-    for path in set(findSystemFonts()) - known:  # installed since matplotlib made its list
-        with suppress(OSError, RuntimeError):
-            fontManager.addfont(path)
-    left, families = set(characters), []
-    for entry in sorted(fontManager.ttflist, key=lambda entry: (entry.weight != 400, entry.name)):
-        if not left:
-            break
-        if EAST_ASIAN.search(entry.name):
-            found = {sign for sign in left if get_font(entry.fname).get_char_index(ord(sign))}
-            if found:
-                families.append(entry.name)
-                left -= found
-    return families
+    return content.getvalue()
 
 
 def choose_colours(values: Array, signed: bool = False) -> Colours:
@@ -176,6 +122,11 @@ def name_row(axes: "Axes", text: str) -> None:
     axes.set_ylabel(text, rotation=0, ha="right", va="center", fontsize=9)
 
 
+def choose_rotation(names: Sequence[str]) -> int:
+    """Degrees by which names of narrow columns are turned: 0 up to two letters or three Chinese ones."""
+    return 90 if any(len(name) > (2 if name.isascii() else 3) for name in names) else 0
+
+
 def trim_axes(axes: "Axes") -> None:
     """A pale grid, and no frame above and to the right."""
     axes.grid(alpha=0.25)
@@ -183,5 +134,18 @@ def trim_axes(axes: "Axes") -> None:
 
 
 def wrap(text: str, width: int) -> str:
-    """Text in lines of at most `width` characters."""
-    return "\n".join(textwrap.wrap(text, width))
+    """Text in lines of at most `width` columns. East Asian characters take two; a line may end after one."""
+    if measure_columns(text) == len(text):
+        return "\n".join(textwrap.wrap(text, width))
+    lines = [""]
+    for word in WORDS.findall(text):
+        if measure_columns(lines[-1] + word) > width and lines[-1]:
+            lines.append("")
+            word = word.lstrip()
+        lines[-1] += word
+    return "\n".join(lines)
+
+
+def measure_columns(text: str) -> int:
+    """The width of a text, in columns of a terminal."""
+    return sum(1 + (east_asian_width(sign) in "WF") for sign in text)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 
+from lenet.phrases import Phrase
 from lenet.training.loop import Epoch, Step
 from lenet.uncertainty.calibration import MAX_ERRORS, Reliability
 from lenet.uncertainty.rejection import RiskCurve, interval
@@ -17,6 +18,7 @@ MAX_EPOCHS_DRAWN = 1000  # of a line; a figure has no more pixels across
 MAX_MARKED = 40  # epochs; the points of longer curves are not marked one by one
 MAX_POINTS = 300  # of the risk-coverage curve
 MAX_REJECTED = 0.9  # of a handful that is accepted, one error is a high share
+EPOCH, ACCURACY = Phrase("epoch"), Phrase("accuracy")  # names of axes
 Points = Sequence[tuple[float, float]]
 
 
@@ -69,12 +71,12 @@ def chart_curves(history: Sequence[Epoch], steps: Sequence[Step] = ()) -> tuple[
     )
     best = find_best(history)
     if best is not None and best.validation_accuracy is not None:
-        name = f"best epoch {best.epoch}: {best.validation_accuracy:.2%}"
+        name = Phrase("best epoch {epoch}: {share:.2%}", epoch=best.epoch, share=best.validation_accuracy)
         point = (best.epoch, best.validation_accuracy)
         accuracy.append(Series(name, "validation", [point], joined=False, marked=True))
     return (
-        Chart("Loss by epoch", "epoch", "loss", loss, whole=True),
-        Chart("Accuracy by epoch", "epoch", "accuracy", accuracy, percent=True, whole=True),
+        Chart(Phrase("Loss by epoch"), EPOCH, Phrase("loss"), loss, whole=True),
+        Chart(Phrase("Accuracy by epoch"), EPOCH, ACCURACY, accuracy, percent=True, whole=True),
     )
 
 
@@ -82,11 +84,16 @@ def chart_together(history: Sequence[Epoch], steps: Sequence[Step] = ()) -> Char
     """Training loss, training accuracy and held-out accuracies over one axis, as d2l draws them."""
     lines = [("loss", "train"), *(("accuracy", split) for split in SPLITS)]
     series = [
-        replace(line, name=f"{split} {measure}", kind="loss" if measure == "loss" else split)
+        replace(
+            line,
+            name=Phrase("{split} {measure}", split=Phrase(split), measure=Phrase(measure)),
+            kind="loss" if measure == "loss" else split,
+        )
         for measure, split in lines
         for line in _draw_line(history, steps, split, measure)
     ]
-    return Chart("Loss and accuracy over one axis", "epoch", "loss, accuracy", series, whole=True)
+    title = Phrase("Loss and accuracy over one axis")
+    return Chart(title, EPOCH, Phrase("loss, accuracy"), series, whole=True)
 
 
 def find_best(history: Sequence[Epoch]) -> Epoch | None:
@@ -107,7 +114,8 @@ def _draw_line(history: Sequence[Epoch], steps: Sequence[Step], split: str, meas
         if thinned[-1] != points[-1]:
             thinned.append(points[-1])
         last = format(points[-1][1], ".2%" if measure == "accuracy" else ".4f")
-        yield Series(f"{split} {last}", split, thinned, marked=len(points) < MAX_MARKED)
+        name = Phrase("{split} {last}", split=Phrase(split), last=last)
+        yield Series(name, split, thinned, marked=len(points) < MAX_MARKED)
 
 
 def chart_reliability(reliability: Reliability) -> Chart:
@@ -120,13 +128,13 @@ def chart_reliability(reliability: Reliability) -> Chart:
     left, right = start - 0.05 * (1 - start), 1 + 0.02 * (1 - start)
     points = [(part.confidence, part.accuracy) for part in bins]
     return Chart(
-        f"Reliability diagram: calibration error {reliability.calibration_error:.2%}",
-        "confidence",
-        "accuracy",
+        Phrase("Reliability diagram: calibration error {error:.2%}", error=reliability.calibration_error),
+        Phrase("confidence"),
+        ACCURACY,
         [
-            Series("perfect calibration", "ideal", [(left, left), (1, 1)]),
+            Series(Phrase("perfect calibration"), "ideal", [(left, left), (1, 1)]),
             Series(
-                "a fifteenth of the images each, 95 % interval",
+                Phrase("a fifteenth of the images each, 95 % interval"),
                 "train",
                 points,
                 joined=False,
@@ -156,15 +164,22 @@ def chart_risk(curve: RiskCurve) -> Chart:
     points.append((MAX_REJECTED, points[-1][1]))
     rates = [(curve.reject_rate(error), error) for error in MAX_ERRORS if error < points[0][1]]
     reached = [
-        Series(f"{error:.1%} wrong, {rate:.2%} rejected", "validation", [(rate, error)], False, True)
+        Series(
+            Phrase("{error:.1%} wrong, {rate:.2%} rejected", error=error, rate=rate),
+            "validation",
+            [(rate, error)],
+            joined=False,
+            marked=True,
+        )
         for rate, error in rates
         if rate <= MAX_REJECTED
     ]
+    wrong = Phrase("wrong among the accepted")
     return Chart(
-        f"Risk–coverage curve: area under it {curve.area:.2e}",
-        "rejected",
-        "wrong among the accepted",
-        [Series("wrong among the accepted", "train", points), *reached],
+        Phrase("Risk–coverage curve: area under it {area:.2e}", area=curve.area),
+        Phrase("rejected"),
+        wrong,
+        [Series(wrong, "train", points), *reached],
         percent=True,
         limits=(0.0, 1.0, 0.0, 1.15 * max(error for _, error in points) or 0.01),
         linear_until=alone,

@@ -4,8 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from lenet.insight.language import say, translate_text
 from lenet.insight.plots.canvas import COLOURS, make_figure, save_figure, trim_axes
 from lenet.insight.plots.charts import Chart, chart_curves, chart_reliability, chart_risk, chart_together
+from lenet.phrases import Phrase
 from lenet.training.loop import Epoch, Step
 from lenet.uncertainty.calibration import Reliability
 
@@ -21,7 +23,7 @@ def plot_curves(history: Sequence[Epoch], title: str, steps: Sequence[Step] = ()
     and test; below, training loss and the accuracies over one axis."""
     figure = make_figure(10, 7.6, title)
     places = figure.subplot_mosaic([["loss", "accuracy"], ["together", "together"]])
-    _draw_charts((places["loss"], places["accuracy"]), chart_curves(history, steps), "at the last epoch")
+    _draw_charts((places["loss"], places["accuracy"]), chart_curves(history, steps), say("at the last epoch"))
     _draw_charts([places["together"]], [chart_together(history, steps)])
     return figure
 
@@ -50,7 +52,8 @@ def plot_runs(histories: Mapping[str, Sequence[Epoch]], title: str) -> "Figure":
     splits = [split for split in STYLES if split in drawn]
     kinds = [Line2D([], [], color="black", linestyle=STYLES[split]) for split in splits]
     runs = [Line2D([], [], color=colour, lw=3) for colour in colours]
-    figure.legend(kinds, splits, loc="outside right upper", frameon=False, title="images")
+    names = [translate_text(Phrase(split)) for split in splits]
+    figure.legend(kinds, names, loc="outside right upper", frameon=False, title=say("images"))
     figure.legend(runs, list(histories), loc="outside lower left", frameon=False)
     return figure
 
@@ -77,10 +80,12 @@ def draw_chart(axes: "Axes", chart: Chart) -> None:
         line = "" if not series.joined else "--" if series.kind == "ideal" else "-"
         mark = "" if not series.marked else "." if series.joined else "o"
         across, up = zip(*series.points, strict=True)
-        axes.plot(across, up, color=colour, linestyle=line, marker=mark, label=series.name)
+        axes.plot(across, up, color=colour, linestyle=line, marker=mark, label=translate_text(series.name))
         if series.intervals:
             axes.vlines(*zip(*series.intervals, strict=True), color=colour)
-    axes.set(xlabel=chart.x, ylabel=chart.y, title=chart.title)
+    axes.set(
+        xlabel=translate_text(chart.x), ylabel=translate_text(chart.y), title=translate_text(chart.title)
+    )
     if chart.linear_until is not None:
         axes.set_xscale("symlog", linthresh=chart.linear_until)
     if chart.whole:

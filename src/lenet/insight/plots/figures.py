@@ -7,8 +7,10 @@ import numpy as np
 from torch import Tensor
 
 from lenet.data.imageset import ImageSet
-from lenet.insight.plots.canvas import make_figure, name_row, save_figure, show_image, wrap
+from lenet.insight.language import say, translate_text
+from lenet.insight.plots.canvas import choose_rotation, make_figure, name_row, save_figure, show_image, wrap
 from lenet.models.network import LeNet
+from lenet.phrases import ClassName, Phrase
 from lenet.reading.pipeline import ReadingStep
 from lenet.training.evaluation import Evaluation, Robustness, compute_logits
 
@@ -29,8 +31,8 @@ def draw_steps(steps: Sequence[ReadingStep], path: Path, title: str = "") -> Non
         axes.axis("off")
     for number, (axes, step) in enumerate(zip(cells.flat, steps, strict=False), 1):
         show_image(axes, step.image)
-        axes.set_title(f"{number}. {step.name}", fontsize=14)
-        axes.set_xlabel(wrap(step.reason, 26), fontsize=11)
+        axes.set_title(f"{number}. {translate_text(step.name)}", fontsize=14)
+        axes.set_xlabel(wrap(translate_text(step.reason), 26), fontsize=11)
     save_figure(figure, path)
 
 
@@ -45,10 +47,13 @@ def draw_sample(model: LeNet, data: ImageSet, indices: Tensor, path: Path) -> in
     for label, answer, probability in zip(
         sample.labels.tolist(), predicted.tolist(), probabilities.tolist(), strict=True
     ):
-        truth = "" if answer == label else f", is {data.classes[label]}"
-        captions.append((f"{data.classes[answer]} {probability:.0%}{truth}", answer == label))
+        is_right = answer == label
+        template = "{name} {share:.0%}" if is_right else "{name} {share:.0%}, is {truth}"
+        names = {"name": ClassName(data.classes[answer]), "truth": ClassName(data.classes[label])}
+        captions.append((say(template, share=probability, **names), is_right))
     errors = sum(not is_right for _, is_right in captions)
-    _draw_grid(sample.images, captions, path, f"{data.name}: {len(sample)} images, {errors} read wrong (red)")
+    title = "{data}: {count} images, {errors} read wrong (red)"
+    _draw_grid(sample.images, captions, path, say(title, data=data.name, count=len(sample), errors=errors))
     return errors
 
 
@@ -57,18 +62,20 @@ def draw_hardest(evaluation: Evaluation, data: ImageSet, path: Path) -> None:
     captions = []
     for hard in evaluation.hardest:
         is_right = hard.label == hard.predicted
-        name = hard.label if is_right else f"{hard.label} as {hard.predicted}"
-        captions.append((f"{name} {hard.probability:.0%}", is_right))
+        template = "{name} {share:.0%}" if is_right else "{name} as {predicted} {share:.0%}"
+        names = {"name": ClassName(hard.label), "predicted": ClassName(hard.predicted)}
+        captions.append((say(template, share=hard.probability, **names), is_right))
     images = data.images[[hard.index for hard in evaluation.hardest]]
-    _draw_grid(images, captions, path, f"{data.name}: the hardest examples by loss; red ones are read wrong")
+    title = say("{data}: the hardest examples by loss; red ones are read wrong", data=data.name)
+    _draw_grid(images, captions, path, title)
 
 
 def draw_confusion(evaluation: Evaluation, path: Path, title: str = "") -> None:
     """Draw the confusion matrix: rows are the true classes, columns the predicted ones."""
     counts = np.array(evaluation.confusion)
-    names = [row.name for row in evaluation.per_class]
+    names = [translate_text(ClassName(row.name)) for row in evaluation.per_class]
     side = max(4.5, 0.5 * len(names) + 1.5)
-    figure = make_figure(side + 0.5, side, title or f"accuracy {evaluation.accuracy:.2%}")
+    figure = make_figure(side + 0.5, side, title or say("accuracy {share:.2%}", share=evaluation.accuracy))
     axes = figure.add_subplot()
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
     # The square root lets rare errors be seen beside the full diagonal.
@@ -76,9 +83,9 @@ def draw_confusion(evaluation: Evaluation, path: Path, title: str = "") -> None:
     for row, column in zip(*counts.nonzero(), strict=True):
         colour = "white" if shares[row, column] > 0.4 else "black"
         axes.text(column, row, str(counts[row, column]), ha="center", va="center", color=colour, fontsize=8)
-    axes.set_xticks(range(len(names)), names, rotation=90 if max(map(len, names)) > 2 else 0)
+    axes.set_xticks(range(len(names)), names, rotation=choose_rotation(names))
     axes.set_yticks(range(len(names)), names)
-    axes.set(xlabel="predicted class", ylabel="true class")
+    axes.set(xlabel=say("predicted class"), ylabel=say("true class"))
     save_figure(figure, path)
 
 
@@ -90,7 +97,7 @@ def draw_corruptions(
     rows = figure.subplots(len(corrupted), 1)
     for axes, (name, data) in zip(rows, corrupted.items(), strict=True):
         show_image(axes, np.concatenate([image[0].numpy() for image in data.images[:SAMPLES]], axis=1))
-        name_row(axes, f"{name.replace('_', ' ')}\n{robustness.accuracies[name]:.2%}")
+        name_row(axes, f"{translate_text(Phrase(name.replace('_', ' ')))}\n{robustness.accuracies[name]:.2%}")
     save_figure(figure, path)
 
 

@@ -14,11 +14,13 @@ from torch import Tensor, nn
 
 from lenet.insight.activations import Patches, Subject, trace_maps
 from lenet.insight.attribution import Attribution
+from lenet.insight.language import say, translate_text
 from lenet.insight.plots.canvas import (
     PADDING,
     Array,
     Colours,
     choose_colours,
+    choose_rotation,
     colour_patch,
     make_figure,
     name_row,
@@ -27,6 +29,7 @@ from lenet.insight.plots.canvas import (
     show_values,
 )
 from lenet.models.network import LeNet
+from lenet.phrases import ClassName, Phrase
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,8 +97,9 @@ def draw_layers(
     rows = [[tile_maps(maps[name][0], columns) for maps in traces] for name in names]
     shapes = [row[0].canvas.shape for row in rows]
     heights = [max(0.35, min(2.4, 10.5 / columns * height / width)) for height, width in shapes]
-    legend = "Each row has its own scale, beside it. Red: above 0, blue: below 0."
-    figure = make_figure(12, sum(heights) + 0.42 * len(rows) + 0.7, f"{title}\n{legend}".strip(), 0.04)
+    legend = say("Each row has its own scale, beside it. Red: above 0, blue: below 0.")
+    height = sum(heights) + 0.42 * len(rows) + 0.7
+    figure = make_figure(12, height, f"{translate_text(title)}\n{legend}".strip(), 0.04)
     cells = figure.subplots(len(rows), columns, squeeze=False, height_ratios=heights)
     kinds = {layer.name: layer.kind for layer in model.config.layers()}
     for name, row, across in zip(names, rows, cells, strict=True):
@@ -105,17 +109,19 @@ def draw_layers(
             colours = ("gray", float(min(map(np.min, values))), float(max(map(np.max, values))))
         _show_row(across[: len(row)], row, colours)
         shape = "×".join(map(str, traces[0][name][0].shape))
-        name_row(across[0], f"{name}\n{kinds.get(name, 'as prepared')}\n{shape}")
+        heading = f"{name}\n{kinds[name]}" if name in kinds else say("input\nas prepared")
+        name_row(across[0], f"{heading}\n{shape}")
         if difference is not None and name in difference[1]:
             tile = tile_maps(difference[1][name], columns)
             _show_row(across[-1:], [tile], choose_colours(tile.canvas, signed=True))
         elif difference is not None:
             across[-1].axis("off")
     for axes, heading in zip(cells[0], [*(s.name for s in subjects), *(difference or ())[:1]], strict=True):
-        axes.set_title(heading, fontsize=10)
+        axes.set_title(translate_text(heading), fontsize=10)
+    classes = [translate_text(ClassName(name)) for name in classes]
     if classes and len(classes) * columns <= 40 and "output" in names:
         for axes in cells[-1, : len(subjects)]:
-            axes.set_xticks(range(len(classes)), classes, rotation=90 if max(map(len, classes)) > 2 else 0)
+            axes.set_xticks(range(len(classes)), classes, rotation=choose_rotation(classes))
             axes.tick_params(length=0, labelsize=8)
     save_figure(figure, path)
 
@@ -125,8 +131,9 @@ def draw_filters(model: LeNet, path: Path, title: str = "") -> None:
     convolutions = [(name, layer) for name, layer in model.named_children() if isinstance(layer, nn.Conv2d)]
     grids = [tile_filters(layer.weight.detach().cpu()) for _, layer in convolutions]
     heights = [max(1.1, min(5.0, 11 * grid.shape[0] / max(grid.shape[1], 60))) for grid in grids]
-    legend = "Red: ink there raises the map's activation; blue: ink there lowers it; white: no effect."
-    figure = make_figure(12, sum(heights) + 0.8 * len(grids) + 0.6, f"{title}\n{legend}".strip())
+    legend = say("Red: ink there raises the map's activation; blue: ink there lowers it; white: no effect.")
+    height = sum(heights) + 0.8 * len(grids) + 0.6
+    figure = make_figure(12, height, f"{translate_text(title)}\n{legend}".strip())
     for place, ((name, layer), grid) in enumerate(zip(convolutions, grids, strict=True), 1):
         axes = figure.add_subplot(len(grids), 1, place)
         shown = show_values(axes, grid, choose_colours(grid, signed=True))
@@ -135,9 +142,15 @@ def draw_filters(model: LeNet, path: Path, title: str = "") -> None:
         kept = [min(outputs, MAX_OUTPUTS), min(inputs, MAX_INPUTS)]
         _number(axes.set_xticks, kept[0], side)
         _number(axes.set_yticks, kept[1], side)
-        cut = "" if kept == [outputs, inputs] else f"; the first {kept[0]} of {outputs} are shown"
-        axes.set_title(f"{name}: {outputs} maps, {side}×{side} over {inputs} each{cut}", fontsize=10)
-        axes.set(xlabel="output map", ylabel="input map")
+        heading = Phrase(
+            "{layer}: {outputs} maps, {side}×{side} over {inputs} each",
+            layer=name, outputs=outputs, side=side, inputs=inputs,
+        )  # fmt: skip
+        if kept != [outputs, inputs]:
+            cut = "{heading}; the first {shown} of {count} are shown"
+            heading = Phrase(cut, heading=heading, shown=kept[0], count=outputs)
+        axes.set_title(translate_text(heading), fontsize=10)
+        axes.set(xlabel=say("output map"), ylabel=say("input map"))
     save_figure(figure, path)
 
 
@@ -149,36 +162,50 @@ def draw_attribution(
     title: str = "",
 ) -> None:
     """Draw the attribution of each subject to its class and to its rival, and the difference of the two."""
-    legend = "In logits. Red speaks for the class, blue against it; the line is the outline of the image."
-    figure = make_figure(10.5, 6.6 * len(subjects) + 0.8, f"{title}\n{legend}".strip())
+    legend = say(
+        "In logits. Red speaks for the class, blue against it; the line is the outline of the image."
+    )
+    figure = make_figure(10.5, 6.6 * len(subjects) + 0.8, f"{translate_text(title)}\n{legend}".strip())
     parts = figure.subfigures(len(subjects), 1, squeeze=False)[:, 0]
     for part, subject, found in zip(parts, subjects, attributions, strict=True):
         pair = (found.predicted, found.rival)
-        first, second = (classes[number] for number in pair)
-        shares = [float(found.probabilities[number]) for number in pair]
-        part.suptitle(f"{subject.name}: {first} {shares[0]:.1%}, {second} {shares[1]:.1%}", fontsize=11)
+        first, second = (translate_text(ClassName(classes[number])) for number in pair)
+        caption = Phrase(
+            "{name}: {first} {share:.1%}, {second} {rival:.1%}",
+            name=subject.name,
+            first=first,
+            second=second,
+            share=float(found.probabilities[found.predicted]),
+            rival=float(found.probabilities[found.rival]),
+        )
+        part.suptitle(translate_text(caption), fontsize=11)
         cells = part.subplots(3, 4)
         image = subject.image[0].numpy()
-        for axes, name in zip(cells[:, 0], (first, second, f"{first}, not {second}"), strict=True):
+        headings = [
+            say("for\n{name}", name=first),
+            say("for\n{name}", name=second),
+            say("for\n{first}, not {second}", first=first, second=second),
+        ]
+        for axes, heading in zip(cells[:, 0], headings, strict=True):
             show_image(axes, image)
-            name_row(axes, f"for\n{name}")
-        for place, (heading, maps) in enumerate(found.methods.items(), 1):
+            name_row(axes, heading)
+        for place, (method, maps) in enumerate(found.methods.items(), 1):
             colours = choose_colours(maps.numpy(), signed=True)
             for axes, one in zip(cells[:, place], maps.numpy(), strict=True):
                 shown = show_values(axes, one, colours)
                 if image.min() < 128 <= image.max():
                     axes.contour(image, [127.5], colors="0.35", linewidths=0.6)
             part.colorbar(shown, ax=cells[:, place], location="bottom", pad=0.02, aspect=25, shrink=0.9)
-            cells[0, place].set_title(heading.replace(": ", ":\n"), fontsize=9)
+            cells[0, place].set_title(translate_text(method), fontsize=9)
     save_figure(figure, path)
 
 
 def draw_patches(patches: Sequence[Patches], data: str, path: Path, title: str = "") -> None:
     """Draw, for every map of some layers, the patches with its highest activations, the highest first."""
     rows = max(len(layer.images) for layer in patches)
-    legend = f"The parts of {data} that activate each map most, the highest activation first."
-    figure = make_figure(6 * len(patches), 0.42 * rows + 1.6, f"{title}\n{legend}".strip())
-    figure.supxlabel("white: ink, black: background, blue-grey: beyond the image", fontsize=9)
+    legend = say("The parts of {data} that activate each map most, the highest activation first.", data=data)
+    figure = make_figure(6 * len(patches), 0.42 * rows + 1.6, f"{translate_text(title)}\n{legend}".strip())
+    figure.supxlabel(say("white: ink, black: background, blue-grey: beyond the image"), fontsize=9)
     for axes, layer in zip(figure.subplots(1, len(patches), squeeze=False)[0], patches, strict=True):
         count, size = layer.images.shape[1:3]
         gap = max(1, size // 8)
@@ -193,8 +220,8 @@ def draw_patches(patches: Sequence[Patches], data: str, path: Path, title: str =
         axes.set_yticks([(size + gap) * n + (size - 1) / 2 for n in range(len(names))], names, fontsize=8)
         axes.set_xticks([])
         axes.tick_params(length=0)
-        axes.set_title(f"{layer.layer}: {size}×{size} pixels each", fontsize=10)
-        axes.set_ylabel("map (its maximum)", fontsize=9)
+        axes.set_title(say("{layer}: {size}×{size} pixels each", layer=layer.layer, size=size), fontsize=10)
+        axes.set_ylabel(say("map (its maximum)"), fontsize=9)
     save_figure(figure, path)
 
 
