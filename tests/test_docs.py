@@ -11,6 +11,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+from translations import is_chinese, split_page, switch_language
 
 from lenet.cli.app import register_verbs
 from lenet.experiments.studies import STUDIES
@@ -19,7 +20,7 @@ from lenet.training.recipes import RECIPES
 app = register_verbs()
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = [*PAGES, *(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "SECURITY", "CHANGELOG"))]
 
 
@@ -27,9 +28,20 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 
+def own_blocks(page: Path, language: str) -> list[str]:
+    """The blocks to run: none for a Chinese page that has those of its English page, which are run there."""
+    found = blocks(page, language)
+    same = is_chinese(page.name) and found == blocks(ROOT / switch_language(name_page(page)), language)
+    return [] if same else found
+
+
+def name_page(page: Path) -> str:
+    return page.relative_to(ROOT).as_posix()
+
+
 def commands(page: Path, language: str) -> list[str]:
     """The lines that call lenet, without the prompt."""
-    lines = "\n".join(blocks(page, language)).splitlines()
+    lines = "\n".join(own_blocks(page, language)).splitlines()
     return [line.removeprefix("$ ") for line in lines if re.match(r"(\$ )?lenet ", line)]
 
 
@@ -68,12 +80,12 @@ def run_all(steps: list[str] | list[list[str]], folder: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_page)
 def test_shell_blocks_run_as_they_stand(page: Path, folder: Path) -> None:
     run_all([shlex.split(command) for command in commands(page, "sh")], folder)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_page)
 def test_long_commands_at_least_parse(page: Path) -> None:
     for command in commands(page, "console"):
         app.parse_args(shlex.split(command)[1:], exit_on_error=False, print_error=False)
@@ -90,9 +102,9 @@ def test_refusals_are_quoted_as_they_are(folder: Path) -> None:
         assert (done.returncode, done.stderr.strip()) == (2, line)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", PAGES, ids=name_page)
 def test_python_blocks_run(page: Path, folder: Path) -> None:
-    run_all(blocks(page, "python"), folder)
+    run_all(own_blocks(page, "python"), folder)
 
 
 def find_targets(text: str) -> set[str]:
@@ -121,16 +133,20 @@ def test_links_lead_somewhere() -> None:
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
-def test_anchors_of_the_readme_exist() -> None:
-    """Those of docs/ are checked where the site is built."""
-    links = re.findall(r"\]\((docs/[^)#]+)#([^)]+)\)", (ROOT / "README.md").read_text("utf-8"))
-    assert links
-    for target, anchor in links:
-        titles = re.findall(r"^#+ (.*)$", (ROOT / target).read_text("utf-8"), re.MULTILINE)
-        assert anchor in {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
+def find_anchors(page: Path) -> set[str]:
+    """What a link into a page can name where pages are shown as they are: headings and `<a id="…">`."""
+    text = page.read_text("utf-8")
+    return {section.slug for section in split_page(text)} | set(re.findall(r'<a id="([^"]+)">', text))
 
 
-@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", TEXTS, ids=name_page)
+def test_anchors_exist(page: Path) -> None:
+    """Where the site is built, they are checked by its rules."""
+    for target, anchor in re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text("utf-8")):
+        assert anchor in find_anchors(page.parent / target if target else page), f"{target}#{anchor}"
+
+
+@pytest.mark.parametrize("page", TEXTS, ids=name_page)
 def test_files_named_in_the_documents_exist(page: Path) -> None:
     for name in set(
         re.findall(r"`((?:src|tests|benchmarks|docs|examples)/[^`* ]*)`", page.read_text("utf-8"))
