@@ -25,10 +25,14 @@ function load(path) {
   });
 }
 
-// The index of one language, made when it is first searched.
+// The index of one language, made when it is first searched. A page stands before its sections, with all their text;
+// its first section, which has the title of the page, would be the same result once more.
 function findIndex(chinese) {
   if (!indexes.has(chinese)) {
-    const pages = searchIndex.docs.filter((page) => /\.zh\.html/.test(page.location) === chinese);
+    const isSection = ({ location }) => location.includes("#");
+    const pages = searchIndex.docs
+      .filter((page, place, all) => !isSection(page) || isSection(all[place - 1]))
+      .filter((page) => /\.zh\.html/.test(page.location) === chinese);
     const index = lunr(function () {
       this.tokenizer = (text) => splitWords(text, false).map((word) => new lunr.Token(word));
       this.pipeline.remove(lunr.trimmer);
