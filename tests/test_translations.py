@@ -198,6 +198,7 @@ def test_every_section_of_the_documents_is_guarded(tmp_path: Path) -> None:
             expected |= {f"{start}the English changed, the Chinese did not", f"{start}numerals differ"}
             expected |= {f"{start}code blocks differ"} if english.blocks else set()
         texts = [f"{section.text}\n\nThis sentence is new: 123,456.\n" for section in sections]
-        page.write_text(re.sub("^( *```.*)$", r"\1\nlenet new", "\n".join(texts), flags=re.M), "utf-8")
+        text = re.sub(r"^( *```.*)$|^    (?=[^ `])", r"\1\n    new ", "\n".join(texts), flags=re.M)
+        page.write_text(text, "utf-8")
     found = "\n".join(examine(tmp_path).differences)
     assert [line for line in sorted(expected) if line not in found] == []
