@@ -14,13 +14,16 @@ import pytest
 from translations import is_chinese, split_page, switch_language
 
 from lenet.cli.app import register_verbs
+from lenet.cli.tables import show_network
 from lenet.experiments.studies import STUDIES
+from lenet.training import recipes
 from lenet.training.recipes import RECIPES
 
 app = register_verbs()
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
+TUTORIALS = sorted((ROOT / "docs/tutorials").glob("*.md"))
 TEXTS = [*PAGES, *(ROOT / f"{name}.md" for name in ("CONTRIBUTING", "SECURITY", "CHANGELOG"))]
 
 
@@ -28,20 +31,23 @@ def blocks(page: Path, language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
 
 
-def own_blocks(page: Path, language: str) -> list[str]:
-    """The blocks to run: none for a Chinese page that has those of its English page, which are run there."""
-    found = blocks(page, language)
-    same = is_chinese(page.name) and found == blocks(ROOT / switch_language(name_page(page)), language)
-    return [] if same else found
-
-
 def name_page(page: Path) -> str:
     return page.relative_to(ROOT).as_posix()
 
 
+def has_blocks_of_its_own(page: Path) -> bool:
+    """False for a Chinese page with the blocks of its English page, which are run there."""
+    english = ROOT / switch_language(name_page(page))
+    kinds = ("sh", "console", "python")
+    return not is_chinese(page.name) or any(blocks(page, kind) != blocks(english, kind) for kind in kinds)
+
+
+RUN = [page for page in PAGES if has_blocks_of_its_own(page)]
+
+
 def commands(page: Path, language: str) -> list[str]:
     """The lines that call lenet, without the prompt."""
-    lines = "\n".join(own_blocks(page, language)).splitlines()
+    lines = "\n".join(blocks(page, language)).splitlines()
     return [line.removeprefix("$ ") for line in lines if re.match(r"(\$ )?lenet ", line)]
 
 
@@ -61,6 +67,7 @@ from lenet.cli.app import main
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
 for step in json.loads(sys.argv[1]):
+    print("\\0", end="", flush=True)
     print(step, file=sys.stderr)
     if isinstance(step, str):
         exec(compile(step, "<block>", "exec"), {"__name__": "__main__"})
@@ -73,19 +80,28 @@ for step in json.loads(sys.argv[1]):
 """
 
 
-def run_all(steps: list[str] | list[list[str]], folder: Path) -> None:
-    """Run the commands or the blocks of a page in one process, so that torch is imported once."""
+def run_all(steps: list[str] | list[list[str]], folder: Path) -> list[str]:
+    """Run the commands or the blocks of a page in one process, so that torch is imported once; what each
+    prints."""
     arguments = [sys.executable, "-c", RUN_ALL, json.dumps(steps)]
     done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=240)
     assert done.returncode == 0, done.stderr
+    return done.stdout.split("\0")[1:]
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_page)
+def read_outputs(page: Path, language: str) -> list[str | None]:
+    """The text that a page quotes directly below each of its blocks, None where it quotes none."""
+    below = rf"^```{language}\n.*?^```$(?:\n\n```text\n(.*?)^```$)?"
+    found = re.finditer(below, page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    return [block[1] for block in found]
+
+
+@pytest.mark.parametrize("page", RUN, ids=name_page)
 def test_shell_blocks_run_as_they_stand(page: Path, folder: Path) -> None:
     run_all([shlex.split(command) for command in commands(page, "sh")], folder)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_page)
+@pytest.mark.parametrize("page", RUN, ids=name_page)
 def test_long_commands_at_least_parse(page: Path) -> None:
     for command in commands(page, "console"):
         app.parse_args(shlex.split(command)[1:], exit_on_error=False, print_error=False)
@@ -102,9 +118,51 @@ def test_refusals_are_quoted_as_they_are(folder: Path) -> None:
         assert (done.returncode, done.stderr.strip()) == (2, line)
 
 
-@pytest.mark.parametrize("page", PAGES, ids=name_page)
-def test_python_blocks_run(page: Path, folder: Path) -> None:
-    run_all(own_blocks(page, "python"), folder)
+@pytest.mark.parametrize("page", RUN, ids=name_page)
+def test_python_blocks_print_what_is_quoted_below_them(page: Path, folder: Path) -> None:
+    printed = run_all(blocks(page, "python"), folder)
+    for output, quoted in zip(printed, read_outputs(page, "python"), strict=True):
+        assert quoted in (None, output)
+
+
+@pytest.mark.parametrize("page", RUN, ids=name_page)
+def test_tables_of_layers_are_quoted_as_they_are(page: Path) -> None:
+    for block, quoted in zip(blocks(page, "sh"), read_outputs(page, "sh"), strict=True):
+        words = shlex.split(block)
+        if words[:2] == ["lenet", "summary"] and quoted is not None:
+            assert quoted == show_network(RECIPES[words[2]].model) + "\n"
+
+
+def test_commands_in_the_sentences_of_tutorials_parse() -> None:
+    for page in TUTORIALS:
+        for command in re.findall(r"`(lenet [^\s`]+ [^`…]+)`", page.read_text("utf-8")):
+            app.parse_args(shlex.split(command)[1:], exit_on_error=False, print_error=False)
+
+
+def test_values_in_tutorials_are_those_of_the_measurements() -> None:
+    """A mean with its deviation, and a speed, stand in the results, the studies or a recipe."""
+    pages = (ROOT / f"docs/{name}.md" for name in ("results", "studies"))
+    measured = "".join(page.read_text("utf-8") for page in pages).replace("\xa0", " ")
+    speeds = [f"{recipe.published.get('examples_per_second', 0):,}" for recipe in RECIPES.values()]
+    for page in TUTORIALS:
+        text = re.sub(r"^```.*?^```$", "", page.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL)
+        for value in re.findall(r"\d[\d.]* ± \d[\d.]*", text):
+            assert value in measured, f"{page.name}: {value}"
+        for value in re.findall(r"([\d,.]+) (?:images|examples)/s", text):
+            assert value in speeds or re.search(rf"[^\d,.]{re.escape(value)}[^\d]", measured), value
+
+
+def test_every_recipe_of_a_tutorial_has_its_pages() -> None:
+    pages = [ROOT / page for page in recipes.TUTORIALS.values()]
+    for page in pages:
+        assert {page, page.with_name(f"{page.stem}.zh.md")} <= set(TUTORIALS), page.name
+
+
+def test_figures_of_tutorials_are_small() -> None:
+    figures = [file for file in (ROOT / "docs/tutorials").iterdir() if file.suffix in (".webp", ".png")]
+    assert figures
+    for figure in figures:
+        assert figure.stat().st_size <= 60_000, figure.name
 
 
 def find_targets(text: str) -> set[str]:

@@ -115,6 +115,14 @@ def test_recipes(lenet: Lenet):
     assert all(row["name"] in text and row["source"] in text for row in rows)
 
 
+def test_the_recipe_of_a_tutorial_names_its_pages(lenet: Lenet):
+    pages = {row["name"]: row["page"] for row in lenet("recipes", "--json").json if row["page"]}
+    assert list(pages) == ["d2l", "d2l-relu", "lab3", "lenet5-tanh", "classic-sigmoid"]
+    for name, page in pages.items():
+        last = lenet("recipes", name).out.splitlines()[-1]
+        assert last == f"Tutorial: {page}, in Chinese docs/tutorials/{name}.zh.md"
+
+
 def test_models(lenet: Lenet):
     rows = lenet("models", "--json").json
     assert [row["parameters"] for row in rows] == [61_706] * 5
@@ -193,7 +201,7 @@ def test_the_settings_of_a_recipe_are_explained(lenet: Lenet):
         assert line.split(maxsplit=1)[1].startswith(value)
         assert line.endswith(describe_setting(name))
     (row,) = lenet("recipes", "best", "--json").json
-    assert row["name"] == "best"
+    assert (row["name"], row["page"]) == ("best", None)
     assert "did you mean 'best'?" in lenet("recipes", "bets").err
 
 

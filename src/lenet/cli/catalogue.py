@@ -41,6 +41,9 @@ def recipes(
             [name, write_setting(read_setting(chosen[0], name)), describe_setting(name)] for name in SETTINGS
         ]
         print(align([["setting", "value", "meaning"], *settings]))
+        page = rows[0]["page"]
+        if page is not None:
+            print(f"\nTutorial: {page}, in Chinese {page.removesuffix('.md')}.zh.md")
         return
     table = [[row[key] for key in ("name", "model", "data", "epochs", "source")] for row in rows]
     print(align([["recipe", "network", "data", "epochs", "source"], *table], right=(3,)))

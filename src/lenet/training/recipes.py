@@ -37,6 +37,7 @@ def find_recipe(name: str, data: str | None = None) -> Recipe:
 def describe_recipe(recipe: Recipe) -> dict[str, Any]:
     """The recipe as `lenet recipes --json` lists it: the network by name, the rest as it is."""
     values = {**recipe.to_dict(), "model": name_model(recipe.model), "network": recipe.model.to_dict()}
+    values["page"] = TUTORIALS.get(recipe.name)
     # Programs may know settings by the names, and at the places, that they had.
     values["initialisation"] = recipe.model.initialisation
     for old_names, part in (
@@ -223,3 +224,9 @@ RECIPES: dict[str, Recipe] = {
         D2L, D2L_RELU, LAB3, LENET5_TANH, CLASSIC_SIGMOID, QUICK, BEST, BEST_FASHION, SPRINT, READER, ADAPT,
     )
 }  # fmt: skip
+
+TUTORIALS: dict[str, str] = {
+    recipe.name: f"docs/tutorials/{recipe.name}.md"
+    for recipe in (D2L, D2L_RELU, LAB3, LENET5_TANH, CLASSIC_SIGMOID)
+}
+"""The page of the documents that follows the recipe's source step by step, in the repository."""
