@@ -75,7 +75,7 @@ MACHINE = (
     "Processor: {processor}; commit: {commit}; Python {python}, torch {torch}; one thread a training. "
     "`benchmarks/results/studies/` holds the value of every run."
 )
-NUMBER = re.compile(r"\b\d+(?:\.\d+)?(?:e-\d+)?\b")
+MEASURED = re.compile(r"'[^']*'|\b[a-z]+\d\b|\b\d+(?:\.\d+)?(?:e-\d+)?\b")  # class, layer, number
 
 
 def main() -> None:
@@ -189,8 +189,8 @@ def translate_variant(variant: Variant, say: Say) -> Variant:
 
 
 def translate_reason(reason: str, say: Say) -> str:
-    """A diagnosis in the language of `say`: the message has a placeholder for each measured number."""
-    return say(NUMBER.sub("{}", reason)).format(*NUMBER.findall(reason))
+    """A diagnosis in the language of `say`: the message has a placeholder for each measured value."""
+    return say(MEASURED.sub("{}", reason)).format(*MEASURED.findall(reason))
 
 
 def show_layers(result: dict[str, Any], say: Say) -> str:
@@ -200,7 +200,7 @@ def show_layers(result: dict[str, Any], say: Say) -> str:
     count, others = result["count"]
     sentences = []
     for layer, maps in result["layers"].items():
-        apart = say(", ").join(f"{row['map']} ({row['distance']:.2f})" for row in maps[:3])
+        apart = say(", ").join(say("{map} ({distance:.2f})").format(**row) for row in maps[:3])
         sentences.append(say("In {layer} these are the maps {maps}.").format(layer=layer, maps=apart))
         if zero := sum(row["distance"] == 0 for row in maps):
             silent = say("{count} of its {maps} maps do not respond to either class.")

@@ -198,7 +198,7 @@ def show_published(published: dict[str, Any], say: Say) -> str:
     words = {"train_loss": "loss {:.4g}", "train_accuracy": "train {:.2%}", "test_accuracy": "test {:.2%}"}
     words |= {"validation_accuracy": "validation {:.2%}"}
     parts = [say(words[name]).format(value) for name, value in published.items() if name in words]
-    return "; ".join(parts) or "–"
+    return say("; ").join(parts) or "–"
 
 
 def show_speed(result: dict[str, Any], say: Say) -> str:

@@ -53,8 +53,9 @@ def translate_help(verb: str, say: Say) -> str:
     app.help_formatter, usual = formatter, app.help_formatter
     app.help_print(words, console=Console(file=io.StringIO()))
     app.help_formatter = usual
-    parts = [formatter.usage, *map(formatter.translate, cleandoc(command.help).split("\n\n")), *formatter.panels]
-    return "\n\n".join(parts + [list_more_settings(say)] * (command.help_epilogue is not None))
+    paragraphs = map(formatter.translate, cleandoc(command.help).split("\n\n"))
+    more = [list_more_settings(say)] * (command.help_epilogue is not None)
+    return "\n\n".join([formatter.usage, *map(wrap, paragraphs), *formatter.panels, *map(wrap, more)])
 
 
 class TranslatedHelp:
@@ -72,11 +73,11 @@ class TranslatedHelp:
             return text.replace(EXAMPLE, self.say(EXAMPLE))
         if text in self.settings:
             return describe_setting(self.settings[text], self.say).replace("`", "")
-        return wrap(self.say(text))
+        return self.say(text)
 
     def render_usage(self, console: Console, options: ConsoleOptions, usage: Text) -> None:
-        """The usage stays as it is."""
-        self.usage = usage.plain.strip()
+        """The usage, of which only its name is translated."""
+        self.usage = self.say("Usage: {usage}").format(usage=usage.plain.strip())
 
     def render_description(self, console: Console, options: ConsoleOptions, description: object) -> None:
         """The description is read from the docstring instead, where its paragraphs are whole."""
@@ -96,7 +97,8 @@ class TranslatedHelp:
             label = " ".join(filter(None, [*names, None if entry.positional_label else entry.metavar]))
             lines.append(wrap(f"  {label}  {text}", hang=4))
         if lines:
-            self.panels.append("\n".join([f"{say(str(panel.title))}:", *lines]))
+            title = say("{title}:").format(title=say(str(panel.title)))
+            self.panels.append("\n".join([title, *lines]))
 
 
 def wrap(text: str, hang: int = 0) -> str:

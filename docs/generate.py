@@ -64,7 +64,7 @@ def write_recipes(say: Say) -> list[str]:
             for name, value in recipe.published.items()
         ]
         cells = [f"`{recipe.name}`", name_model(recipe.model), recipe.data, say(recipe.source)]
-        sources.append([*cells, "; ".join(printed) or "–"])
+        sources.append([*cells, say("; ").join(printed) or "–"])
     meanings, values = [], []
     for setting, part in SETTINGS.items():
         kind, _ = PARTS[part]

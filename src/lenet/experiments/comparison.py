@@ -150,7 +150,10 @@ def conclude(comparison: Comparison, say: Callable[[str], str] = str) -> str:
     for variant in comparison.variants:
         for name, answers in variant.answers.items():
             if max(share for _, share in answers) > FREQUENT:
-                most = say(", ").join(f"“{answer}” ({100 * share:.1f} %)" for answer, share in answers)
+                quoted = say("“{name}” ({value})")
+                most = say(", ").join(
+                    quoted.format(name=answer, value=f"{100 * share:.1f} %") for answer, share in answers
+                )
                 sentence = say("On digits {condition} the most frequent answers of {variant} are {answers}.")
                 sentences.append(sentence.format(condition=name, variant=_quote(variant), answers=most))
     for variant in comparison.variants:
@@ -190,7 +193,8 @@ def _compare(first: Variant, others: Sequence[Variant], condition: str, say: Cal
 
 
 def _list(variants: Sequence[Variant], condition: str, say: Callable[[str], str]) -> str:
-    texts = [f"{_quote(variant)} ({variant.write(condition)})" for variant in variants]
+    quoted = say("“{name}” ({value})")
+    texts = [quoted.format(name=variant.label, value=variant.write(condition)) for variant in variants]
     if len(texts) == 1:
         return texts[0]
     return say("{variants} and {last}").format(variants=say(", ").join(texts[:-1]), last=texts[-1])
