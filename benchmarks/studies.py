@@ -67,10 +67,13 @@ A search needs the extra `study`. In a checkout: `pip install '.[study]'`.
 """
 
 LAYERS = "pullover-and-coat"
-MAPS = """The first layer responds to edges and areas, and its maps still show the outline. The second layer responds to
-larger parts. The right side shows the mean over {count:,} {one}s minus the mean over {others:,} {other}s.
-The maps that separate the two classes best have the largest distance of the means, in standard deviations.
-{found} No single map separates the classes; the dense layers combine many maps."""
+MAPS = (
+    "The first layer responds to edges and areas, and its maps still show the outline. The second layer "
+    "responds to\nlarger parts. The right side shows the mean over {count:,} {one}s minus the mean over "
+    "{others:,} {other}s.\nThe maps that separate the two classes best have the largest distance of the "
+    "means, in standard deviations.\n{found} No single map separates the classes; the dense layers combine "
+    "many maps."
+)
 MACHINE = (
     "Processor: {processor}; commit: {commit}; Python {python}, torch {torch}; one thread a training. "
     "`benchmarks/results/studies/` holds the value of every run."
@@ -149,15 +152,15 @@ def show(result: dict[str, Any], say: Say) -> str:
     rows += [[v.label, *(v.write(name) for name in conditions)] for v in comparison.variants]
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     about = f"{comparison.about} " if comparison.about else ""
-    message = "{data}, {seeds} seeds." if comparison.study == "epochs" else "{data}, {epochs} epochs, {seeds} seeds."
-    size = say(message).format(data=comparison.data, epochs=comparison.epochs, seeds=comparison.seeds)
+    several = comparison.study == "epochs"  # numbers of epochs are its variants
+    size = say("{data}, {seeds} seeds." if several else "{data}, {epochs} epochs, {seeds} seeds.")
     return f"""## {comparison.question}
 
 ```console
 {result["command"]}
 ```
 
-{about}{size}
+{about}{size.format(**vars(comparison))}
 
 {table}
 
@@ -207,14 +210,14 @@ def show_layers(result: dict[str, Any], say: Say) -> str:
             sentences.append(silent.format(count=zero, maps=len(maps)))
     values = {"one": one, "other": other, "count": count, "others": others, "found": " ".join(sentences)}
     title = say("How do the first and the second layer respond to a {one} and a {other}?").format(**values)
-    figure = say("The first two layers' maps for a {one} and a {other}, and where they differ").format(**values)
+    figure = say("The first two layers' maps for a {one} and a {other}, and where they differ")
     return f"""## {title}
 
 ```console
 {commands}
 ```
 
-![{figure}](studies/{LAYERS}.png)
+![{figure.format(**values)}](studies/{LAYERS}.png)
 
 {say(MAPS).format(**values)}
 """

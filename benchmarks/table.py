@@ -74,7 +74,8 @@ def write_page(say: Say = str) -> str:
     parts += [show_accuracy(read_accuracy(), say), show_machines(read_accuracy(), say)]
     for name, (title, show) in SECTIONS.items():
         if name in results:
-            parts += [f"## {say(title)}\n", show(results[name], say), show_machine(results[name]["machine"], say)]
+            machine = show_machine(results[name]["machine"], say)
+            parts += [f"## {say(title)}\n", show(results[name], say), machine]
     return "\n".join(parts)
 
 
@@ -102,9 +103,10 @@ def write_row(cells: Iterable[str]) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def write_head(say: Say, *names: str) -> list[str]:
+def write_head(cells: Iterable[str]) -> list[str]:
     """The first two rows of a table."""
-    return [write_row(map(say, names)), "|" + "---|" * len(names)]
+    cells = list(cells)
+    return [write_row(cells), "|" + "---|" * len(cells)]
 
 
 def name_processor(machine: dict[str, Any], say: Say) -> str:
@@ -133,13 +135,14 @@ def show_machines(results: list[dict[str, Any]], say: Say) -> str:
         recipes.setdefault(show_machine(result["machine"], say), []).append(f"`{result['recipe']['name']}`")
     line = say("{recipes}. {machine}")
     return "".join(
-        "- " + line.format(recipes=say(", ").join(names), machine=machine) for machine, names in recipes.items()
+        "- " + line.format(recipes=say(", ").join(names), machine=machine)
+        for machine, names in recipes.items()
     )
 
 
 def show_accuracy(results: list[dict[str, Any]], say: Say) -> str:
     columns = ("recipe", "data", "seeds", "epochs", "test accuracy", "printed by the source")
-    rows, notes = write_head(say, *columns, "training loss", "training accuracy"), []
+    rows, notes = write_head(map(say, (*columns, "training loss", "training accuracy"))), []
     for result in results:
         recipe, summary = result["recipe"], result["summary"]
         seeds, loss = len(result["seeds"]), summary["train_loss"]
@@ -159,14 +162,15 @@ def show_accuracy(results: list[dict[str, Any]], say: Say) -> str:
             for name, value in recipe["published"].items()
             if isinstance(value, str)
         ]
-        command = say("{recipe}: {command}.").format(recipe=f"`{recipe['name']}`", command=f"`{result['command']}`")
+        command = say("`{recipe}`: `{command}`.").format(recipe=recipe["name"], command=result["command"])
         notes.append(" ".join(["- " + command, *also]))
     return "\n".join([*rows, "", say("The commands:"), "", *notes, "", say("The machines:")]) + "\n"
 
 
 def show_short(say: Say) -> str:
     """The table of the README, and the machines behind it."""
-    rows = write_head(say, "`lenet train …`", "data", "test accuracy", "seeds", "printed by the source")
+    columns = ("`lenet train …`", "data", "test accuracy", "seeds", "printed by the source")
+    rows = write_head(map(say, columns))
     machines: dict[str, list[str]] = {}
     for result in read_accuracy():
         recipe, seeds = result["recipe"], len(result["seeds"])
@@ -178,7 +182,7 @@ def show_short(say: Say) -> str:
         commit = result["machine"].get("commit") or say(UNKNOWN)
         described = say("{processor}; commit: {commit}.").format(processor=processor, commit=commit)
         machines.setdefault(described, []).append(f"`{recipe['name']}`")
-    line = say("Processor of {recipes}: {machine}")
+    line = say("Processor of {recipes}: {machine}" if len(machines) > 1 else "Processor: {machine}")
     lines = [
         line.format(recipes=say(", ").join(names), machine=machine) for machine, names in machines.items()
     ]
@@ -203,8 +207,8 @@ def show_published(published: dict[str, Any], say: Say) -> str:
 
 def show_speed(result: dict[str, Any], say: Say) -> str:
     message = say(
-        "`{command}`: {images:,} images of Fashion-MNIST, recipe `{recipe}`. The script runs lenet's loop and "
-        "the tutorials' loop alternately in one process, {count} pairs of runs. lenet's loop is "
+        "`{command}`: {images:,} images of Fashion-MNIST, recipe `{recipe}`. The script runs lenet's loop "
+        "and the tutorials' loop alternately in one process, {count} pairs of runs. lenet's loop is "
         "**{ratio_median:.2f} times** as fast (median of the pairs' ratios; range {ratio_min:.2f} to "
         "{ratio_max:.2f}). Medians: {ours_median:,.0f} and {tutorials_median:,.0f} examples/s."
     )
@@ -224,9 +228,9 @@ def show_kernel(result: dict[str, Any], say: Say) -> str:
     spin = result.get("waiting_threads_spin", 1000)
     peak = result.get("peak_gflops_a_core")  # of fused multiply-adds, where the run measured it
     reference = say("the FMA peak") if peak else "sgemm"
-    names = [say(f"{who}, share of {{reference}}").format(reference=reference) for who in ("kernel", "PyTorch")]
-    rows = write_head(say, "what", "kernel, images/s", "PyTorch, images/s", "ratio")
-    rows = [write_row([rows[0].strip("| "), *names]), "|" + "---|" * 6]
+    columns = ["what", "kernel, images/s", "PyTorch, images/s", "ratio"]
+    columns += ["kernel, share of {reference}", "PyTorch, share of {reference}"]
+    rows = write_head(say(column).format(reference=reference) for column in columns)
     alone, rates = [], []
     for name, value in result.items():
         what, _, network = name.partition(": ")
@@ -248,14 +252,14 @@ def show_kernel(result: dict[str, Any], say: Say) -> str:
         rows.append(write_row([*cells, *(f"{share:.0%}" for share in shares)]))
     command = f"`{'' if spin == 1000 else f'GOMP_SPINCOUNT={spin} '}python benchmarks/kernel.py`"
     head = say(
-        "{command}: the fused kernel and PyTorch's own operators, alternately in one process, batch 256 unless "
-        "the row names another."
+        "{command}: the fused kernel and PyTorch's own operators, alternately in one process, batch 256 "
+        "unless the row names another."
     )
     waiting = say(WAITING if spin == 1000 else "Threads wait for work as PyTorch sets them by default.")
     about = [
         say(
-            "sgemm is PyTorch's float32 matrix product (1024×1024), measured in the same run: {lowest:.0f} to "
-            "{highest:.0f} GFLOP/s a core."
+            "sgemm is PyTorch's float32 matrix product (1024×1024), measured in the same run: {lowest:.0f} "
+            "to {highest:.0f} GFLOP/s a core."
         ).format(lowest=min(rates), highest=max(rates)),
         say("The FMA peak was measured in the same run: {peak:.0f} GFLOP/s a core.").format(peak=peak)
         if peak
@@ -267,17 +271,19 @@ def show_kernel(result: dict[str, Any], say: Say) -> str:
         ),
     ]
     tail = say("The convolutions alone, {values}.").format(values=say("; ").join(alone))
-    return "\n".join([f"{head.format(command=command)} {waiting}\n", *rows, "", " ".join(about), "", tail, ""])
+    head = f"{head.format(command=command)} {waiting}\n"
+    return "\n".join([head, *rows, "", " ".join(about), "", tail, ""])
 
 
 def show_peers(result: dict[str, Any], say: Say) -> str:
     columns = ("what", "peer", "peer, images/s", "lenet, images/s", "ratio", "first call of the peer")
-    rows = write_head(say, *columns)
+    rows = write_head(map(say, columns))
     for what, peers in result["images_per_second"].items():
         for peer, value in peers.items():
             speeds = (value["images_per_second"], value["ours_images_per_second"])
-            cells = [say(what), say(peer), *(f"{speed:,.0f}" for speed in speeds), f"**{value['ratio']:.2f}**"]
-            rows.append(write_row([*cells, f"{value['first_call_seconds']:.1f} s"]))
+            cells = [say(what), say(peer), *(f"{speed:,.0f}" for speed in speeds)]
+            cells += [f"**{value['ratio']:.2f}**", f"{value['first_call_seconds']:.1f} s"]
+            rows.append(write_row(cells))
     latency = result["latency_of_one_image_microseconds"]
     times = say(", ").join(f"{say(name)} {value:.0f} µs" for name, value in latency.items())
     head = say(
@@ -308,8 +314,8 @@ def show_sprint(result: dict[str, Any], say: Say) -> str:
     seeds = len(result["runs"])
     message = say(
         "`{command}`: {seeds} seeds, each a new process of `lenet train sprint`. Accuracy on MNIST's test "
-        "images: **{accuracy}**. Time from the start of the process to its end: **{seconds_warm_median:.1f} s** "
-        "(median, files in the system's cache; with empty caches {cold} s), of which "
+        "images: **{accuracy}**. Time from the start of the process to its end: **{seconds_warm_median:.1f} "
+        "s** (median, files in the system's cache; with empty caches {cold} s), of which "
         "{seconds_of_training_median:.1f} s are training."
     )
     return message.format(**result, seeds=seeds, accuracy=show_share(accuracy, seeds), cold=cold) + "\n"
@@ -318,13 +324,13 @@ def show_sprint(result: dict[str, Any], say: Say) -> str:
 def show_rejection(result: dict[str, Any], say: Say) -> str:
     head = say(
         "`{command}`: the columns 1 %, 0.5 % and 0.1 % give the share of MNIST's test digits that has to be "
-        "rejected so that at most this share of the accepted digits is wrong. The last column gives the share "
-        "of negatives (seven kinds of pictures without a digit) that is rejected at the threshold that rejects "
-        "1 % of the digits."
+        "rejected so that at most this share of the accepted digits is wrong. The last column gives the "
+        "share of negatives (seven kinds of pictures without a digit) that is rejected at the threshold that "
+        "rejects 1 % of the digits."
     ).format(**result)
     columns = [say("weights"), say("accuracy"), "1 %", "0.5 %", "0.1 %"]
     columns += [say("expected calibration error"), say("negatives rejected")]
-    rows = [write_row(columns), "|" + "---|" * 7]
+    rows = write_head(columns)
     for name, value in result["checkpoints"].items():
         rates = [f"{100 * rate['rejected']:.2f} %" for rate in value["reject_rates"]]
         cells = [f"`{name}`", f"{100 * value['accuracy']:.2f} %", *rates]
@@ -332,11 +338,11 @@ def show_rejection(result: dict[str, Any], say: Say) -> str:
         cells.append(f"**{100 * value['not_digits_rejected_mean']:.1f} %**")
         rows.append(write_row(cells))
     message = say(
-        "{weights} at {promised:g} %: {rejected:.2f} % rejected, {wrong:.2f} % of the accepted digits wrong"
+        "`{weights}` at {promised:g} %: {rejected:.2f} % rejected, {wrong:.2f} % of the accepted digits wrong"
     )
     kept = [
         message.format(
-            weights=f"`{name}`",
+            weights=name,
             promised=100 * promise["max_error"],
             rejected=100 * promise["rejected"],
             wrong=100 * promise["error"],
@@ -352,8 +358,8 @@ def show_rejection(result: dict[str, Any], say: Say) -> str:
     again = [again for value in result["checkpoints"].values() for again in value["promises_drawn_again"]]
     worst = max(again, key=lambda row: row["broken"] / max(row["given"], 1))
     luck = say(
-        "Thresholds were also computed {times:,} times from {digits:,} digits drawn from the test digits. The "
-        "promised error rate was exceeded in at most {share:.1f} % of the cases."
+        "Thresholds were also computed {times:,} times from {digits:,} digits drawn from the test digits. "
+        "The promised error rate was exceeded in at most {share:.1f} % of the cases."
     ).format(**worst, share=100 * worst["broken"] / max(worst["given"], 1))
     return "\n".join([head, "", *rows, "", promises, "", luck, ""])
 
@@ -362,12 +368,12 @@ def show_promises(result: dict[str, Any], say: Say) -> str:
     head = say(
         "`{command}`, weights `{weights}`: readings at the thresholds of `--max-error`. The columns give the "
         "readings that are accepted, how many of them are wrong, their share, and the share of all readings "
-        "that is rejected. The rows of 1, 2-4, 5-7 and 8+ digits count by the number of digits that was read. "
-        "The last column is the share of wrong readings at the threshold for single images, which does not fit "
-        "readings."
+        "that is rejected. The rows of 1, 2-4, 5-7 and 8+ digits count by the number of digits that was "
+        "read. The last column is the share of wrong readings at the threshold for single images, which does "
+        "not fit readings."
     ).format(**result)
     columns = ("pictures", "digits", "promised", "accepted", "wrong", "share", "rejected", "single images")
-    rows = write_head(say, *columns)
+    rows = write_head(map(say, columns))
     for name, promises in result["sets"].items():
         for promise, values in promises.items():
             for group, count in values["promised"].items():
@@ -405,7 +411,7 @@ def show_pictures(result: dict[str, Any], say: Say) -> str:
 def show_halves(kinds: dict[str, Any], what: str, say: Say) -> list[str]:
     """The rows of a table: what of each kind is read correctly, in all and in both halves."""
     columns = ("number", "read correctly", "seen half", "blind half", "rejected", "accepted at 1 % wrong")
-    rows = write_head(say, what, *columns)
+    rows = write_head(map(say, (what, *columns)))
     message = say("{share:.1%} of {count:,}")
     for kind, value in kinds.items():
         halves = [value["halves"].get(half) for half in ("seen", "blind")]
@@ -420,8 +426,8 @@ def show_strings(result: dict[str, Any], say: Say) -> str:
     rows = show_halves(kinds, "strings", say)
     head = say(
         "`{command}`, weights `{weights}`: amounts from scanned cheques, photographed numbers, and strings "
-        "composed of MNIST's test digits. The scans and photographs were not used in training and are not part "
-        "of this repository. A string counts as correct when all its digits are correct."
+        "composed of MNIST's test digits. The scans and photographs were not used in training and are not "
+        "part of this repository. A string counts as correct when all its digits are correct."
     ).format(**result)
     times = say(", ").join(f"{say(name)} {value:.0f}" for name, value in result["milliseconds"].items())
     tail = say("Milliseconds for one string, one thread: {times}.").format(times=times)
@@ -430,16 +436,16 @@ def show_strings(result: dict[str, Any], say: Say) -> str:
 
 def show_corruptions(result: dict[str, Any], say: Say) -> str:
     checkpoints = result["checkpoints"]
-    images, pictures = say("{weights}, images"), say("{weights}, pictures")
+    images, pictures = say("`{weights}`, images"), say("`{weights}`, pictures")
     columns = {
-        images.format(weights=f"`{name}`"): value["images"]["corruptions"] for name, value in checkpoints.items()
+        images.format(weights=name): value["images"]["corruptions"] for name, value in checkpoints.items()
     }
     for name, value in checkpoints.items():
         if "pictures" in value:
             kinds = value["pictures"]["corruptions"]
-            column = pictures.format(weights=f"`{name}`")
+            column = pictures.format(weights=name)
             columns[column] = {kind: counted["right"] for kind, counted in kinds.items()}
-    rows = [write_row([say("corruption"), *columns]), "|---|" + "---|" * len(columns)]
+    rows = write_head([say("corruption"), *columns])
     kinds = list(next(iter(columns.values())))
     for kind in kinds:
         shares = [f"{100 * column[kind]:.2f} %" for column in columns.values()]
@@ -449,10 +455,10 @@ def show_corruptions(result: dict[str, Any], say: Say) -> str:
     title = say("**mean of {count}**").format(count=len(corrupted))
     rows.append(write_row([title, *(f"**{100 * mean:.2f} %**" for mean in means)]))
     head = say(
-        "`{command}`: accuracy on MNIST's test images, corrupted in the ways of MNIST-C. Columns named *images* "
-        "give the corrupted images to the network directly; columns named *pictures* give some of them to the "
-        "reader, which first looks for ink. No recipe trains on these corruptions. The recipe `reader` trains "
-        "on related ones: straight printed lines, uneven paper and noise."
+        "`{command}`: accuracy on MNIST's test images, corrupted in the ways of MNIST-C. Columns named "
+        "*images* give the corrupted images to the network directly; columns named *pictures* give some of "
+        "them to the reader, which first looks for ink. No recipe trains on these corruptions. The recipe "
+        "`reader` trains on related ones: straight printed lines, uneven paper and noise."
     ).format(**result)
     return "\n".join([head + "\n", *rows, ""])
 
@@ -472,11 +478,12 @@ def show_bulk(result: dict[str, Any], say: Say) -> str:
         "`{command}`: **{pictures_per_second:.0f} pictures/s** from the start of the process to its end; "
         "{pictures:,} rendered pictures, {workers} workers, {processor_milliseconds_a_picture:.0f} ms of "
         "processor time for one picture. The maximum memory of all processes together was "
-        "{megabytes_first_quarter:,} MB in the first quarter of the time and {megabytes_last_quarter:,} MB in "
-        "the last quarter. {compared_pictures} pictures were read one by one, by one worker, by all workers, "
-        "and by a command that was killed {kills} times. The results have **{outcome}**."
+        "{megabytes_first_quarter:,} MB in the first quarter of the time and {megabytes_last_quarter:,} MB "
+        "in the last quarter. {compared_pictures} pictures were read one by one, by one worker, by all "
+        "workers, and by a command that was killed {kills} times. The results have **{outcome}**."
     )
-    return message.format(**result, outcome=say("the same bytes" if result["same_bytes"] else "different bytes")) + "\n"
+    outcome = say("the same bytes" if result["same_bytes"] else "different bytes")
+    return message.format(**result, outcome=outcome) + "\n"
 
 
 def show_page(result: dict[str, Any], say: Say) -> str:
@@ -489,9 +496,9 @@ def show_page(result: dict[str, Any], say: Say) -> str:
         "`{command}`, Chromium {chromium}: the page with {count} networks has {kilobytes:.0f} kB. It reads a "
         "drawing {load:.0f} ms after it is opened (median of {loads}). From a movement of the pen until all "
         "layers are drawn it takes {one[median]:.1f} ms (median; 95th percentile {one[percentile_95]:.1f}), "
-        "with two networks {two[median]:.1f} ms ({two[percentile_95]:.1f}). The largest difference of a logit "
-        "from PyTorch's, on 1,000 test images of MNIST: {differences}. The page carries weights with 20 "
-        "significant bits of 24."
+        "with two networks {two[median]:.1f} ms ({two[percentile_95]:.1f}). The largest difference of a "
+        "logit from PyTorch's, on 1,000 test images of MNIST: {differences}. The page carries weights with "
+        "20 significant bits of 24."
     )
     text = message.format(
         command=result["command"],
@@ -509,7 +516,7 @@ def show_page(result: dict[str, Any], say: Say) -> str:
 
 def show_exports(result: dict[str, Any], say: Say) -> str:
     columns = ("network", "form", "test accuracy", "bytes")
-    rows = write_head(say, *columns, "largest difference of a logit", "ms for one image")
+    rows = write_head(map(say, (*columns, "largest difference of a logit", "ms for one image")))
     notes = []
     for name, value in result["checkpoints"].items():
         cells = [f"`{name}`", say("lenet, float"), f"{value['float_accuracy']:.2%}"]
@@ -520,11 +527,11 @@ def show_exports(result: dict[str, Any], say: Say) -> str:
             cells += [f"{part['largest_difference']:.2g}", f"{part['milliseconds']:.3f}"]
             rows.append(write_row(cells))
         note = say(
-            "{weights}: {same:,} of {images:,} images have the same scores in C and in numpy; buffers take "
+            "`{weights}`: {same:,} of {images:,} images have the same scores in C and in numpy; buffers take "
             "{ram_bytes:,} bytes."
         )
         values = {"same": value["c"]["equal_to_numpy"], "ram_bytes": value["c"]["ram_bytes"]}
-        notes.append(note.format(weights=f"`{name}`", images=result["images"], **values))
+        notes.append(note.format(weights=name, images=result["images"], **values))
     head = say(
         "`{command}`: MNIST's {images:,} test images. Ranges are calibrated with {calibration_images:,} "
         "training images. Bytes are those of the file; for lenet, of the weights; for C, of the constants. "
@@ -539,14 +546,14 @@ def show_exports(result: dict[str, Any], say: Say) -> str:
 def show_adapt(result: dict[str, Any], say: Say) -> str:
     before = 100 * result["mnist_before"]
     head = say(
-        "`{command}`: the recipe `adapt` adapts the weights `reader` to one writer. The pictures of a writer are "
-        "split in two: one part is learnt, the other is read, and the same the other way round. An artificial "
-        "hand is learnt from 40 digits and measured on MNIST's transformed test images, by the network alone. "
-        "The accuracy on MNIST's own test images is {before:.2f} % before; the table gives the change in "
-        "points: the mean, and the lowest where there are several trainings. Seconds are of the processor, the "
-        "mean, without imports. No setting was chosen on the blind pictures."
+        "`{command}`: the recipe `adapt` adapts the weights `reader` to one writer. The pictures of a writer "
+        "are split in two: one part is learnt, the other is read, and the same the other way round. An "
+        "artificial hand is learnt from 40 digits and measured on MNIST's transformed test images, by the "
+        "network alone. The accuracy on MNIST's own test images is {before:.2f} % before; the table gives "
+        "the change in points: the mean, and the lowest where there are several trainings. Seconds are of "
+        "the processor, the mean, without imports. No setting was chosen on the blind pictures."
     ).format(command=result["command"], before=before)
-    rows = write_head(say, "hand", "read", "wrong before", "wrong after", "change on MNIST", "seconds")
+    rows = write_head(map(say, ("hand", "read", "wrong before", "wrong after", "change on MNIST", "seconds")))
     for half, value in result["writers"].items():
         mean, lowest = (100 * value[f"mnist_after_{kind}"] - before for kind in ("mean", "lowest"))
         cells = [

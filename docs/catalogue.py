@@ -1,8 +1,8 @@
 """The Chinese of the generated pages, from the gettext catalogue docs/zh.po.
 
-A generator passes every text of its page through a function `say`: `str` leaves it in English, and `translate`
-calls the generator with a function that looks it up. `make docs` adds new messages to the catalogue and removes
-those that no page contains; a new message is marked fuzzy where an old one resembles it.
+A generator passes every text of its page through a function `say`: `str` leaves it in English, and
+`translate` calls the generator with a function that looks it up. `make docs` adds new messages to the
+catalogue and removes those that no page contains; a new message is fuzzy where an old one resembles it.
 """
 
 import re

@@ -88,7 +88,7 @@ class TranslatedHelp:
         for entry in panel.entries:
             text = self.translate(entry.description.primary_renderable.plain)
             if entry.choices:
-                text += " " + say("[choices: {choices}]").format(choices=", ".join(entry.choices))
+                text += " " + say("[choices: {choices}]").format(choices=say(", ").join(entry.choices))
             if entry.default is not None:
                 text += " " + say("[default: {default}]").format(default=entry.default)
             if entry.required:

@@ -94,8 +94,8 @@ def write_networks(say: Say) -> list[str]:
 def write_data(say: Say) -> list[str]:
     """Every named data set and every handwriting font."""
     rows = [
-        [f"`{source.name}`", f"{source.train:,}", f"{source.test:,}", len(source.classes), say(source.licence)]
-        for source in SOURCES.values()
+        [f"`{name}`", f"{source.train:,}", f"{source.test:,}", len(source.classes), say(source.licence)]
+        for name, source in SOURCES.items()
     ]
     fonts = [[f"`{font.name}`", font.version, font.licence] for font in list_fonts().values()]
     return [
@@ -103,8 +103,8 @@ def write_data(say: Say) -> list[str]:
         table(map(say, ("name", "training", "test", "classes", "licence")), rows),
         f"## {say('Handwriting fonts')}",
         say(
-            "Recipes can draw characters from these fonts while they train. Each is a file of the npm package "
-            "`@fontsource/NAME`. The fonts are not part of this package."
+            "Recipes can draw characters from these fonts while they train. Each is a file of the npm "
+            "package `@fontsource/NAME`. The fonts are not part of this package."
         ),
         table(map(say, ("name", "version", "licence")), fonts),
     ]
@@ -118,9 +118,10 @@ def write_names(say: Say) -> list[str]:
         parts.append(f"### lenet.{name}")
         if callable(thing):
             explained = (wrap(say(paragraph)) for paragraph in paragraphs(getdoc(thing)))
-            parts += [fence("\n\n".join((write_signature(name, thing, say), *explained))), *write_methods(thing, say)]
+            parts.append(fence("\n\n".join((write_signature(name, thing, say), *explained))))
+            parts += write_methods(thing, say)
         else:
-            names = ", ".join(f"`{key}`" for key in thing)
+            names = say(", ").join(f"`{key}`" for key in thing)
             parts.append(say("The named recipes: {names}.").format(names=names))
     return parts
 

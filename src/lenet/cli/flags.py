@@ -58,8 +58,9 @@ def describe_setting(name: str, say: Callable[[str], str] = str) -> str:
     hint, doc = field_types(kind)[name], say(field_docs(kind)[name])
     if _is_list(hint):
         return f"{doc} {say('Numbers separated by commas.')}"
-    choices = ", ".join(get_args(hint))
-    return f"{doc} {say('One of {choices}.').format(choices=choices)}" if get_origin(hint) is Literal else doc
+    if get_origin(hint) is Literal:
+        return f"{doc} {say('One of {choices}.').format(choices=say(', ').join(get_args(hint)))}"
+    return doc
 
 
 def describe_range(name: str, say: Callable[[str], str] = str) -> str:
@@ -79,7 +80,7 @@ def list_more_settings(say: Callable[[str], str] = str) -> str:
     """The settings that the help of `lenet train` does not explain, and where they are explained."""
     flags = (f"--{name.replace('_', '-')}" for name in SETTINGS if name not in FIRST | ELSEWHERE)
     message = "More settings, which `lenet recipes RECIPE` explains: {flags}."
-    return say(message).format(flags=", ".join(flags))
+    return say(message).format(flags=say(", ").join(flags))
 
 
 def make_flags() -> type:
