@@ -1,4 +1,4 @@
-"""The notebook runs from top to bottom in a kernel of its own, and shows what it says."""
+"""The notebook runs from top to bottom in a kernel of its own, and shows what it says, in both languages."""
 
 import re
 from pathlib import Path
@@ -9,19 +9,42 @@ import pytest
 nbformat = pytest.importorskip("nbformat", reason="nbclient is not installed")
 nbclient = pytest.importorskip("nbclient", reason="nbclient is not installed")
 
-NOTEBOOK = Path(__file__).parents[1] / "examples/lesson.ipynb"
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+def read_notebook(name: str) -> Any:
+    return nbformat.read(EXAMPLES / name, as_version=4)
 
 
 @pytest.fixture(scope="module")
 def committed() -> Any:
-    return nbformat.read(NOTEBOOK, as_version=4)
+    return read_notebook("lesson.ipynb")
 
 
-def test_no_outputs_are_committed(committed: Any):
-    nbformat.validate(committed)
-    for cell in committed.cells:
+@pytest.mark.parametrize("name", ["lesson.ipynb", "lesson.zh.ipynb"])
+def test_no_outputs_are_committed(name: str):
+    notebook = read_notebook(name)
+    nbformat.validate(notebook)
+    for cell in notebook.cells:
         assert not cell.get("outputs")
         assert cell.get("execution_count") is None
+
+
+def test_the_chinese_notebook_differs_in_its_texts_alone(committed: Any):
+    chinese = read_notebook("lesson.zh.ipynb")
+    assert chinese.metadata == committed.metadata
+    for english, cell in zip(committed.cells, chinese.cells, strict=True):
+        if english.cell_type == "code":
+            assert cell == english
+            continue
+        assert (cell.cell_type, cell.id) == ("markdown", english.id)
+        assert re.search("[\u4e00-\u9fff]", cell.source)
+        for pattern in (r"^#+ |^- ", r"`[^`]+`", r"\d[\d,.]*\d|\d"):  # headings and items, code, numerals
+            found, expected = (
+                sorted(re.findall(pattern, source, re.MULTILINE))
+                for source in (cell.source.replace(".zh.md", ".md"), english.source)
+            )
+            assert found == expected
 
 
 @pytest.mark.slow
