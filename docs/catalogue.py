@@ -11,11 +11,11 @@ from pathlib import Path
 
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
+from markdown.extensions.toc import slugify
 
 CATALOGUE = Path(__file__).with_name("zh.po")
 HEADER = 'msgid ""\nmsgstr ""\n"Language: zh_CN\\n"\n"Content-Type: text/plain; charset=utf-8\\n"\n\n'
 HEADING = re.compile(r"^(#{2,} )(.*)$", re.MULTILINE)
-FENCE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 FULL_WIDTH = "，。；：！？、（）"
 
 Say = Callable[[str], str]
@@ -66,12 +66,11 @@ def read_catalogue() -> Catalog:
 
 def add_anchors(chinese: str, english: str) -> str:
     """The Chinese page with the English anchor before each heading that differs, so that links keep it."""
-    titles = iter([title for _, title in HEADING.findall(FENCE.sub("", english))])
+    titles = iter([title for _, title in HEADING.findall(english)])
 
     def add(heading: re.Match[str]) -> str:
         title = next(titles)
-        slug = re.sub(r"[-\s]+", "-", re.sub(r"[^\w\s-]", "", title).strip().lower())
-        return heading[0] if heading[2] == title else f'<a id="{slug}"></a>\n\n{heading[0]}'
+        anchor = f'<a id="{slugify(title, "-")}"></a>\n\n'
+        return heading[0] if heading[2] == title else anchor + heading[0]
 
-    parts = re.split(f"({FENCE.pattern})", chinese, flags=FENCE.flags)
-    return "".join(part if part.startswith("```") else HEADING.sub(add, part) for part in parts)
+    return HEADING.sub(add, chinese)
