@@ -34,8 +34,6 @@ GENERATED = {
 NUMERAL = r"[0-9]+(?:[.,][0-9]+)*"
 ANCHOR = r'<a id="([^"]+)">'
 
-AWAITED = "awaited"  # in the record: pages whose Chinese is being written; the list empties itself
-
 
 @dataclass
 class Section:
@@ -190,10 +188,7 @@ def examine(root: Path = ROOT, same_meaning: Iterable[str] = ()) -> Examination:
         if page in recorded:
             found.record[page] = recorded[page]  # stays as it is while the pages have not the same sections
         if missing := {page, other} - files:
-            if page in recorded.get(AWAITED, []):
-                found.record.setdefault(AWAITED, []).append(page)
-            else:
-                found.differences.append(f"{missing.pop()} is missing: a page has two languages")
+            found.differences.append(f"{missing.pop()} is missing: a page has two languages")
             continue
         english, chinese = (split_page(read_page(root / file)) for file in (page, other))
         if page in GENERATED:  # docstrings stand in blocks of text; their Chinese is in the catalogue
