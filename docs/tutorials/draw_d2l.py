@@ -1,6 +1,6 @@
-"""Draw the figures of docs/tutorials/: d2l.md, d2l-relu.md and classic-sigmoid.md.
+"""Draw the figures of d2l.md, d2l-relu.md and classic-sigmoid.md.
 
-    python docs/draw_d2l.py
+    python docs/tutorials/draw_d2l.py
 
 The curves come from benchmarks/results/. For the gradients, three networks are trained for three epochs on
 Fashion-MNIST.
@@ -23,8 +23,8 @@ from torch.nn import functional
 import lenet
 from lenet.insight.plots.canvas import COLOURS, make_figure, trim_axes
 
-ROOT = Path(__file__).parents[1]
-DRAWN = ROOT / "docs/tutorials"
+ROOT = Path(__file__).parents[2]
+DRAWN = Path(__file__).parent
 RESULTS = ROOT / "benchmarks/results"
 # What two authors' runs of the chapter's code printed: loss, training and test accuracy.
 PRINTED = {"author 1": ("o", (0.470, 0.823, 0.814)), "author 2": ("D", (0.467, 0.824, 0.786))}
