@@ -133,7 +133,9 @@ def workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
     monkeypatch.setenv("LENET_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("LENET_DATA", str(tmp_path / "nothing"))
-    monkeypatch.setenv("LENET_MIRROR", "http://127.0.0.1:9")  # nobody listens there
+    for scheme in ("http", "https"):
+        monkeypatch.setenv(f"{scheme}_proxy", "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("no_proxy", "127.0.0.1,localhost")
     monkeypatch.setenv("COLUMNS", "100")
     return folder
 

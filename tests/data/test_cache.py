@@ -14,6 +14,8 @@ from lenet.data.idx import encode_idx
 from lenet.data.sources import SOURCES, SourceFile
 from lenet.errors import DataError, DownloadError
 
+from .conftest import make_tiny
+
 IMAGES = "train-images-idx3-ubyte"
 
 
@@ -112,6 +114,31 @@ def test_no_network(tiny, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         load("tiny", "train")
 
 
+@pytest.mark.parametrize("form", ["as published", "packed anew", "unpacked"])
+def test_own_mirror_comes_first(tiny, server, cache, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    monkeypatch.setenv("LENET_MIRROR", f" {server.address}/classroom/ ")
+    for name, content in tiny.packed.items():
+        if form == "unpacked":
+            server.files[f"/classroom/tiny/{name}"] = tiny.unpacked(name)
+        else:
+            anew = gzip.compress(tiny.unpacked(name), 1, mtime=7)
+            server.files[f"/classroom/tiny/{name}.gz"] = content if form == "as published" else anew
+    assert torch.equal(load("tiny", "train").images[:, 0], tiny.tensors[IMAGES])
+    assert len(load("tiny", "test")) == 4
+    assert all(path.startswith("/classroom/") for path in server.requests)
+
+
+def test_other_mirrors_give_what_the_own_one_lacks(
+    tiny, server, cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LENET_MIRROR", f"{server.address}/classroom")
+    server.files[f"/classroom/tiny/{IMAGES}.gz"] = tiny.packed[IMAGES]
+    fetch("tiny")
+    assert f"/tiny/{IMAGES}.gz" not in server.requests
+    assert "/tiny/t10k-images-idx3-ubyte.gz" in server.requests
+    assert len(load("tiny", "train")) == 6
+
+
 def test_own_mirror_may_pack_anew_but_not_lie(tiny, server, cache, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(SOURCES, "tiny", replace(tiny.source, mirrors=("http://127.0.0.1:9/",)))
     monkeypatch.setenv("LENET_MIRROR", f"{server.address}/classroom")
@@ -122,6 +149,50 @@ def test_own_mirror_may_pack_anew_but_not_lie(tiny, server, cache, monkeypatch: 
         fetch("tiny")
     server.files[f"/classroom/tiny/{IMAGES}.gz"] = gzip.compress(tiny.unpacked(IMAGES), 1, mtime=7)
     assert len(load("tiny", "train")) == 6
+
+
+def test_own_mirror_may_not_pack_anew_what_has_no_checksum_inside(
+    server, cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make_tiny("plain", ("http://127.0.0.1:9/",), known_inside=False)
+    monkeypatch.setitem(SOURCES, "plain", made.source)
+    monkeypatch.setenv("LENET_MIRROR", server.address)
+    server.files |= {f"/plain/{name}.gz": content for name, content in made.packed.items()}
+    published = server.files[f"/plain/{IMAGES}.gz"]
+    server.files[f"/plain/{IMAGES}.gz"] = gzip.compress(bytes(len(made.unpacked(IMAGES))), mtime=0)
+    with pytest.raises(DownloadError, match="wrong checksum"):
+        fetch("plain")
+    server.files[f"/plain/{IMAGES}.gz"] = published
+    assert len(load("plain", "train")) == 6
+
+
+def test_own_mirror_holds_the_published_archive(
+    letters, server, cache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = server.files.pop("/letters.zip")
+    monkeypatch.setenv("LENET_MIRROR", f"{server.address}/classroom")
+    server.files["/classroom/letters/letters.zip"] = archive[:-1] + b"?"
+    with pytest.raises(DownloadError, match="wrong checksum"):
+        fetch("letters")
+    server.files["/classroom/letters/letters.zip"] = archive
+    assert len(load("letters", "train")) == 6
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["mirror", "192.168.1.9:8000", "file:///srv/data", "ftp://mirror/", "http://", "http://a:b/", "http://[::1",
+     "http://mirror/?set=mnist"],
+)  # fmt: skip
+def test_an_own_mirror_that_is_no_address(
+    tiny, server, cache, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("LENET_MIRROR", address)
+    with pytest.raises(
+        DataError, match=r"^LENET_MIRROR is '.*'; it must be an http or https address"
+    ) as caught:
+        fetch("tiny")
+    assert "\n" not in str(caught.value)
+    assert not server.requests
 
 
 def test_first_runs_at_the_same_time(tiny, cache: Path) -> None:

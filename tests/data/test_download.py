@@ -3,7 +3,10 @@
 import gzip
 import hashlib
 import itertools
+import socket
+import sys
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -11,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lenet.data.download import download
-from lenet.errors import DownloadError
+from lenet.errors import DataError, DownloadError
 
 CONTENT = gzip.compress(bytes(range(256)) * 64, mtime=0)
 DIGEST = f"sha256:{hashlib.sha256(CONTENT).hexdigest()}"
@@ -175,6 +178,57 @@ def test_only_http(tmp_path: Path, url: str) -> None:
 def test_nobody_listens(tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match=r"refused|timed out"):
         fetch(["http://127.0.0.1:9/file"], tmp_path / "file.gz")
+
+
+@pytest.fixture
+def blocked() -> Iterator[str]:
+    """The address of a host that does not answer, as behind a firewall: its queue of connections is full."""
+    with socket.socket() as host, socket.socket() as first, socket.socket() as second:
+        host.bind(("127.0.0.1", 0))
+        host.listen(0)
+        for client in (first, second):
+            client.setblocking(False)
+            client.connect_ex(host.getsockname())
+        yield f"http://127.0.0.1:{host.getsockname()[1]}"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="another system may refuse where the queue is full")
+def test_a_blocked_host_is_given_up_soon_and_asked_last_from_then_on(
+    blocked: str, server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lenet.data.download._CONNECT_SECONDS", 2.0)
+    server.files |= {"/good": CONTENT, "/other": CONTENT}
+    started = time.monotonic()
+    download([f"{blocked}/x", f"{server.address}/good"], tmp_path / "a.gz", DIGEST, len(CONTENT))
+    assert 2 <= time.monotonic() - started < 10
+    started = time.monotonic()
+    download([f"{blocked}/x", f"{server.address}/other"], tmp_path / "b.gz", DIGEST, len(CONTENT))
+    assert time.monotonic() - started < 2
+    assert server.requests == ["/good", "/other"]
+    with pytest.raises(DownloadError, match="timed out"):  # it is still asked
+        download([f"{blocked}/x"], tmp_path / "c.gz", DIGEST, len(CONTENT))
+
+
+def test_a_server_that_answered_with_an_error_keeps_its_place(server, tmp_path: Path) -> None:
+    server.files |= {"/good": CONTENT, "/other": CONTENT}
+    other = server.address.replace("127.0.0.1", "localhost")
+    for name in ("a.gz", "b.gz"):
+        fetch([f"{server.address}/absent", f"{other}/good"], tmp_path / name)
+    assert server.requests == ["/absent", "/good"] * 2
+
+
+def test_a_check_decides_which_file_is_right(server, tmp_path: Path) -> None:
+    def check(path: Path) -> None:
+        if path.read_bytes() != CONTENT:
+            raise DataError("not this one")
+
+    server.files |= {"/bad": CONTENT[::-1], "/good": CONTENT}
+    target = tmp_path / "file.gz"
+    with pytest.raises(DownloadError, match="wrong checksum"):
+        download([f"{server.address}/bad"], target, "", len(CONTENT), check=check)
+    assert not list(tmp_path.iterdir())
+    download([f"{server.address}/bad", f"{server.address}/good"], target, "", len(CONTENT), check=check)
+    assert target.read_bytes() == CONTENT
 
 
 def test_md5_is_understood(server, tmp_path: Path) -> None:

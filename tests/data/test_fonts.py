@@ -117,20 +117,21 @@ def test_another_file_is_refused_in_lenet_data_and_replaced_in_the_cache(
     assert str(tmp_path / "data") in str(caught.value)
 
 
-def test_own_mirror_holds_font_files(tiny_font: Font, server, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("honest", [True, False])
+def test_own_mirror_holds_font_files(
+    tiny_font: Font, server, cache: Path, monkeypatch: pytest.MonkeyPatch, honest: bool
+) -> None:
     monkeypatch.setenv("LENET_MIRROR", f"{server.address}/classroom/")
-    server.files[f"/classroom/fonts/{NAME}.woff2"] = CONTENT[::-1]
-    with pytest.raises(DownloadError, match="wrong checksum"):
-        read_font(NAME)
-    server.files[f"/classroom/fonts/{NAME}.woff2"] = CONTENT
+    server.files[f"/classroom/fonts/{NAME}.woff2"] = CONTENT if honest else CONTENT[::-1]
     assert read_font(NAME) == CONTENT
+    assert server.requests[0] == f"/classroom/fonts/{NAME}.woff2"
+    assert len(server.requests) == (1 if honest else 3)  # then the registries
+    assert (cache / "fonts" / f"{NAME}.woff2").read_bytes() == CONTENT
 
 
 def test_neither_cache_nor_network(tiny_font: Font, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fonts, "REGISTRIES", ("http://127.0.0.1:9",))
-    with pytest.raises(
-        DownloadError, match=r"tiny-hand.*copy the fonts' \.woff2 files .*LENET_DATA"
-    ) as caught:
+    with pytest.raises(DownloadError, match=r"tiny-hand.*lenet data import.*LENET_DATA") as caught:
         find_handwriting_fonts()
     assert "\n" not in str(caught.value)
 

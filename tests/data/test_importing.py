@@ -1,6 +1,7 @@
 """Files got elsewhere: recognised by what is in them."""
 
 import gzip
+import hashlib
 import io
 import tarfile
 import zipfile
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 
 from lenet.data import importing
 from lenet.data.datasets import load
+from lenet.data.fonts import Font
 from lenet.data.importing import import_data
 from lenet.data.sources import SOURCES
 from lenet.errors import DataError
@@ -121,6 +123,31 @@ def test_faults_are_one_line(cache, tmp_path: Path, what: str) -> None:
     with pytest.raises(DataError) as caught:
         import_data(path, name)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["folder", "zip", "tgz"])
+@pytest.mark.parametrize("name", ["fonts", None])
+def test_fonts_are_recognised_under_any_name(
+    cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, name: str | None
+) -> None:
+    content = bytes(range(256)) * 9
+    font = Font("tiny-hand", "5.3.0", "OFL-1.1", len(content), hashlib.sha256(content).hexdigest(), 1, "")
+    monkeypatch.setattr(importing, "list_fonts", lambda: {font.name: font})
+    (tmp_path / "got").mkdir()
+    (tmp_path / "got" / "download(1)").write_bytes(content)
+    (tmp_path / "got" / "tiny-hand.woff2").write_bytes(content[:-1] + b"?")
+    assert import_data(pack(tmp_path / "got", kind), name) == cache / "fonts"
+    assert (cache / "fonts" / "tiny-hand.woff2").read_bytes() == content
+    assert len(list((cache / "fonts").iterdir())) == 1
+
+
+def test_no_font_is_imported_from_other_files(cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "note.txt").write_text("no font")
+    with pytest.raises(DataError, match=r"holds no file of fonts \(by checksum\)$"):
+        import_data(tmp_path / "note.txt", "fonts")
+    with pytest.raises(DataError, match=r"mnist, .*, fonts \(by checksum\); name the data set"):
+        import_data(tmp_path / "note.txt")
+    assert not cache.exists()
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar", "tgz"])

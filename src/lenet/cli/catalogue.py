@@ -191,7 +191,7 @@ def data_import(
     *,
     name: Annotated[str | None, Parameter(help="The data set, if the files do not identify it.")] = None,
 ) -> None:
-    """Copy the files of a known data set to the cache; checksums identify them.
+    """Copy the files of a known data set, or handwriting fonts, to the cache; checksums identify them.
 
     Example: lenet data import ~/Downloads/mnist.zip
     """

@@ -111,8 +111,8 @@ def fetch(name: str, progress: "Progress | None" = None) -> Path:
     missing = [file for file in source.all_files if not _is_intact(source, file, folder)]
     if missing:
         with writing_cache(), tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache_folder()) as scratch:
-            if source.bundle and not _custom_mirrors(source):
-                _fetch_bundle(source.bundle, Path(scratch), progress)
+            if source.bundle:
+                _fetch_bundle(source, source.bundle, Path(scratch), progress)
             else:
                 for file in missing:
                     _fetch_file(source, file, Path(scratch), progress)
@@ -152,26 +152,28 @@ def list_file_names(file: SourceFile) -> tuple[str, ...]:
 
 
 def _fetch_file(source: Source, file: SourceFile, scratch: Path, progress: "Progress | None") -> None:
-    from lenet.data.download import download
+    from lenet.data.download import download, list_own_mirrors
 
-    own = _custom_mirrors(source)
+    def check(path: Path) -> None:
+        verify_file(read_unpacked(path, file.size), file, source.name, target.name)
+
     target = scratch / f"{file.name}.gz"
-    if own:
-        # The files of a custom mirror may be compressed again, so the unpacked content is verified.
-        download([f"{mirror}{target.name}" for mirror in own], target, "", file.max_packed, progress=progress)
-    else:
-        urls = [f"{mirror}{target.name}" for mirror in source.mirrors]
-        download(urls, target, file.packed, file.max_packed, progress=progress)
-    verify_file(read_unpacked(target, file.size), file, source.name, str(target.name))
+    own = [mirror + name for mirror in list_own_mirrors(source.name) for name in (target.name, file.name)]
+    urls = [*own, *(mirror + target.name for mirror in source.mirrors)]
+    # The files of the user's mirror may be unpacked, or packed again: what counts is the checksum of the
+    # content, where it is published.
+    digest = "" if file.sha256 else file.packed
+    download(urls, target, digest, file.max_packed, check=check, progress=progress)
     cache_file(source, file, target.read_bytes())
 
 
-def _fetch_bundle(bundle: Bundle, scratch: Path, progress: "Progress | None") -> None:
-    from lenet.data.download import download
+def _fetch_bundle(source: Source, bundle: Bundle, scratch: Path, progress: "Progress | None") -> None:
+    from lenet.data.download import download, list_own_mirrors
 
-    archive = scratch / "bundle.zip"
-    download(bundle.urls, archive, bundle.packed, bundle.size, progress=progress)
-    unbundle(bundle, archive)
+    name = bundle.urls[0].rsplit("/", 1)[-1]
+    urls = [*(mirror + name for mirror in list_own_mirrors(source.name)), *bundle.urls]
+    download(urls, scratch / name, bundle.packed, bundle.size, progress=progress)
+    unbundle(bundle, scratch / name)
 
 
 def unbundle(bundle: Bundle, archive: Path) -> None:
@@ -226,12 +228,6 @@ def _is_intact(source: Source, file: SourceFile, folder: Path) -> bool:
     except DataError:
         return False
     return True
-
-
-def _custom_mirrors(source: Source) -> list[str]:
-    """The mirror LENET_MIRROR: the URL of a folder with one folder per data set, as in a local network."""
-    address = os.environ.get("LENET_MIRROR")
-    return [f"{address.rstrip('/')}/{source.name}/"] if address else []
 
 
 def _bundled_digits() -> Path:

@@ -1,6 +1,11 @@
-"""Downloads one file from the first mirror that has it. The only module that downloads."""
+"""Downloads one file from the first mirror that has it. The only module that downloads.
+
+LENET_MIRROR, the address of a folder like LENET_DATA on a server of the user's, comes before other mirrors.
+Checksums decide what is right, not the server.
+"""
 
 import http.client
+import os
 import ssl
 import time
 import urllib.error
@@ -16,9 +21,39 @@ from lenet.errors import DataError, DownloadError
 
 Progress = Callable[[int, int], None]
 """Called with the number of bytes received so far and their maximum."""
+Check = Callable[[Path], object]
+"""Called with a downloaded file; raises DataError when it is not the right one."""
 _CHUNK_BYTES = 1 << 16
+_CONNECT_SECONDS = 5.0  # a host that a firewall blocks never answers
 _MIN_BYTES_PER_SECOND = 10_000
-_HINT = "check the network, or get the files elsewhere and run `lenet data import PATH`, or set LENET_DATA"
+_WRONG = "sent another file (wrong checksum)"
+_HINT = (
+    "check the network, or get the files elsewhere and run `lenet data import PATH`, "
+    "or set LENET_DATA or LENET_MIRROR"
+)
+_unreachable: set[str] = set()
+"""The hosts that did not answer this process."""
+
+
+def list_own_mirrors(folder: str) -> list[str]:
+    """The address of `folder` on the server in LENET_MIRROR, with a slash at its end; none if it is not set.
+
+    Raises DataError when LENET_MIRROR is not an http or https address.
+    """
+    address = os.environ.get("LENET_MIRROR", "").strip()
+    if not address:
+        return []
+    try:
+        parts = urlsplit(address)
+        valid = parts.scheme in ("http", "https") and parts.hostname and not (parts.query or parts.fragment)
+        _ = parts.port  # raises ValueError when it is no number
+    except ValueError:
+        valid = False
+    if not valid:
+        raise DataError(
+            f"LENET_MIRROR is {address!r}; it must be an http or https address, such as http://192.168.1.9:8000"
+        )
+    return [f"{address.rstrip('/')}/{folder}/"]
 
 
 def download(
@@ -28,27 +63,30 @@ def download(
     max_bytes: int,
     *,
     timeout_seconds: float = 20.0,
+    check: Check | None = None,
     progress: Progress | None = None,
-    hint: str = _HINT,
 ) -> None:
     """Download `target` from the first of `urls` (http or https) that has the right file.
 
     The file is verified and appears atomically; two processes may download the same file at once. `digest`
-    is `sha256:…` or `md5:…`, or empty if the caller verifies the content. A mirror fails when it sends
-    nothing for `timeout_seconds`, stays below 10 kB/s, or sends more than `max_bytes`.
-    Raises DownloadError, with the fault of each mirror and the `hint` what to do, when all fail.
+    is `sha256:…` or `md5:…`, or empty if only `check` verifies the file. A mirror fails when it cannot be
+    connected to within 5 s, sends nothing for `timeout_seconds`, stays below 10 kB/s, or sends more than
+    `max_bytes`. Hosts that did not answer earlier in this process are asked last.
+    Raises DownloadError, with the fault of each mirror and what to do, when all fail.
     """
     pooch.get_logger().setLevel("WARNING")  # stderr belongs to the command line
-    fetch = _Fetch(max_bytes, timeout_seconds, progress)
+    fetch = _Fetch(max_bytes, timeout_seconds, check, progress)
     faults = []
-    for url in urls:
+    for url in sorted(urls, key=lambda each: urlsplit(each).netloc in _unreachable):
         try:
             pooch.retrieve(url, digest or None, fname=target.name, path=target.parent, downloader=fetch)
             return
         # ValueError is pooch's wrong digest, HTTPException a broken reply, DataError one of our limits.
         except (OSError, ValueError, http.client.HTTPException, DataError) as error:
+            if isinstance(error, OSError) and not isinstance(error, urllib.error.HTTPError):
+                _unreachable.add(urlsplit(url).netloc)
             faults.append(f"{urlsplit(url).hostname}: {_one_line(error)}")
-    raise DownloadError(f"{target.name}: no mirror gave it ({'; '.join(faults)}); {hint}")
+    raise DownloadError(f"{target.name}: no mirror gave it ({'; '.join(dict.fromkeys(faults))}); {_HINT}")
 
 
 class _Fetch:
@@ -57,9 +95,12 @@ class _Fetch:
     Pooch's own downloader does not limit the size, and waits for a full chunk when a mirror sends slowly.
     """
 
-    def __init__(self, max_bytes: int, timeout_seconds: float, progress: Progress | None) -> None:
+    def __init__(
+        self, max_bytes: int, timeout_seconds: float, check: Check | None, progress: Progress | None
+    ) -> None:
         self.max_bytes = max_bytes
         self.timeout_seconds = timeout_seconds
+        self.check = check
         self.progress = progress
 
     def __call__(self, url: str, output: str, _pooch: object) -> None:
@@ -72,6 +113,11 @@ class _Fetch:
             Path(output).open("wb") as file,
         ):
             self._copy(response, file.write)
+        try:
+            if self.check:
+                self.check(Path(output))
+        except DataError as error:
+            raise DataError(_WRONG) from error
 
     def _copy(self, response: http.client.HTTPResponse, write: Callable[[bytes], object]) -> None:
         started, received = time.monotonic(), 0
@@ -100,8 +146,8 @@ def _opener() -> urllib.request.OpenerDirector:
     for handler in (
         urllib.request.ProxyHandler(),
         urllib.request.UnknownHandler(),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(context=context),
+        _HTTPHandler(),
+        _HTTPSHandler(context=context),
         urllib.request.HTTPDefaultErrorHandler(),
         urllib.request.HTTPRedirectHandler(),
         urllib.request.HTTPErrorProcessor(),
@@ -110,12 +156,35 @@ def _opener() -> urllib.request.OpenerDirector:
     return opener
 
 
+class _Connection(http.client.HTTPConnection):
+    """A connection that is made soon or not at all, so that the next mirror is asked."""
+
+    def connect(self) -> None:
+        patience, self.timeout = self.timeout, min(self.timeout or _CONNECT_SECONDS, _CONNECT_SECONDS)
+        super().connect()
+        self.sock.settimeout(patience)
+
+
+class _SecureConnection(_Connection, http.client.HTTPSConnection):
+    pass
+
+
+class _HTTPHandler(urllib.request.HTTPHandler):
+    def http_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_Connection, req)
+
+
+class _HTTPSHandler(urllib.request.HTTPSHandler):
+    def https_open(self, req: urllib.request.Request) -> http.client.HTTPResponse:
+        return self.do_open(_SecureConnection, req, context=self._context)  # type: ignore[attr-defined]
+
+
 def _one_line(error: Exception) -> str:
     reason = getattr(error, "reason", error)  # urllib wraps the cause
     if isinstance(error, urllib.error.HTTPError):
         text = f"answered {error.code}"
     elif isinstance(error, ValueError) and "hash" in str(error):
-        text = "sent another file (wrong checksum)"
+        text = _WRONG
     else:
         text = getattr(reason, "strerror", None) or str(reason) or type(reason).__name__
     return " ".join(text.split())[:160]

@@ -26,7 +26,6 @@ FONTS = "fonts"
 REGISTRIES = ("https://registry.npmjs.org", "https://registry.npmmirror.com")
 """The npm registries that are asked for a font, in this order."""
 _MAX_UNPACKED = 32_000_000  # bytes; the largest package of the table unpacks to 14 MB
-_HINT = f"check the network, or copy the fonts' .woff2 files to the folder {FONTS!r} in LENET_DATA"
 
 
 @dataclass(frozen=True)
@@ -136,20 +135,28 @@ def _is_font(font: Font, content: bytes) -> bool:
 
 
 def _fetch_font(font: Font) -> bytes:
-    from lenet.data.download import download
+    from lenet.data.download import download, list_own_mirrors
 
-    own = os.environ.get("LENET_MIRROR")
+    def check(path: Path) -> None:
+        content = _read_file(path, max_bytes)
+        if not _is_font(font, content) and hashlib.sha256(content).hexdigest() != font.packed_sha256:
+            raise DataError(f"{path.name}: neither the font nor its package")
+
+    max_bytes = max(font.size, font.packed_size)
+    package = f"{font.name}-{font.version}.tgz"
+    # The user's mirror holds font files, as LENET_DATA does; a registry holds packages.
+    urls = [f"{mirror}{font.name}.woff2" for mirror in list_own_mirrors(FONTS)]
+    urls += [f"{registry}/@fontsource/{font.name}/-/{package}" for registry in REGISTRIES]
     with writing_cache(), tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache_folder()) as scratch:
-        if own:  # a folder of font files, as LENET_DATA
-            target = Path(scratch) / f"{font.name}.woff2"
-            url = f"{own.rstrip('/')}/{FONTS}/{target.name}"
-            download([url], target, f"sha256:{font.sha256}", font.size, hint=_HINT)
-            content = target.read_bytes()
-        else:
-            package = Path(scratch) / f"{font.name}-{font.version}.tgz"
-            urls = [f"{registry}/@fontsource/{font.name}/-/{package.name}" for registry in REGISTRIES]
-            download(urls, package, f"sha256:{font.packed_sha256}", font.packed_size, hint=_HINT)
-            content = extract_font(font, package)
+        target = Path(scratch) / package
+        download(urls, target, "", max_bytes, check=check)
+        content = target.read_bytes()
+        return keep_font(font, content if _is_font(font, content) else extract_font(font, target))
+
+
+def keep_font(font: Font, content: bytes) -> bytes:
+    """Write the bytes of a font to the cache, atomically; returns them."""
+    with writing_cache():
         write_bytes(cache_folder() / FONTS / f"{font.name}.woff2", content)
     return content
 

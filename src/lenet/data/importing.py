@@ -1,4 +1,4 @@
-"""Imports downloaded files of a known data set into the cache; their content identifies them."""
+"""Imports files of a known data set, or handwriting fonts, into the cache; their content identifies them."""
 
 import hashlib
 import io
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from lenet.data.cache import ARCHIVE_ERRORS, cache_file, cache_folder, list_file_names, unbundle, verify_file
+from lenet.data.fonts import FONTS, keep_font, list_fonts
 from lenet.data.sources import SOURCES, Source, SourceFile, find_source
 from lenet.data.unpack import read_up_to, unpacking
 from lenet.errors import DataError
@@ -38,14 +39,17 @@ class _Allowance:
 
 
 def import_data(path: str | Path, name: str | None = None) -> Path:
-    """Copy the files of one known data set to the cache; returns the folder there.
+    """Copy the files of one known data set, or handwriting fonts, to the cache; returns the folder there.
 
     `path` is a folder, a zip or tar archive, or a single file. The files may be packed or not and have any
     name: checksums identify them. If no checksum of the unpacked file is published, `name` must give the
-    data set, and names and lengths identify its files.
+    data set, and names and lengths identify its files. With the name `fonts`, or if no data set is found, the
+    `.woff2` files of known fonts are copied.
     Raises DataError when nothing is recognised, a file is missing, or files of two data sets are found.
     """
     path = Path(path).expanduser()
+    if name == FONTS:
+        return _import_fonts(path)
     wanted = [find_source(name)] if name else [source for source in SOURCES.values() if source.files]
     if wanted[0].name == "digits":
         raise DataError("digits are part of the install; there is nothing to import")
@@ -56,14 +60,28 @@ def import_data(path: str | Path, name: str | None = None) -> Path:
     for entry, content in _read_contents(path, allowance):
         for source, file in _recognise(entry, content, wanted, allowance, by_name=name is not None):
             found.setdefault(source.name, {})[file] = content
+    if not found and name:
+        raise DataError(f"{path}: holds no file of {name} (by checksum)")
     if not found:
-        known = name or ", ".join(source.name for source in wanted)
-        hint = "" if name else "; name the data set if you know which it is"
-        raise DataError(f"{path}: holds no file of {known} (by checksum){hint}")
+        return _import_fonts(path, *(source.name for source in wanted))
     if len(found) > 1:
         raise DataError(f"{path}: holds files of {' and '.join(found)}; name the one to import")
     ((set_name, files),) = found.items()
     return _cache_all(SOURCES[set_name], files, path)
+
+
+def _import_fonts(path: Path, *absent: str) -> Path:
+    """Copy the known fonts in `path` to the cache; the data sets `absent` were not found there."""
+    known = {font.sha256: font for font in list_fonts().values()}
+    found = 0
+    for _, content in _read_contents(path, _Allowance(path)):
+        if font := known.get(hashlib.sha256(content).hexdigest()):
+            keep_font(font, content)
+            found += 1
+    if not found:
+        hint = "; name the data set if you know which it is" if absent else ""
+        raise DataError(f"{path}: holds no file of {', '.join((*absent, FONTS))} (by checksum){hint}")
+    return cache_folder() / FONTS
 
 
 def _cache_all(source: Source, files: dict[SourceFile, bytes], path: Path) -> Path:

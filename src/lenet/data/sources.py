@@ -8,7 +8,8 @@ Pure Python, so that listing them needs neither torch nor a network. Sources of 
 - KMNIST and the EMNIST archive: SHA-256 from tensorflow-datasets (url_checksums/kmnist.txt, emnist.txt).
 - QMNIST: MD5 from torchvision (datasets/mnist.py); no other checksums are published.
 
-The mirrors are those of the same two projects that still answer. The original site of MNIST does not.
+The mirrors are those of the same two projects that still answer. The original site of MNIST does not. GitHub
+and Google come last: some countries block them.
 """
 
 import difflib
@@ -201,8 +202,8 @@ _ALL = (
         ),
         licence="MIT",
         mirrors=(
-            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
             "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+            "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
         ),
         files=_mnist_files(
             packed=(

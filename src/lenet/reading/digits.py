@@ -117,10 +117,12 @@ def frame_piece(contrast: Plane, piece: Piece) -> NDArray[np.uint8]:
     """A digit in MNIST's framing and with MNIST's stroke widths: uint8 (28, 28); blank without ink."""
     if not piece.rows.size:
         return np.zeros((SIDE, SIDE), np.uint8)
-    top, left = piece.rows.min(), piece.columns.min()
+    top, left = int(piece.rows.min()) - 1, int(piece.columns.min()) - 1  # with a margin of one pixel
     own: Mask = np.zeros((int(np.ptp(piece.rows)) + 3, int(np.ptp(piece.columns)) + 3), np.bool_)
-    own[piece.rows - top + 1, piece.columns - left + 1] = True
+    own[piece.rows - top, piece.columns - left] = True
     around = cv2.dilate(own.view(np.uint8), np.ones((3, 3), np.uint8)).view(np.bool_)
-    padded = np.pad(contrast, 1)[top : top + own.shape[0], left : left + own.shape[1]]
+    padded = np.zeros(own.shape, np.float32)
+    inside = contrast[max(top, 0) : top + own.shape[0], max(left, 0) : left + own.shape[1]]
+    padded[-min(top, 0) :, -min(left, 0) :][: inside.shape[0], : inside.shape[1]] = inside
     level = max(float(np.quantile(padded[own], 0.7)), 1e-3)
     return frame_digit(np.where(around, np.clip(padded / level, 0, 1), np.float32(0)))

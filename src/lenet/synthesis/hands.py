@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lenet.synthesis.font_glyphs import Typeface
 from lenet.synthesis.glyphs import render_strokes
-from lenet.synthesis.strokes import draw_strokes
+from lenet.synthesis.strokes import choose_form, draw_form
 
 Ink = NDArray[np.float32]
 """Darkness (h, w), 0 on paper to 1 in full ink."""
@@ -17,12 +17,13 @@ Ink = NDArray[np.float32]
 HEIGHT = 64  # pixels: the height in which the ink of a digit is drawn, before it is scaled
 MARGIN = 20  # pixels around it, for thicker pens and bent strokes
 SOURCES = ("images", "fonts", "strokes")
-SHARES = (0.36, 0.25, 0.39)  # of the hands
+SHARES = (0.32, 0.23, 0.45)  # of the hands
 FOREIGN = 0.12  # of the digits are from another source: people write one digit in several ways
+FAITHFUL = 0.8  # of the drawn digits have the form that the hand usually gives them
 PENS = (0.035, 0.2)  # digit heights
 THINNEST = 0.55  # of the own width of a stroke: thinner ones would break
 BENT = 0.5  # of the digits are bent
-BEND = 0.045  # digit heights: the standard deviation of the strongest bend
+BEND = 0.035  # digit heights: the standard deviation of the strongest bend
 INK = 0.3  # what counts as ink when a digit is cut out
 
 
@@ -55,6 +56,7 @@ class Hand:
         self.slant = float(np.clip(rng.normal(0.1, 0.23), -0.5, 0.9))
         self.stretch = float(np.exp(rng.normal(0, 0.13)))
         self.looseness = abs(float(rng.normal(0, 0.5)))
+        self.forms = [choose_form(label, rng) for label in range(10)]
 
     def draw(self, label: int, height: float) -> Ink:
         """A digit about `height` pixels high, cut to its ink."""
@@ -62,8 +64,9 @@ class Hand:
         source = str(rng.choice(SOURCES[::2])) if rng.random() < FOREIGN else self.source
         pen = self.pen * HEIGHT * float(np.exp(rng.normal(0, 0.08)))
         if source == "strokes":
+            form = self.forms[label] if rng.random() < FAITHFUL else choose_form(label, rng)
             broken = float(rng.uniform(0.05, 0.2)) if rng.random() < 0.1 else 0.0
-            drawn = render_strokes(draw_strokes(label, rng, 0.1), HEIGHT, pen, rng, 0.15, broken)
+            drawn = render_strokes(draw_form(form, rng, 0.1), HEIGHT, pen, rng, 0.15, broken)
             ink: Ink = np.pad(drawn.astype(np.float32) / 255, MARGIN)
         else:
             ink = redraw_ink(self._find_ink(source, label), pen)

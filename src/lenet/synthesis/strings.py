@@ -24,9 +24,11 @@ NO_DIGITS = ("-", ".", ",", "=", "~", "*", "#", "?")
 """Marks that a line without digits consists of; ? is a scribble."""
 LETTERS = "ACEHKMNPRVWXchkmnprvwx"  # those that look like no digit
 UNITS = ("No", "Rs", "kr", "EUR", "cm", "kn", "x", "N", "am", "pm")
-SPACINGS = {"apart": (0.22, 0.1), "close": (0.08, 0.07), "touching": (-0.03, 0.05)}
+SPACINGS = {"apart": (0.25, 0.1), "close": (0.1, 0.06), "touching": (-0.02, 0.04)}
 """Mean and standard deviation of the gaps between digits, in digit heights."""
-SPACING_SHARES = {"apart": 0.4, "close": 0.4, "touching": 0.2}
+SPACING_SHARES = {"apart": 0.45, "close": 0.4, "touching": 0.15}
+STEPS = 0.34, 0.22
+"""Digit heights from the middle of a digit to that of the next, at least; the second where one is a 1."""
 
 
 @dataclass(frozen=True)
@@ -71,11 +73,11 @@ def choose_text(kind: str, rng: np.random.Generator) -> str:
         return "".join(rng.choice(signs, size=int(rng.integers(1, 6))))
     if kind == "amount":
         count = 1 + int(rng.choice(len(AMOUNT_LENGTHS), p=AMOUNT_LENGTHS))
-        zeros = min(int(rng.integers(1, count + 1)), count - 1) if rng.random() > 0.45 else 0
+        zeros = min(int(rng.integers(1, count + 1)), count - 1) if rng.random() < 0.4 else 0
         digits = str(rng.choice(9, p=FIRST_DIGITS) + 1) + draw(count - 1 - zeros) + "0" * zeros
         if count > 3:
             digits = digits[:-3] + str(rng.choice(SEPARATORS)) + digits[-3:]
-        head = str(rng.choice(HEADS)) if rng.random() < 0.2 else ""
+        head = str(rng.choice(HEADS)) if rng.random() < 0.1 else ""
         return head + digits + (str(rng.choice(TAILS)) if rng.random() < 0.78 else "")
     digits = draw(2 + int(rng.choice(len(NUMBER_LENGTHS), p=NUMBER_LENGTHS)))
     if rng.random() < 0.2:
@@ -101,7 +103,7 @@ def write_string(
     """
     hand = Hand(material, rng)
     largest = 110 if kind == "single" else 56
-    height = float(np.exp(rng.uniform(np.log(15), np.log(largest))))
+    height = float(np.exp(rng.uniform(np.log(17), np.log(largest))))
     spacing = spacing or str(rng.choice(list(SPACING_SHARES), p=list(SPACING_SHARES.values())))
     placed = place_characters(text, hand, height, SPACINGS[spacing], rng)
     climb = rng.normal(0, 0.05)
@@ -130,7 +132,7 @@ def draw_margins(kind: str, height: float, rng: np.random.Generator) -> list[int
     """The paper on the left, above, right and below, in pixels; below 0, ends of strokes are cut off."""
     single = kind == "single"
     tight = rng.random() < (0.3 if single else 0.5)
-    low, high = (-0.1, 0.35) if tight else (0.2, 1.6 if single else 0.9)
+    low, high = (-0.05, 0.35) if tight else (0.2, 1.6 if single else 0.9)
     return [int(margin) for margin in height * rng.uniform(low, high, 4)]
 
 
@@ -166,6 +168,9 @@ def place_characters(
             top = round(at)
             gap = (abs(rng.normal(0.1, 0.08)) if rng.random() < 0.8 else rng.normal(0, 0.05)) * height
         left = round(reach if before is None else place_beside(before, ink, top, gap, height))
+        if before is not None and character.isdigit() and before[0].isdigit():
+            step = height * STEPS["1" in (character, before[0])]
+            left = max(left, round(before[2] + find_middle(before[1]) + step - find_middle(ink)))
         left = max(left, 0)
         before = (character, ink, left, top)
         placed.append(before)
@@ -192,6 +197,12 @@ def place_beside(before: Placed, ink: Ink, top: int, gap: float, height: float) 
     return float(min(nearest, right + abs(gap) + 0.1 * height))
 
 
+def find_middle(ink: Ink) -> float:
+    """The mean column of the ink."""
+    columns = ink.sum(axis=0)
+    return float(columns @ np.arange(len(columns)) / max(float(columns.sum()), 1e-6))
+
+
 def find_left_edges(ink: Ink) -> NDArray[np.float64]:
     """The first column with ink in each row; infinite where there is none."""
     seen = ink > 0.4
@@ -202,11 +213,11 @@ def add_flourishes(
     ink: Ink, boxes: Sequence[Box], kind: str, height: float, pen: float, rng: np.random.Generator
 ) -> None:
     """Join some neighbours, strike a dash from the last digit, or lead in to the first one."""
-    joined = rng.random() < 0.35
+    joined = rng.random() < 0.2
     for one, other in pairwise(boxes):
         if not (one.character.isdigit() and other.character.isdigit()):
             continue
-        often = 0.7 if joined and one.character == other.character == "0" else 0.04
+        often = 0.7 if joined and one.character == other.character == "0" else 0.03
         if rng.random() < often and other.left - one.right < 0.6 * height:
             start, end = (
                 np.array([box.left, box.top])

@@ -245,6 +245,14 @@ def draw_form(text: str, rng: np.random.Generator, slant: float = 0.3) -> list[P
     return np.split(written, np.cumsum([len(stroke) for stroke in strokes])[:-1])
 
 
+def choose_form(label: int, rng: np.random.Generator) -> str:
+    """The strokes of a form of a digit, 0 to 9, as often as it is written."""
+    forms = FORMS[label].values()
+    shares = np.cumsum([share for share, _ in forms])
+    chosen = int(np.searchsorted(shares, rng.random() * shares[-1], side="right"))
+    return list(forms)[chosen][1]
+
+
 def draw_strokes(label: int, rng: np.random.Generator, slant: float = 0.3) -> list[Points]:
     """A random variant of a digit: its strokes, each (n, 2), in the order of writing.
 
@@ -252,7 +260,4 @@ def draw_strokes(label: int, rng: np.random.Generator, slant: float = 0.3) -> li
     The writing is slanted at random: to the right by up to `slant`, the tangent of the angle, and to the left
     by up to half of it. `label` is 0 to 9.
     """
-    forms = FORMS[label].values()
-    shares = np.cumsum([share for share, _ in forms])
-    chosen = int(np.searchsorted(shares, rng.random() * shares[-1], side="right"))
-    return draw_form(list(forms)[chosen][1], rng, slant)
+    return draw_form(choose_form(label, rng), rng, slant)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -22,33 +21,30 @@ from torch.nn.utils import clip_grad_norm_
 import lenet
 from lenet.errors import DivergedError, RunError
 from lenet.files import write_text
-from lenet.images.strips import stack_strips
 from lenet.models.checkpoint import read_tensors, write_tensors
 from lenet.models.line import (
     BLANK,
-    COLUMNS_PER_STEP,
     LineNetwork,
     fold_normalisation,
-    read_best_path,
     save_line,
 )
 from lenet.training.line_bank import LineBank, compose_bank, read_bank
-from lenet.training.randomness import check_seed, random_stream, sample_order
+from lenet.training.line_batches import distort, place_strips, plan_batches
+from lenet.training.line_evaluation import balance_blank
+from lenet.training.randomness import check_seed, random_stream
 
 STATE_FORMAT = "lenet-line-state/1"
-BATCHES_SORTED = 50  # batches whose strips are sorted by length, so that little of a batch is padding
-SLACK = 8  # columns of paper beyond the longest strip of a batch, in which each strip is shifted
 
 
 @dataclass(frozen=True)
 class LineRecipe:
     """Every number of the training of a line network."""
 
-    strips: int = 160_000
+    strips: int = 240_000
     """Composed lines to learn from."""
     validation: int = 3000
     """Composed lines of held-out images, to measure by."""
-    epochs: int = 7
+    epochs: int = 6
     batch_size: int = 64
     lr: float = 3e-3
     warm_up: float = 0.1
@@ -108,7 +104,8 @@ def train_line(
         began = time.perf_counter()
         loss = train_epoch(network, averaged, optimizer, bank, recipe, seed, epoch)
         seconds = time.perf_counter() - began
-        right = measure_accuracy(averaged, held_out)
+        balanced = copy.deepcopy(averaged)
+        right = balance_blank(balanced, held_out)
         single = np.array([len(text) == 1 for text in held_out.texts])
         record = LineEpoch(
             epoch,
@@ -122,7 +119,7 @@ def train_line(
         figures = {"validation_accuracy": record.validation_accuracy}
         card = {"classes": list("0123456789"), "recipe": asdict(recipe), "seed": seed, "epoch": epoch}
         card |= {"figures": figures, "lenet": lenet.__version__}
-        save_line(folder / "line.safetensors", fold_normalisation(copy.deepcopy(averaged)), card)
+        save_line(folder / "line.safetensors", fold_normalisation(balanced), card)
         history = folder / "history.jsonl"
         before = history.read_text("utf-8").splitlines() if history.exists() else []
         write_text(history, "\n".join([*before[: epoch - 1], json.dumps(asdict(record)), ""]))
@@ -182,52 +179,6 @@ def measure_ctc_loss(logits: Tensor, texts: list[str]) -> Tensor:
     return functional.ctc_loss(scores, digits, frames, lengths, blank=BLANK, zero_infinity=True)
 
 
-def plan_batches(bank: LineBank, size: int, seed: int, epoch: int) -> list[list[int]]:
-    """The numbers of the strips of each step of an epoch; strips of a batch are about equally long."""
-    order = sample_order(len(bank.texts), True, seed, epoch).numpy()
-    batches = []
-    for first in range(0, len(order), BATCHES_SORTED * size):
-        chosen = order[first : first + BATCHES_SORTED * size]
-        chosen = chosen[np.argsort(bank.widths[chosen], kind="stable")]
-        batches += [chosen[start : start + size].tolist() for start in range(0, len(chosen), size)]
-    shuffled = sample_order(len(batches), True, seed + 1, epoch).tolist()
-    return [batches[number] for number in shuffled]
-
-
-def place_strips(strips: list[np.ndarray[Any, np.dtype[np.uint8]]], stream: torch.Generator) -> Tensor:
-    """Strips at random places of a batch: float (N, 1, ROWS, w), 0..1."""
-    width = max(strip.shape[1] for strip in strips) + SLACK
-    batch = torch.from_numpy(stack_strips(strips, -(-width // COLUMNS_PER_STEP) * COLUMNS_PER_STEP))
-    for row, shift in zip(
-        batch, torch.randint(SLACK, (len(strips),), generator=stream).tolist(), strict=True
-    ):
-        row[:] = row.roll(shift, dims=2)
-    return batch.float() / 255
-
-
-def distort(images: Tensor, stream: torch.Generator) -> Tensor:
-    """Vary size, slant, place, pen, contrast and noise of strips (N, 1, ROWS, w), 0..1."""
-    count, _, height, width = images.shape
-
-    def draw(deviation: float) -> Tensor:
-        return deviation * torch.randn(count, generator=stream)
-
-    matrix = torch.zeros(count, 2, 3)
-    matrix[:, 0, 0], matrix[:, 1, 1] = draw(0.07).exp(), draw(0.08).exp()
-    matrix[:, 0, 1] = draw(0.12) * height / width
-    matrix[:, 1, 2] = draw(0.07)
-    grid = functional.affine_grid(matrix, list(images.shape), align_corners=False)
-    images = functional.grid_sample(images, grid, align_corners=False)
-    kind, strength = torch.rand(2, count, 1, 1, 1, generator=stream)
-    thicker = functional.max_pool2d(images, 3, 1, 1) - images
-    thinner = -functional.max_pool2d(-images, 3, 1, 1) - images
-    images = images + strength * torch.where(kind < 0.15, thicker, torch.where(kind < 0.3, thinner, 0))
-    images = images * draw(0.15).exp().view(-1, 1, 1, 1)
-    noise = draw(0.05).abs() * (torch.rand(count, generator=stream) < 0.5)
-    images = images + noise.view(-1, 1, 1, 1) * torch.randn(images.shape, generator=stream)
-    return images.clamp(0, 1)
-
-
 def average(averaged: LineNetwork, network: LineNetwork, decay: float) -> None:
     """Move the averaged weights and statistics towards those of `network`."""
     with torch.no_grad():
@@ -236,22 +187,6 @@ def average(averaged: LineNetwork, network: LineNetwork, decay: float) -> None:
                 slow.lerp_(value, 1 - decay)
             else:
                 slow.copy_(value)
-
-
-def measure_accuracy(network: LineNetwork, bank: LineBank) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """Which lines of a bank are read without an error, bool (N,), by the best class of each frame."""
-    right = np.zeros(len(bank.texts), np.bool_)
-    order = np.argsort(bank.widths, kind="stable")
-    for first in range(0, len(order), 64):
-        chosen = order[first : first + 64].tolist()
-        strips = [bank.image(number) for number in chosen]
-        width = max(strip.shape[1] for strip in strips) + SLACK
-        batch = stack_strips(strips, -(-width // COLUMNS_PER_STEP) * COLUMNS_PER_STEP)
-        with torch.inference_mode():
-            best = network(torch.from_numpy(batch)).argmax(dim=2).numpy()
-        for number, row in zip(chosen, best, strict=True):
-            right[number] = read_best_path(row) == bank.texts[number]
-    return right
 
 
 def _keep_plan(file: Path, recipe: LineRecipe, seed: int) -> tuple[LineRecipe, int]:
