@@ -398,7 +398,8 @@ def show_pictures(result: dict[str, Any], say: Say) -> str:
     for name, value in result["changed"].items():
         change, _, factor = name.partition("-")
         text = say(f"{change} by {{factor}}" if factor else change).format(factor=factor)
-        changed.append(f"{text} {value['share_without_tiny']:.1%}")
+        share = f"{value['share_without_tiny']:.1%}"
+        changed.append(say("{change} {share}").format(change=text, share=share))
     changes = say(
         "The same pictures were transformed and read again. The share of readings that changed, without "
         "pictures that become less than 12 pixels high: {changed}."
