@@ -1,21 +1,28 @@
-"""Run the studies and write docs/studies.md from their results; no number is typed by hand.
+"""Run the studies and write docs/studies.md and docs/studies.zh.md from their results.
 
 python benchmarks/studies.py pooling kernel-size     (without names: all; finished runs are kept)
-python benchmarks/studies.py --page                  (the page alone, from the existing results)
+python benchmarks/studies.py --page                  (the pages alone, from the existing results)
+
+No number is typed by hand.
 """
 
 import argparse
 import json
+import re
 import shlex
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from lenet.bench.speed import describe_machine
-from lenet.experiments.comparison import Comparison
+from lenet.experiments.comparison import Comparison, Variant, conclude
 from lenet.experiments.studies import STUDIES
+
+sys.path.append(str(Path(__file__).parents[1] / "docs"))
+from catalogue import Say, translate
 
 ROOT = Path(__file__).parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "studies"
@@ -60,13 +67,25 @@ A search needs the extra `study`. In a checkout: `pip install '.[study]'`.
 """
 
 LAYERS = "pullover-and-coat"
+MAPS = (
+    "The first layer responds to edges and areas, and its maps still show the outline. The second layer "
+    "responds to\nlarger parts. The right side shows the mean over {count:,} {one}s minus the mean over "
+    "{others:,} {other}s.\nThe maps that separate the two classes best have the largest distance of the "
+    "means, in standard deviations.\n{found} No single map separates the classes; the dense layers combine "
+    "many maps."
+)
+MACHINE = (
+    "Processor: {processor}; commit: {commit}; Python {python}, torch {torch}; one thread a training. "
+    "`benchmarks/results/studies/` holds the value of every run."
+)
+MEASURED = re.compile(r"'[^']*'|\b[a-z]+\d\b|\b\d+(?:\.\d+)?(?:e-\d+)?\b")  # class, layer, number
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("names", nargs="*", help="studies; all of them by default")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"))
-    parser.add_argument("--page", action="store_true", help="run nothing, write the page")
+    parser.add_argument("--page", action="store_true", help="run nothing, write the pages")
     given = parser.parse_args()
     if not given.page:
         for name in given.names or [*STUDIES, LAYERS]:
@@ -75,6 +94,7 @@ def main() -> None:
             else:
                 run_study(name, given.runs_dir)
     PAGE.write_text(write_page(), "utf-8")
+    PAGE.with_suffix(".zh.md").write_text(translate("docs/studies.md", write_page), "utf-8")
     print(PAGE)
 
 
@@ -104,79 +124,102 @@ def compare_layers(runs_dir: Path) -> None:
     shutil.copyfile(found["figures"][0], FIGURES / f"{LAYERS}.png")
 
 
-def write_page() -> str:
+def write_page(say: Say = str) -> str:
     """The page, from the existing results, in the order of the studies."""
-    parts, machine = [HEAD], None
+    head = (text if text.startswith("```") else say(text) for text in HEAD.strip().split("\n\n"))
+    parts, machine = ["\n\n".join(head) + "\n"], None
     for name in STUDIES:
         file = RESULTS / f"{name}.json"
         if file.exists():
             result = json.loads(file.read_text("utf-8"))
-            parts.append(show(result))
+            parts.append(show(result, say))
             machine = result["machine"]
-    parts.append(show_layers(json.loads((RESULTS / f"{LAYERS}.json").read_text("utf-8"))))
+    parts.append(show_layers(json.loads((RESULTS / f"{LAYERS}.json").read_text("utf-8")), say))
     if machine is not None:
         processor = str(machine["processor"])
         if ", family " not in processor:  # older results have the name alone
-            processor += ", family and model not recorded"
-        parts.append(
-            f"Processor: {processor}; commit: {machine.get('commit') or 'not recorded'}; Python "
-            f"{machine['python']}, torch {machine['torch']}; one thread a training. "
-            "`benchmarks/results/studies/` holds the value of every run.\n"
-        )
+            processor = say("{processor}, family and model not recorded").format(processor=processor)
+        machine = {**machine, "processor": processor, "commit": machine.get("commit") or say("not recorded")}
+        parts.append(say(MACHINE).format(**machine) + "\n")
     return "\n".join(parts)
 
 
-def show(result: dict[str, Any]) -> str:
+def show(result: dict[str, Any], say: Say) -> str:
     """One study: question, command, table, plot, conclusion."""
-    comparison = Comparison.from_dict(result)
+    comparison = translate_comparison(Comparison.from_dict(result), say)
     conditions = comparison.conditions
-    rows = [["variant", *conditions], ["---"] * (1 + len(conditions))]
+    rows = [[say("variant"), *conditions], ["---"] * (1 + len(conditions))]
     rows += [[v.label, *(v.write(name) for name in conditions)] for v in comparison.variants]
     table = "\n".join("| " + " | ".join(row) + " |" for row in rows)
     about = f"{comparison.about} " if comparison.about else ""
-    epochs = "" if comparison.study == "epochs" else f", {comparison.epochs} epochs"
+    several = comparison.study == "epochs"  # numbers of epochs are its variants
+    size = say("{data}, {seeds} seeds." if several else "{data}, {epochs} epochs, {seeds} seeds.")
     return f"""## {comparison.question}
 
 ```console
 {result["command"]}
 ```
 
-{about}{comparison.data}{epochs}, {comparison.seeds} seeds.
+{about}{size.format(**vars(comparison))}
 
 {table}
 
 ![{comparison.question}](studies/{comparison.study}.png)
 
-{comparison.conclusion}
+{conclude(comparison, say)}
 """
 
 
-def show_layers(result: dict[str, Any]) -> str:
+def translate_comparison(comparison: Comparison, say: Say) -> Comparison:
+    """The comparison with its question, notes, labels, conditions and reasons in the language of `say`."""
+    return replace(
+        comparison,
+        question=say(comparison.question),
+        about=comparison.about and say(comparison.about),
+        variants=tuple(translate_variant(variant, say) for variant in comparison.variants),
+    )
+
+
+def translate_variant(variant: Variant, say: Say) -> Variant:
+    """The variant with its words in the language of `say`; its values stay as they are."""
+    return replace(
+        variant,
+        label=say(variant.label) if any(map(str.isalpha, variant.label)) else variant.label,
+        accuracies={say(name): shares for name, shares in variant.accuracies.items()},
+        answers={say(name): answers for name, answers in variant.answers.items()},
+        failures=tuple(translate_reason(reason, say) for reason in variant.failures),
+    )
+
+
+def translate_reason(reason: str, say: Say) -> str:
+    """A diagnosis in the language of `say`: the message has a placeholder for each measured value."""
+    return say(MEASURED.sub("{}", reason)).format(*MEASURED.findall(reason))
+
+
+def show_layers(result: dict[str, Any], say: Say) -> str:
     """The comparison of two classes: command, plot, and the maps that separate them."""
     commands = "\n".join(result["commands"])
-    one, other = (name.lower() for name in result["classes"])
+    one, other = (say(name.lower()) for name in result["classes"])
     count, others = result["count"]
     sentences = []
     for layer, maps in result["layers"].items():
-        apart = ", ".join(f"{row['map']} ({row['distance']:.2f})" for row in maps[:3])
-        zero = sum(row["distance"] == 0 for row in maps)
-        sentences.append(
-            f"In {layer} these are the maps {apart}."
-            + f" {zero} of its {len(maps)} maps do not respond to either class." * (zero > 0)
-        )
-    found = " ".join(sentences)
-    return f"""## How do the first and the second layer respond to a pullover and a coat?
+        apart = say(", ").join(say("{map} ({distance:.2f})").format(**row) for row in maps[:3])
+        sentences.append(say("In {layer} these are the maps {maps}.").format(layer=layer, maps=apart))
+        if zero := sum(row["distance"] == 0 for row in maps):
+            silent = say("{count} of its {maps} maps do not respond to either class.")
+            sentences.append(silent.format(count=zero, maps=len(maps)))
+    values = {"one": one, "other": other, "count": count, "others": others, "found": " ".join(sentences)}
+    title = say("How do the first and the second layer respond to a {one} and a {other}?").format(**values)
+    figure = say("The first two layers' maps for a {one} and a {other}, and where they differ")
+    return f"""## {title}
 
 ```console
 {commands}
 ```
 
-![The first two layers' maps for a {one} and a {other}, and where they differ](studies/{LAYERS}.png)
+![{figure.format(**values)}](studies/{LAYERS}.png)
 
-The first layer responds to edges and areas, and its maps still show the outline. The second layer responds to
-larger parts. The right side shows the mean over {count:,} {one}s minus the mean over {others:,} {other}s.
-The maps that separate the two classes best have the largest distance of the means, in standard deviations.
-{found} No single map separates the classes; the dense layers combine many maps.
+{say(MAPS).format(**values)}
 """
 
 

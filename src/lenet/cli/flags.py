@@ -3,7 +3,7 @@
 A setting is named, typed and explained in one place, its field; the flag, its help and its check follow.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field, fields, make_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
@@ -52,18 +52,22 @@ def field_types(kind: type) -> Mapping[str, Any]:
     return get_type_hints(kind)
 
 
-def describe_setting(name: str) -> str:
-    """What a setting means, and its choices where it has some."""
+def describe_setting(name: str, say: Callable[[str], str] = str) -> str:
+    """What a setting means, and its choices where it has some; `say` translates messages."""
     kind = PARTS[SETTINGS[name]][0]
-    hint, doc = field_types(kind)[name], field_docs(kind).get(name, "")
+    hint, doc = field_types(kind)[name], say(field_docs(kind)[name])
     if _is_list(hint):
-        return f"{doc} Numbers separated by commas."
-    return f"{doc} One of {', '.join(get_args(hint))}." if get_origin(hint) is Literal else doc
+        return f"{doc} {say('Numbers separated by commas.')}"
+    if get_origin(hint) is Literal:
+        return f"{doc} {say('One of {choices}.').format(choices=say(', ').join(get_args(hint)))}"
+    return doc
 
 
-def describe_range(name: str) -> str:
+def describe_range(name: str, say: Callable[[str], str] = str) -> str:
     """The numbers that a setting accepts; '' where it has no range."""
-    return " From {:,.10g} to {:,.10g}.".format(*RANGES[name]) if name in RANGES else ""
+    message = "From {lowest:,.10g} to {highest:,.10g}."
+    lowest, highest = RANGES.get(name, (0, 0))
+    return f" {say(message).format(lowest=lowest, highest=highest)}" if name in RANGES else ""
 
 
 def read_setting(recipe: Recipe, name: str) -> Any:
@@ -72,10 +76,11 @@ def read_setting(recipe: Recipe, name: str) -> Any:
     return getattr(recipe if part == "own" else getattr(recipe, part), name)
 
 
-def list_more_settings() -> str:
+def list_more_settings(say: Callable[[str], str] = str) -> str:
     """The settings that the help of `lenet train` does not explain, and where they are explained."""
     flags = (f"--{name.replace('_', '-')}" for name in SETTINGS if name not in FIRST | ELSEWHERE)
-    return f"More settings, which `lenet recipes RECIPE` explains: {', '.join(flags)}."
+    message = "More settings, which `lenet recipes RECIPE` explains: {flags}."
+    return say(message).format(flags=say(", ").join(flags))
 
 
 def make_flags() -> type:

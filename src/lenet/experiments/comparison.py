@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -128,33 +128,43 @@ def differ(a: Sequence[float], b: Sequence[float], comparisons: int = 1) -> bool
     return p < SIGNIFICANCE / comparisons
 
 
-def conclude(comparison: Comparison) -> str:
-    """The conclusion in words: which variants are better, worse, or not different, for each condition."""
+def conclude(comparison: Comparison, say: Callable[[str], str] = str) -> str:
+    """The conclusion in words: which variants are better, worse, or not different, for each condition.
+
+    `say` translates the sentences, such as "{variants} do better than {base}", not the values in them.
+    """
     first, *others = comparison.variants
     if comparison.seeds < 2:
-        return "One run of each says nothing about the spread; take more seeds."
+        return say("One run of each says nothing about the spread; take more seeds.")
     condition = comparison.conditions[0]
     if comparison.has_learnt_nothing:
-        text = f"Nothing was learnt, so nothing is compared: {_list(comparison.variants, condition)}."
-        sentences = [text]
+        variants = _list(comparison.variants, condition, say)
+        sentences = [say("Nothing was learnt, so nothing is compared: {variants}.").format(variants=variants)]
+    elif len(comparison.conditions) > 1:
+        found = {name: _compare(first, others, name, say) for name in comparison.conditions}
+        where = say("On digits {condition}: {found}.")
+        sentences = [where.format(condition=name, found=text) for name, text in found.items()]
     else:
-        several = len(comparison.conditions) > 1
-        sentences = [_compare(first, others, name, several=several) for name in comparison.conditions]
+        text = _compare(first, others, condition, say)
+        sentences = [say("{found}.").format(found=text[0].upper() + text[1:])]
     for variant in comparison.variants:
         for name, answers in variant.answers.items():
             if max(share for _, share in answers) > FREQUENT:
-                most = ", ".join(f"“{answer}” ({100 * share:.1f} %)" for answer, share in answers)
-                sentences.append(
-                    f"On digits {name} the most frequent answers of {_quote(variant)} are {most}."
+                quoted = say("“{name}” ({value})")
+                most = say(", ").join(
+                    quoted.format(name=answer, value=f"{100 * share:.1f} %") for answer, share in answers
                 )
+                sentence = say("On digits {condition} the most frequent answers of {variant} are {answers}.")
+                sentences.append(sentence.format(condition=name, variant=_quote(variant), answers=most))
     for variant in comparison.variants:
         if variant.failures:
-            count = f"{len(variant.failures)} of {comparison.seeds}"
-            sentences.append(f"{_quote(variant)} learnt nothing in {count} runs: {variant.failures[0]}.")
+            values = {"count": len(variant.failures), "runs": comparison.seeds, "reason": variant.failures[0]}
+            sentence = say("{variant} learnt nothing in {count} of {runs} runs: {reason}.")
+            sentences.append(sentence.format(variant=_quote(variant), **values))
     return " ".join(sentences)
 
 
-def _compare(first: Variant, others: Sequence[Variant], condition: str, *, several: bool) -> str:
+def _compare(first: Variant, others: Sequence[Variant], condition: str, say: Callable[[str], str]) -> str:
     better, worse, same = [], [], []
     for other in others:
         if not differ(first.accuracies[condition], other.accuracies[condition], len(others)):
@@ -163,25 +173,31 @@ def _compare(first: Variant, others: Sequence[Variant], condition: str, *, sever
             better.append(other)
         else:
             worse.append(other)
-    where = f"On digits {condition}: " if several else ""
-    base = f"{_quote(first)} ({first.write(condition)})"
     if not better and not worse:
-        no = "no" if where else "No"
-        return f"{where}{no} difference beyond the spread: {_list([first, *same], condition)}."
+        sentence = say("no difference beyond the spread: {variants}")
+        return sentence.format(variants=_list([first, *same], condition, say))
+    base = _list([first], condition, say)
     parts = []
-    for group, word in ((better, "better than"), (worse, "worse than")):
+    for group, one, several in (
+        (better, say("{variants} does better than {base}"), say("{variants} do better than {base}")),
+        (worse, say("{variants} does worse than {base}"), say("{variants} do worse than {base}")),
+    ):
         if group:
-            parts.append(f"{_list(group, condition)} {'does' if len(group) == 1 else 'do'} {word} {base}")
+            sentence = one if len(group) == 1 else several
+            parts.append(sentence.format(variants=_list(group, condition, say), base=base))
             base = _quote(first)
     if same:
-        parts.append(f"no difference from {base} beyond the spread: {_list(same, condition)}")
-    text = "; ".join(parts)
-    return f"{where}{text[0].upper() + text[1:] if not where else text}."
+        sentence = say("no difference from {base} beyond the spread: {variants}")
+        parts.append(sentence.format(base=base, variants=_list(same, condition, say)))
+    return say("; ").join(parts)
 
 
-def _list(variants: Sequence[Variant], condition: str) -> str:
-    texts = [f"{_quote(variant)} ({variant.write(condition)})" for variant in variants]
-    return texts[0] if len(texts) == 1 else f"{', '.join(texts[:-1])} and {texts[-1]}"
+def _list(variants: Sequence[Variant], condition: str, say: Callable[[str], str]) -> str:
+    quoted = say("“{name}” ({value})")
+    texts = [quoted.format(name=variant.label, value=variant.write(condition)) for variant in variants]
+    if len(texts) == 1:
+        return texts[0]
+    return say("{variants} and {last}").format(variants=say(", ").join(texts[:-1]), last=texts[-1])
 
 
 def _quote(variant: Variant) -> str:
