@@ -17,9 +17,8 @@ from fontTools.ttLib import TTFont
 
 from lenet.data.sources import SOURCES
 from lenet.insight.language import read_catalogue
-from lenet.insight.plots.fonts import SUBSET
+from lenet.insight.plots.fonts import FAMILY, SUBSET
 
-FAMILY = "LeNet Sans SC"
 SOURCE = "files/noto-sans-sc-chinese-simplified-400-normal.woff"
 COPYRIGHT, FAMILY_NAME, STYLE, IDENTITY, FULL_NAME, VERSION, POSTSCRIPT_NAME, LICENCE, LICENCE_URL = (
     0, 1, 2, 3, 4, 5, 6, 13, 14,

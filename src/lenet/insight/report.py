@@ -25,6 +25,7 @@ from lenet.images.inline import embed_image
 from lenet.insight.diagnosis import diagnose
 from lenet.insight.language import Language, choose_language, translate_text
 from lenet.insight.plots.charts import chart_curves, chart_reliability, chart_risk
+from lenet.insight.plots.fonts import FAMILY, SUBSET
 from lenet.insight.plots.inline import show_examples, show_filters
 from lenet.insight.plots.svg import Drawing
 from lenet.models.checkpoint import load_checkpoint
@@ -111,10 +112,12 @@ def render(language: Language, **values: Any) -> str:
     def say(template: str, **texts: Any) -> Markup:
         return Markup(translate_text(Phrase(template), language)).format(**texts)
 
-    style = _read("report.css")
+    style = _read("report.css") + (embed_font() if language == "zh" else "")
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; img-src data:; base-uri 'none'"
-    values |= {"style": Markup(style), "policy": f"{policy}; form-action 'none'"}
+    policy = (
+        f"default-src 'none'; style-src 'sha256-{digest}'; font-src data:; img-src data:; base-uri 'none'"
+    )
+    values |= {"style": Markup(style), "policy": f"{policy}; base-uri 'none'; form-action 'none'"}
     return _find_template().render(
         language=language,
         say=say,
@@ -122,6 +125,15 @@ def render(language: Language, **values: Any) -> str:
         translate=partial(translate_text, language=language),
         **values,
     )
+
+
+def embed_font() -> str:
+    """Rules of the style sheet that show Chinese in the shipped font, for readers without a Chinese font."""
+    content = base64.b64encode(SUBSET.read_bytes()).decode()
+    source = (
+        f'src: url("data:font/ttf;base64,{content}"); unicode-range: U+2014, U+2018-201D, U+2026, U+3000-FFFF'
+    )
+    return f'@font-face {{ font-family: "{FAMILY}"; {source}; }}\n:root {{ --chinese: "{FAMILY}"; }}\n'
 
 
 def list_settings(plan: Plan) -> dict[str, list[tuple[str, Any, bool]]]:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+FAMILY = "LeNet Sans SC"
 SUBSET = Path(__file__).with_name("lenet-sans-sc.ttf")
 SPACES = "\n\u00a0\u3000"  # need no glyph
 MANY_SCRIPTS = re.compile(
