@@ -134,8 +134,8 @@ LOOKS: dict[str, Callable[[Screen], str]] = {
     "1.3": Screen.value, "1.4": Screen.framings, "1.5": Screen.reading, "2.2": Screen.value,
     "2.3": Screen.row, "2.4": Screen.value, "2.6": Screen.sum, "3.3": Screen.sum, "3.4": Screen.sum,
     "3.6": Screen.reading, "4.2": Screen.guesses, "4.3": Screen.products, "4.4": Screen.value,
-    "4.6": Screen.reading, "5.2": Screen.count, "6.1": Screen.both, "6.3": Screen.both, "8.1": Screen.line,
-    "8.4": Screen.reading, "8.6": Screen.reading,
+    "4.6": Screen.reading, "5.2": Screen.count, "5.5": Screen.two_muted, "6.1": Screen.both,
+    "6.3": Screen.both, "8.1": Screen.line, "8.4": Screen.reading, "8.6": Screen.reading,
 }  # fmt: skip
 
 
@@ -169,7 +169,7 @@ def write(value: Any) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(map(write, value))
     if isinstance(value, float):
-        value = f"{value:.3g}" if value != round(value) else round(value)
+        value = f"{value:#.3g}" if value != round(value) else round(value)
     return str(value).replace("-", "−") or NONE
 
 
