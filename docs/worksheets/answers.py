@@ -48,18 +48,22 @@ class Screen:
         page.wait_for_selector("body[data-ready=yes]")
 
     def open(self, state: str) -> None:
-        """Show a state, and wait until it has been drawn and the stored images have been counted."""
+        """Show a state, and wait until it has been drawn."""
+        self.forget_count()
         self.page.evaluate(
             """state => {
                 document.body.dataset.ready = "no";
-                document.querySelector("#accuracy").textContent = "";
                 if (location.hash === `#${state}`) window.lenet.restore(location.hash);
                 else location.hash = state;
             }""",
             state,
         )
         self.page.wait_for_selector("body[data-ready=yes]")
-        self.page.locator("#accuracy", has_text=re.compile(r"\d")).wait_for()
+
+    def forget_count(self) -> None:
+        """End a count that is under way, so that the next text is that of the next state."""
+        self.page.evaluate("window.lenet.score.stop()")
+        self.page.locator("#accuracy").evaluate("text => { text.textContent = ''; }")
 
     def text(self, place: str) -> str:
         return str(self.page.locator(place).inner_text())
@@ -114,13 +118,13 @@ class Screen:
 
     def count(self) -> str:
         """The reading of the drawing, and how many stored images are read right."""
+        self.page.locator("#accuracy", has_text=re.compile(r"\d")).wait_for()
         return f"{self.text('#reading') or NONE}; {self.text('#accuracy').split()[0]}"
 
     def two_muted(self) -> str:
         """The reading and the count after maps 2 and 3 of pool1 were muted."""
-        self.page.locator("#accuracy").evaluate("text => { text.textContent = ''; }")
+        self.forget_count()
         self.page.evaluate("['pool1.1', 'pool1.2'].forEach(map => window.lenet.toggleMuted(map))")
-        self.page.locator("#accuracy", has_text=re.compile(r"\d")).wait_for()
         return self.count()
 
     def line(self) -> str:
