@@ -1,7 +1,5 @@
 """How many held-out lines a line network reads without an error, and the bias of its blank."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -37,26 +35,24 @@ def compute_logits(network: LineNetwork, bank: LineBank) -> list[Logits]:
     return logits
 
 
-def read_lines(logits: list[Logits], texts: Sequence[str], blank: float = 0.0) -> NDArray[np.bool_]:
-    """Which lines are read without an error, bool (N,), by the best class of each frame.
-
-    `blank` is added to the logit of the blank.
-    """
+def read_lines(logits: list[Logits], blank: float = 0.0) -> list[str]:
+    """The digits of each line by the best class of each frame; `blank` is added to the logit of the blank."""
     shift = np.array([0.0] * BLANK + [blank], np.float32)
-    best = (read_best_path((own + shift).argmax(axis=1)) for own in logits)
-    return np.array([read == text for read, text in zip(best, texts, strict=True)], np.bool_)
+    return [read_best_path((own + shift).argmax(axis=1)) for own in logits]
 
 
 def balance_blank(network: LineNetwork, held_out: LineBank) -> NDArray[np.bool_]:
-    """Lower the bias of the blank so that most of the held-out lines are read without an error.
+    """Lower the bias of the blank until as many digits are read in the held-out lines as they have.
 
-    The loss favours the blank where a digit is hard to read, so that digits are left out more often than
-    marks are read as digits. Changes `network`; returns which lines it reads without an error, bool (N,).
+    The loss favours the blank where a digit is hard to read, so that more digits are left out than marks are
+    read as digits. Changes `network`; returns which lines it reads without an error, bool (N,).
     """
     logits = compute_logits(network, held_out)
-    shift = max(BLANK_SHIFTS, key=lambda shift: read_lines(logits, held_out.texts, shift).sum())
+    count = sum(map(len, held_out.texts))
+    shift = min(BLANK_SHIFTS, key=lambda shift: abs(sum(map(len, read_lines(logits, shift))) - count))
     with torch.no_grad():
         bias = network.output.bias
         assert bias is not None
         bias.view(BLANK + 1, FRAMES_PER_STEP)[BLANK] += shift
-    return read_lines(logits, held_out.texts, shift)
+    texts = zip(read_lines(logits, shift), held_out.texts, strict=True)
+    return np.array([read == text for read, text in texts], np.bool_)
