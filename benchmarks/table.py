@@ -394,7 +394,8 @@ def show_corruptions(result: dict[str, Any]) -> str:
         f"`{result['command']}`: accuracy on MNIST's test images, corrupted in the ways of MNIST-C. Columns "
         "named *images* give the corrupted images to the network directly; columns named *pictures* "
         "give some of them to the reader, which first looks for ink. No recipe trains on these corruptions. "
-        "The recipe `reader` trains on related ones: straight printed lines, uneven paper and noise.\n"
+        "The recipe `reader` trains on related ones: straight printed lines, uneven paper, blur, noise and "
+        "outlines.\n"
     )
     return "\n".join([head, *rows, ""])
 
