@@ -183,7 +183,7 @@ READER = Recipe(
     source="our own: the network that reads pictures; knows pens, scans and what is no digit",
     model=replace(BEST.model, pixel_mean=0.0, pixel_std=1.0, contrast_sigma=2.0, reject_class=True),
     data="mnist",
-    epochs=120,
+    epochs=90,
     batch_size=256,
     optimizer="adamw",
     lr=3e-3,
@@ -198,8 +198,8 @@ READER = Recipe(
     negatives=0.4,
     distortions=Distortions(
         degrees=15, scale=0.15, shear=0.2, shift=0.06, elastic=0.5, aspect=0.15,
-        pen=1.2, outlines=0.05, blur=1.5, coarseness=0.5, noise=0.15, cover=0.12, fading=0.4,
-        ruled_lines=0.06, paper=0.5,
+        pen=1.2, outlines=0.05, blur=1.0, coarseness=0.5, noise=0.15, cover=0.12, fading=0.4,
+        ruled_lines=0.06, paper=0.3,
     ),
 )  # fmt: skip
 
