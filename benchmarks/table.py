@@ -271,7 +271,8 @@ def show_rejection(result: dict[str, Any]) -> str:
         f"`{result['command']}`: the columns 1 %, 0.5 % and 0.1 % give the share of MNIST's test digits that "
         "has to be rejected so that at most this share of the accepted digits is wrong. The last column "
         "gives the share of negatives (seven kinds of pictures without a digit) that is rejected at the "
-        "threshold that rejects 1 % of the digits."
+        "threshold that rejects 1 % of the digits. *Readings* are of the same digits as pictures, named by "
+        "`line` and `reader` together."
     )
     rows = ["| weights | accuracy | 1 % | 0.5 % | 0.1 % | expected calibration error | negatives rejected |"]
     rows.append("|" + "---|" * 7)
@@ -281,16 +282,19 @@ def show_rejection(result: dict[str, Any]) -> str:
         cells.append(f"{100 * value['calibration_error']:.2f} %")
         cells.append(f"**{100 * value['not_digits_rejected_mean']:.1f} %**")
         rows.append("| " + " | ".join(cells) + " |")
-    kept = [
-        f"`{name}` at {100 * promise['max_error']:g} %: {100 * promise['rejected']:.2f} % rejected, "
-        f"{100 * promise['error']:.2f} % of the accepted digits wrong"
+    readings = result["readings"]
+    rates = [f"{100 * rate['rejected']:.2f} %" for rate in readings["reject_rates"]]
+    rows.append(f"| readings | {100 * readings['accuracy']:.2f} % | {' | '.join(rates)} | – | – |")
+    single = [
+        describe_outcome(f"`{name}`", promise)
         for name, value in result["checkpoints"].items()
         for promise in value["promises"]
         if "error" in promise
     ]
+    whole = [describe_outcome("readings", promise) for promise in readings["promises"]]
     promises = (
         "Thresholds for single images, from digits held out of training, had this outcome on test digits: "
-        f"{'; '.join(kept)}."
+        f"{'; '.join(single)}. Thresholds for readings, from composed pictures: {'; '.join(whole)}."
     )
     again = [again for value in result["checkpoints"].values() for again in value["promises_drawn_again"]]
     worst = max(again, key=lambda row: row["broken"] / max(row["given"], 1))
@@ -300,6 +304,13 @@ def show_rejection(result: dict[str, Any]) -> str:
         f"{100 * worst['broken'] / max(worst['given'], 1):.1f} % of the cases."
     )
     return "\n".join([head, "", *rows, "", promises, "", luck, ""])
+
+
+def describe_outcome(what: str, promise: dict[str, Any]) -> str:
+    return (
+        f"{what} at {100 * promise['max_error']:g} %: {100 * promise['rejected']:.2f} % rejected, "
+        f"{100 * promise['error']:.2f} % of the accepted digits wrong"
+    )
 
 
 def show_promises(result: dict[str, Any]) -> str:
@@ -394,8 +405,7 @@ def show_corruptions(result: dict[str, Any]) -> str:
         f"`{result['command']}`: accuracy on MNIST's test images, corrupted in the ways of MNIST-C. Columns "
         "named *images* give the corrupted images to the network directly; columns named *pictures* "
         "give some of them to the reader, which first looks for ink. No recipe trains on these corruptions. "
-        "The recipe `reader` trains on related ones: straight printed lines, uneven paper, blur, noise and "
-        "outlines.\n"
+        "The recipe `reader` trains on related ones: straight printed lines, uneven paper and noise.\n"
     )
     return "\n".join([head, *rows, ""])
 

@@ -22,22 +22,13 @@ from lenet.synthesis.augmentation import (
     dilate,
     draw_ruled_line,
     interpolate_shades,
-    outline_strokes,
     random_matrices,
     vary_ink,
 )
 from lenet.synthesis.distortions import Distortions
 
 EVERYTHING = Distortions(
-    pen=1.5,
-    outlines=0.5,
-    blur=1,
-    coarseness=0.5,
-    noise=0.2,
-    cover=0.2,
-    fading=0.4,
-    ruled_lines=0.3,
-    paper=0.6,
+    pen=1.5, blur=1, coarseness=0.5, noise=0.2, cover=0.2, fading=0.4, ruled_lines=0.3, paper=0.6
 )
 
 
@@ -60,7 +51,6 @@ def column(*values: float) -> Tensor:
     strengths=st.fixed_dictionaries(
         {
             "pen": st.floats(0, 2),
-            "outlines": st.floats(0, 1),
             "blur": st.sampled_from([0, 0.1, 0.7, 2]),
             "coarseness": st.floats(0, 0.9),
             "noise": st.floats(0, 1),
@@ -109,12 +99,6 @@ def test_dilation_is_the_maximum_of_nine_pixels() -> None:
     assert torch.equal(dilate(images), functional.max_pool2d(images, 3, 1, 1))
 
 
-def test_outlines_are_hollow() -> None:
-    outlines = outline_strokes(0.6 * make_bar(5))[0, 0]
-    assert outlines[14].tolist() == pytest.approx([0] * 11 + [0.6] + [0] * 5 + [0.6] + [0] * 10)
-    assert outline_strokes(torch.zeros(1, 1, 28, 28)).sum() == 0
-
-
 def test_a_strip_is_blank_and_the_rest_is_not() -> None:
     images = torch.ones(2, 1, 10, 20)
     covered = cover_strip(images, column(0.2, 0.2), column(0.5, 0.5), column(1, 0).bool())
@@ -147,7 +131,6 @@ def test_shares_of_the_images() -> None:
         (Distortions(noise=0.5), 0.45, 0.55),
         (Distortions(blur=1.0), 0.45, 0.55),
         (Distortions(pen=1.0), 0.99, 1.0),
-        (Distortions(outlines=0.2), 0.18, 0.22),
         (Distortions(cover=0.5), 0.03, 0.2),
     ]:
         changed = (vary_ink(images, strengths, generator()) - images).abs().amax(dim=(1, 2, 3)) > 1e-6

@@ -5,9 +5,7 @@ the same strengths, implemented again. The random numbers and details differ fro
 accuracies are similar but not equal; `lenet.data.corrupted` reads the published files.
 
 No recipe trains on these corruptions, so that the benchmark measures robustness to unseen ones. Some
-distortions of training are related to them, because pictures have them too: `ruled_lines`, `paper`, `noise`,
-`blur` and `outlines`. `outlines` was added because edges without strokes were read worst, so `canny_edges` is
-no longer an unseen kind for the recipe `reader`.
+distortions of training are related to them: `ruled_lines`, `paper`, `noise`, `blur`.
 """
 
 from collections.abc import Callable

@@ -111,8 +111,6 @@ def vary_ink(images: Tensor, settings: Distortions, generator: torch.Generator) 
 
     if settings.pen:
         images = change_pen(images, draw(-settings.pen, settings.pen))
-    if settings.outlines:
-        images = torch.lerp(images, outline_strokes(images), draw(0.5, 1, settings.outlines))
     if settings.cover:
         images = cover_strip(images, draw(0, settings.cover, 0.2), draw(0, 1), draw(0, 1) < 0.5)
     if settings.fading:
@@ -156,13 +154,6 @@ def dilate(images: Tensor) -> Tensor:
     rows = torch.maximum(torch.maximum(padded[:, :, :-2], padded[:, :, 1:-1]), padded[:, :, 2:])
     # Ten times as fast as a max_pool2d, which also notes where each maximum is.
     return torch.maximum(torch.maximum(rows[..., :-2], rows[..., 1:-1]), rows[..., 2:])
-
-
-def outline_strokes(images: Tensor) -> Tensor:
-    """The outlines of strokes: what dilation by a pixel adds to them, as dark as they were."""
-    outlines = dilate(images) - images
-    before, after = (ink.amax(dim=(2, 3), keepdim=True) for ink in (images, outlines))
-    return outlines * (before / after.clamp(min=1e-3)).clamp(max=4)
 
 
 def cover_strip(images: Tensor, width: Tensor, place: Tensor, upright: Tensor) -> Tensor:

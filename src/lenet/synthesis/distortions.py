@@ -28,7 +28,6 @@ class Distortions:
     ] = False
     aspect: Annotated[float, "Width against height, uniform in 1 ± this share."] = 0.0
     pen: Annotated[float, "Strokes made thinner or thicker, uniform in ± this many pixels."] = 0.0
-    outlines: Annotated[float, "The share of the images whose strokes are hollow, as in outline fonts."] = 0.0
     blur: Annotated[
         float, "Half of the images blurred, by a Gaussian of up to this standard deviation in pixels."
     ] = 0.0
@@ -52,7 +51,7 @@ class Distortions:
     def __post_init__(self) -> None:
         limits = {
             "degrees": 180, "scale": 0.9, "shear": 2, "shift": 1, "elastic": 28, "aspect": 0.9, "pen": 2,
-            "outlines": 1, "blur": 10, "coarseness": 0.9, "noise": 1, "cover": 0.9, "fading": 0.9,
+            "blur": 10, "coarseness": 0.9, "noise": 1, "cover": 0.9, "fading": 0.9,
             "ruled_lines": 1, "paper": 0.9,
         }  # fmt: skip
         for name, limit in limits.items():

@@ -189,6 +189,7 @@ READER = Recipe(
     lr=3e-3,
     weight_decay=0.03,
     schedule="one-cycle",
+    label_smoothing=0.02,
     ema_decay=0.999,
     validation=5000,
     calibrate=True,
@@ -197,8 +198,7 @@ READER = Recipe(
     negatives=0.4,
     distortions=Distortions(
         degrees=15, scale=0.15, shear=0.2, shift=0.06, elastic=0.5, aspect=0.15,
-        pen=1.2, outlines=0.03, blur=1.0, coarseness=0.5, noise=0.15, cover=0.12, fading=0.4,
-        ruled_lines=0.06, paper=0.3,
+        pen=1.2, blur=1.0, coarseness=0.5, noise=0.15, cover=0.12, fading=0.4, ruled_lines=0.06, paper=0.3,
     ),
 )  # fmt: skip
 
