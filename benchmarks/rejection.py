@@ -7,7 +7,8 @@ For each checkpoint: what share of MNIST's test digits has to be rejected for 1,
 be wrong; what became of the promises on its card, whose thresholds were figured on digits held out of
 training; how often such promises are broken when they are figured on 5,000 digits drawn again and again; the
 expected calibration error; and what share of the pictures in `negatives.py` is rejected where
-1 % of the test digits are. Results go to benchmarks/results/rejection.json.
+1 % of the test digits are. "readings" are of the same digits as pictures, which the line network and `reader`
+name together. Results go to benchmarks/results/rejection.json.
 """
 
 import argparse
@@ -25,12 +26,17 @@ from lenet.data.imageset import ImageSet
 from lenet.errors import CheckpointError
 from lenet.files import write_text
 from lenet.models.checkpoint import Checkpoint, load_checkpoint
+from lenet.reading.calibration import measure_readings
+from lenet.reading.reader import Reader, open_checkpoint
 from lenet.training.evaluation import compute_logits, measure_reliability
 from lenet.uncertainty.calibration import MAX_ERRORS
-from lenet.uncertainty.rejection import compute_risk, find_threshold, summarise_risk
+from lenet.uncertainty.reading_rejection import find_group
+from lenet.uncertainty.rejection import compute_risk, find_threshold, rank_risk, summarise_risk
 from negatives import make_groups
 
 RESULTS = Path(__file__).parent / "results" / "rejection.json"
+LINE = "line"
+READING_ERRORS = (0.01, 0.005)  # promised; 4,000 readings of one digit cannot promise 0.1 %
 LOST = 0.01  # of the digits
 DRAWN, TIMES = 5000, 1000
 
@@ -48,10 +54,11 @@ def main() -> None:
         "command": shlex.join(["python", "benchmarks/rejection.py", *sys.argv[1:]]),
         "negatives": {name: len(images) for name, images in groups.items()},
         "checkpoints": {name: examine(load_checkpoint(name), digits, groups) for name in given.checkpoints},
+        "readings": examine_readings(digits),
         "machine": describe_machine(),
     }
     write_text(RESULTS, json.dumps(result, indent=1) + "\n")
-    print(json.dumps(result["checkpoints"], indent=1))
+    print(json.dumps({name: result[name] for name in ("checkpoints", "readings")}, indent=1))
 
 
 def examine(checkpoint: Checkpoint, digits: ImageSet, groups: dict[str, Tensor]) -> dict[str, object]:
@@ -81,12 +88,39 @@ def examine(checkpoint: Checkpoint, digits: ImageSet, groups: dict[str, Tensor])
     }
 
 
+def examine_readings(digits: ImageSet) -> dict[str, object]:
+    """What rejection costs and what becomes of promises where whole readings are accepted or not."""
+    checkpoint = open_checkpoint(LINE)
+    truths = [digits.classes[int(label)] for label in digits.labels]
+    rows = measure_readings(Reader(checkpoint), zip(digits.images[:, 0].numpy(), truths, strict=True))
+    # What the reader rejects by itself is rejected at every threshold.
+    confidence = torch.tensor([row.confidence if row.accepted else -1.0 for row in rows], dtype=torch.float64)
+    wrong = torch.tensor([not row.right for row in rows])
+    curve = rank_risk(confidence, wrong)
+    thresholds = {error: Reader(checkpoint, error).thresholds[find_group(1)] for error in READING_ERRORS}
+    return {
+        "weights": LINE,
+        "accuracy": 1 - share(wrong),
+        "reject_rates": [{"max_error": error, "rejected": curve.reject_rate(error)} for error in MAX_ERRORS],
+        "promises": [
+            describe_promise(error, threshold, confidence, wrong) for error, threshold in thresholds.items()
+        ],
+    }
+
+
 def keep(checkpoint: Checkpoint, max_error: float, confidence: Tensor, wrong: Tensor) -> dict[str, object]:
     """What a promise of the card comes to on these digits."""
     try:
         threshold = find_threshold(checkpoint.card.get("rejection"), max_error)
     except CheckpointError as error:
         return {"max_error": max_error, "refused": str(error)}
+    return describe_promise(max_error, threshold, confidence, wrong)
+
+
+def describe_promise(
+    max_error: float, threshold: float, confidence: Tensor, wrong: Tensor
+) -> dict[str, object]:
+    """The share that a threshold rejects, and the share of errors in the rest."""
     accepted = confidence >= threshold
     return {
         "max_error": max_error,

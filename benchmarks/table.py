@@ -326,7 +326,8 @@ def show_rejection(result: dict[str, Any], say: Say) -> str:
         "`{command}`: the columns 1 %, 0.5 % and 0.1 % give the share of MNIST's test digits that has to be "
         "rejected so that at most this share of the accepted digits is wrong. The last column gives the "
         "share of negatives (seven kinds of pictures without a digit) that is rejected at the threshold that "
-        "rejects 1 % of the digits."
+        "rejects 1 % of the digits. *Readings* are of the same digits as pictures, named by `line` and "
+        "`reader` together."
     ).format(**result)
     columns = [say("weights"), say("accuracy"), "1 %", "0.5 %", "0.1 %"]
     columns += [say("expected calibration error"), say("negatives rejected")]
@@ -337,24 +338,20 @@ def show_rejection(result: dict[str, Any], say: Say) -> str:
         cells.append(f"{100 * value['calibration_error']:.2f} %")
         cells.append(f"**{100 * value['not_digits_rejected_mean']:.1f} %**")
         rows.append(write_row(cells))
-    message = say(
-        "`{weights}` at {promised:g} %: {rejected:.2f} % rejected, {wrong:.2f} % of the accepted digits wrong"
-    )
-    kept = [
-        message.format(
-            weights=name,
-            promised=100 * promise["max_error"],
-            rejected=100 * promise["rejected"],
-            wrong=100 * promise["error"],
-        )
+    readings = result["readings"]
+    rates = [f"{100 * rate['rejected']:.2f} %" for rate in readings["reject_rates"]]
+    rows.append(write_row([say("readings"), f"{100 * readings['accuracy']:.2f} %", *rates, "–", "–"]))
+    single = [
+        describe_outcome(f"`{name}`", promise, say)
         for name, value in result["checkpoints"].items()
         for promise in value["promises"]
         if "error" in promise
     ]
+    whole = [describe_outcome(say("readings"), promise, say) for promise in readings["promises"]]
     promises = say(
         "Thresholds for single images, from digits held out of training, had this outcome on test digits: "
-        "{outcome}."
-    ).format(outcome=say("; ").join(kept))
+        "{outcome}. Thresholds for readings, from composed pictures: {whole}."
+    ).format(outcome=say("; ").join(single), whole=say("; ").join(whole))
     again = [again for value in result["checkpoints"].values() for again in value["promises_drawn_again"]]
     worst = max(again, key=lambda row: row["broken"] / max(row["given"], 1))
     luck = say(
@@ -362,6 +359,17 @@ def show_rejection(result: dict[str, Any], say: Say) -> str:
         "The promised error rate was exceeded in at most {share:.1f} % of the cases."
     ).format(**worst, share=100 * worst["broken"] / max(worst["given"], 1))
     return "\n".join([head, "", *rows, "", promises, "", luck, ""])
+
+
+def describe_outcome(what: str, promise: dict[str, Any], say: Say) -> str:
+    return say(
+        "{what} at {promised:g} %: {rejected:.2f} % rejected, {wrong:.2f} % of the accepted digits wrong"
+    ).format(
+        what=what,
+        promised=100 * promise["max_error"],
+        rejected=100 * promise["rejected"],
+        wrong=100 * promise["error"],
+    )
 
 
 def show_promises(result: dict[str, Any], say: Say) -> str:

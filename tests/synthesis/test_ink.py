@@ -9,14 +9,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 from torch import Tensor
+from torch.nn import functional
 
 from lenet.synthesis.augmentation import (
     RULED_LINES,
     augment,
     blur,
+    blur_matrix,
     change_pen,
     coarsen,
     cover_strip,
+    dilate,
     draw_ruled_line,
     interpolate_shades,
     random_matrices,
@@ -91,6 +94,11 @@ def test_thinning_leaves_the_thinnest_stroke() -> None:
     assert change_pen(torch.zeros(1, 1, 28, 28), column(-1)).sum() == 0
 
 
+def test_dilation_is_the_maximum_of_nine_pixels() -> None:
+    images = torch.rand(3, 1, 12, 17, generator=generator()) - 0.5
+    assert torch.equal(dilate(images), functional.max_pool2d(images, 3, 1, 1))
+
+
 def test_a_strip_is_blank_and_the_rest_is_not() -> None:
     images = torch.ones(2, 1, 10, 20)
     covered = cover_strip(images, column(0.2, 0.2), column(0.5, 0.5), column(1, 0).bool())
@@ -102,6 +110,12 @@ def test_blur_is_scipys() -> None:
     images = torch.rand(2, 1, 28, 28, generator=generator())
     theirs = ndimage.gaussian_filter(images.numpy(), (0, 0, 1.3, 1.3), mode="constant", radius=12)
     np.testing.assert_allclose(blur(images, 1.3).numpy(), theirs, atol=1e-6)
+
+
+def test_no_weight_of_a_blur_is_denormal() -> None:
+    """Products with such numbers take twenty times as long."""
+    weights = blur_matrix(28, 1.0)
+    assert weights[weights > 0].min() > 1e-15
 
 
 def test_coarse_images_keep_their_ink() -> None:

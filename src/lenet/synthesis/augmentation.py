@@ -19,6 +19,7 @@ from lenet.synthesis.distortions import Distortions
 ELASTIC_SMOOTHING = 4.0  # pixels: standard deviation of the Gaussian, the value of Simard et al.
 RULED_LINES = ("left", "right", "top", "bottom", "across", "across")
 MAX_TILT = 0.06  # radians: of a line beside the writing
+NEGLIGIBLE = 1e-12  # weight; denormal numbers would make a product twenty times as slow
 
 
 def augment(images: Tensor, settings: Distortions, generator: torch.Generator) -> Tensor:
@@ -141,10 +142,18 @@ def change_pen(images: Tensor, wider: Tensor) -> Tensor:
     Erosion fades thin strokes; afterwards they are brought back to the maximum they had.
     """
     sign = wider.sign()
-    extreme = F.max_pool2d(sign * images, 3, 1, 1) * sign  # the minimum where strokes get thinner
+    extreme = dilate(sign * images) * sign  # the minimum where strokes get thinner
     changed = torch.lerp(images, extreme, wider.abs() / 2)
     before, after = (ink.amax(dim=(2, 3), keepdim=True) for ink in (images, changed))
     return changed * (before / after.clamp(min=1e-3)).clamp(max=4)
+
+
+def dilate(images: Tensor) -> Tensor:
+    """The maximum of each pixel and its eight neighbours, (N, 1, H, W)."""
+    padded = F.pad(images, (1, 1, 1, 1), value=-math.inf)
+    rows = torch.maximum(torch.maximum(padded[:, :, :-2], padded[:, :, 1:-1]), padded[:, :, 2:])
+    # Ten times as fast as a max_pool2d, which also notes where each maximum is.
+    return torch.maximum(torch.maximum(rows[..., :-2], rows[..., 1:-1]), rows[..., 2:])
 
 
 def cover_strip(images: Tensor, width: Tensor, place: Tensor, upright: Tensor) -> Tensor:
@@ -205,4 +214,4 @@ def blur_matrix(side: int, deviation: float) -> Tensor:
     places = torch.arange(side, dtype=torch.float64)
     weights = torch.exp(-0.5 * ((places[:, None] - places) / deviation) ** 2)
     total = torch.exp(-0.5 * (torch.arange(-100, 101) / deviation) ** 2).sum()
-    return (weights / total).float()
+    return (weights / total).where(weights > NEGLIGIBLE, 0).float()
