@@ -102,8 +102,13 @@ def list_templates() -> Iterator[str]:
     faults = list_assigned(trees[SOURCE / "insight/faults.py"])  # its constants are imported by the diagnosis
     for path, tree in trees.items():
         module, assigned = path.relative_to(SOURCE).as_posix(), faults | list_assigned(tree)
+        imported = {
+            name.name for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) for name in node.names
+        }
+        # Other functions named `say` are arguments: what they are given is translated in docs/zh.po.
+        calls = {"Phrase", "say"} & imported
         for node in ast.walk(tree):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("Phrase", "say") and node.args:
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in calls and node.args:
                 name = ast.unparse(node.args[0])
                 if (module, name) not in GIVEN:
                     texts = list_constants(node.args[0]) or assigned.get(name)

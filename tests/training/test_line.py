@@ -18,7 +18,7 @@ from lenet.synthesis.lines import LineStrip, compose_line
 from lenet.training.line import LineEpoch, LineRecipe, choose_rate, measure_ctc_loss, train_line
 from lenet.training.line_bank import FORMAT, LineBank, read_bank, write_bank
 from lenet.training.line_batches import SLACK, distort, place_strips, plan_batches
-from lenet.training.line_evaluation import balance_blank, compute_logits, read_lines
+from lenet.training.line_evaluation import balance_blank, compute_line_logits, read_lines
 from lenet.training.randomness import random_stream
 
 RECIPE = LineRecipe(
@@ -222,7 +222,7 @@ def test_lines_are_read_by_the_best_class_of_each_frame(banks: Path) -> None:
     bank = read_bank(banks / "validation-lines.safetensors")
     network = Sure(-1)
     network.output.bias.data.zero_()  # type: ignore[union-attr]
-    logits = compute_logits(network, bank)
+    logits = compute_line_logits(network, bank)
     assert all(len(own) >= width // 2 for own, width in zip(logits, bank.widths, strict=True))
     assert read_lines(logits) == ["7"] * len(bank.texts)
     assert read_lines(logits, 2) == [""] * len(bank.texts)
@@ -233,9 +233,9 @@ def test_the_blank_is_lowered_until_the_number_of_digits_is_right(banks: Path) -
     sevens = LineBank(bank.columns, bank.ends, ("7",) * len(bank.texts))
     network = Sure(0.9)
     network.output.bias.data.zero_()  # type: ignore[union-attr]
-    assert read_lines(compute_logits(network, sevens)) == [""] * len(bank.texts)
+    assert read_lines(compute_line_logits(network, sevens)) == [""] * len(bank.texts)
     assert balance_blank(network, sevens).all()
-    assert read_lines(compute_logits(network, sevens)) == ["7"] * len(bank.texts)
+    assert read_lines(compute_line_logits(network, sevens)) == ["7"] * len(bank.texts)
     assert network.output.bias is not None
     assert network.output.bias.tolist() == pytest.approx([0.0] * 20 + [-1.0] * 2)
     nothing = LineBank(bank.columns, bank.ends, ("",) * len(bank.texts))

@@ -20,7 +20,7 @@ Logits = NDArray[np.float32]
 """Of the frames of one line, (frames, 11)."""
 
 
-def compute_logits(network: LineNetwork, bank: LineBank) -> list[Logits]:
+def compute_line_logits(network: LineNetwork, bank: LineBank) -> list[Logits]:
     """The logits (frames, 11) of each line of a bank."""
     logits: list[Logits] = [np.empty((0, BLANK + 1), np.float32)] * len(bank.texts)
     order = np.argsort(bank.widths, kind="stable")
@@ -47,7 +47,7 @@ def balance_blank(network: LineNetwork, held_out: LineBank) -> NDArray[np.bool_]
     The loss favours the blank where a digit is hard to read, so that more digits are left out than marks are
     read as digits. Changes `network`; returns which lines it reads without an error, bool (N,).
     """
-    logits = compute_logits(network, held_out)
+    logits = compute_line_logits(network, held_out)
     count = sum(map(len, held_out.texts))
     shift = min(BLANK_SHIFTS, key=lambda shift: abs(sum(map(len, read_lines(logits, shift))) - count))
     with torch.no_grad():
