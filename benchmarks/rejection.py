@@ -27,7 +27,8 @@ from lenet.files import write_text
 from lenet.models.checkpoint import Checkpoint, load_checkpoint
 from lenet.training.evaluation import compute_logits, measure_reliability
 from lenet.uncertainty.calibration import MAX_ERRORS
-from lenet.uncertainty.rejection import compute_risk, find_threshold, summarise_risk
+from lenet.uncertainty.rejection import find_threshold
+from lenet.uncertainty.risk import compute_risk, summarise_risk
 from negatives import make_groups
 
 RESULTS = Path(__file__).parent / "results" / "rejection.json"

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 import lenet
 from lenet.images.decoding import decode
-from lenet.models.line import BLANK, COLUMNS_PER_FRAME, COLUMNS_PER_STEP, CONVOLUTIONS, load_line
+from lenet.models.line import load_line
+from lenet.models.line_config import BLANK, COLUMNS_PER_FRAME, COLUMNS_PER_STEP, CONVOLUTIONS
 from lenet.reading.pipeline import COLOURS, find_writing
 from lenet.reading.sweep import compute_frames
 from lenet.reading.transcription import Constraints, align, find_text

@@ -1,6 +1,8 @@
 """Inference in one call against PyTorch's operators: random networks, threads, instruction sets."""
 
-from collections.abc import Iterator
+import copy
+import pickle
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -185,6 +187,12 @@ def test_what_the_kernel_cannot_compute_is_not_packed(layers: list[NetworkLayer]
 def test_images_that_do_not_fit_are_refused(images: np.ndarray):
     with pytest.raises(ValueError, match="images"):
         pack(LAYERS).run(images)
+
+
+@pytest.mark.parametrize("duplicate", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_a_network_is_not_copied(duplicate: Callable[[PackedNetwork], object]):
+    with pytest.raises(TypeError, match="pack it again"):
+        duplicate(pack(LAYERS))
 
 
 def test_no_images_give_no_results():

@@ -16,7 +16,7 @@ import sys
 import weakref
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +58,9 @@ class PackedNetwork:
         self._library, self._handle = library, handle
         self._shapes: dict[tuple[int, ...], tuple[int, int, int]] = {}
         weakref.finalize(self, library.lenet_network_free, handle).atexit = False
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a packed network is neither copied nor pickled: pack it again")
 
     def find_shape(self, height: int, width: int) -> tuple[int, int, int]:
         """Rows, columns and channels of the result for an image. Raises ValueError where it has no room."""

@@ -23,15 +23,10 @@ import lenet
 from lenet.errors import DivergedError, RunError
 from lenet.files import write_text
 from lenet.images.strips import stack_strips
-from lenet.models.checkpoint import read_tensors, write_tensors
-from lenet.models.line import (
-    BLANK,
-    COLUMNS_PER_STEP,
-    LineNetwork,
-    fold_normalisation,
-    read_best_path,
-    save_line,
-)
+from lenet.models.checkpoint import write_tensors
+from lenet.models.line import LineNetwork, fold_normalisation, save_line
+from lenet.models.line_config import BLANK, COLUMNS_PER_STEP, read_best_path
+from lenet.models.stored import read_tensors
 from lenet.training.line_bank import LineBank, compose_bank, read_bank
 from lenet.training.randomness import check_seed, random_stream, sample_order
 
