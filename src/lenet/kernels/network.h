@@ -15,7 +15,8 @@ constexpr long MAXIMUM_WEIGHTS = 1 << 28;  // floats of one layer
 
 struct NetworkLayer {
     int inputs, outputs, kernel_height, kernel_width, pad_y, pad_x, activation, pooling, pool_y, pool_x;
-    bool dense;  // of a dense layer all results of a group of images are computed at once
+    bool dense;   // of a dense layer all results of a group of images are computed at once
+    bool paired;  // two neighbouring pixels share a vector, see tiles.inc
     float *weights, *biases;  // packed, see network.inc
     long fan_in() const { return long(inputs) * kernel_height * kernel_width; }
 };
@@ -61,7 +62,7 @@ bool read_network(const int64_t* numbers, Network& network) {
         if (i && network.layers[i - 1].dense && !n[10]) return false;
         if (n[0] * double(n[1]) * n[2] * n[3] > MAXIMUM_WEIGHTS) return false;
         network.layers[i] = {int(n[1]), int(n[0]), int(n[2]), int(n[3]), int(n[4]), int(n[5]),
-                             int(n[6]), int(n[7]), int(n[8]), int(n[9]), n[10] == 1, nullptr, nullptr};
+                             int(n[6]), int(n[7]), int(n[8]), int(n[9]), n[10] == 1, false, nullptr, nullptr};
         network.count = i + 1;
         inputs = n[0];
     }
