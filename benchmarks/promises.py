@@ -26,8 +26,9 @@ from lenet.data.datasets import load
 from lenet.errors import CheckpointError
 from lenet.files import write_text
 from lenet.images.decoding import Picture
+from lenet.models.line import open_checkpoint
 from lenet.reading.calibration import MeasuredReading, measure_readings
-from lenet.reading.reader import Reader, open_checkpoint
+from lenet.reading.reader import Reader
 from lenet.synthesis.lines import compose_pictures
 from lenet.uncertainty.reading_rejection import GROUPS, find_group
 from lenet.uncertainty.rejection import find_threshold

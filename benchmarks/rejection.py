@@ -26,12 +26,14 @@ from lenet.data.imageset import ImageSet
 from lenet.errors import CheckpointError
 from lenet.files import write_text
 from lenet.models.checkpoint import Checkpoint, load_checkpoint
+from lenet.models.line import open_checkpoint
 from lenet.reading.calibration import measure_readings
-from lenet.reading.reader import Reader, open_checkpoint
+from lenet.reading.reader import Reader
 from lenet.training.evaluation import compute_logits, measure_reliability
 from lenet.uncertainty.calibration import MAX_ERRORS
 from lenet.uncertainty.reading_rejection import find_group
-from lenet.uncertainty.rejection import compute_risk, find_threshold, rank_risk, summarise_risk
+from lenet.uncertainty.rejection import find_threshold
+from lenet.uncertainty.risk import compute_risk, rank_risk, summarise_risk
 from negatives import make_groups
 
 RESULTS = Path(__file__).parent / "results" / "rejection.json"

@@ -15,7 +15,9 @@ from numpy.typing import NDArray
 
 import lenet
 from lenet.images.decoding import decode
-from lenet.models.line import BLANK, COLUMNS_PER_FRAME, COLUMNS_PER_STEP, CONVOLUTIONS, load_line
+from lenet.models.inference import open_line
+from lenet.models.line_config import BLANK, COLUMNS_PER_FRAME, COLUMNS_PER_STEP, CONVOLUTIONS
+from lenet.models.stored import read_stored
 from lenet.reading.pipeline import COLOURS, find_writing
 from lenet.reading.sweep import compute_frames
 from lenet.reading.transcription import Constraints, align, find_text
@@ -33,7 +35,7 @@ CLASSES = [*map(str, range(BLANK)), "blank"]
 def main(path: Path) -> None:
     picture = compose()
     (line,) = find_writing(decode(picture)).lines
-    (frames,) = compute_frames(load_line().network, [line.strip.image])
+    (frames,) = compute_frames(open_line(read_stored("line")), [line.strip.image])
     text, probability, _ = find_text(frames, Constraints())
     assert text is not None
     spans = align(frames, text)

@@ -20,9 +20,10 @@ from safetensors.torch import save_file
 
 from lenet.data.idx import encode_idx
 from lenet.errors import DataError, DivergedError
-from lenet.models.checkpoint import FORMAT, save_checkpoint, write_tensors
+from lenet.models.checkpoint import save_checkpoint, write_tensors
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet, initialise
+from lenet.models.stored import FORMAT
 from lenet.training.recipes import RECIPES
 from lenet.training.run_folder import RunFolder
 from lenet.training.runs import begin_run, run_training

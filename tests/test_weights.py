@@ -4,7 +4,8 @@ import pytest
 
 import lenet
 from lenet.data.imageset import ImageSet
-from lenet.models.checkpoint import WEIGHTS, load_checkpoint
+from lenet.models.checkpoint import load_checkpoint
+from lenet.models.stored import WEIGHTS
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import RECIPES, find_recipe
 

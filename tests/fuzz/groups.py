@@ -38,9 +38,10 @@ from lenet.errors import LeNetError
 from lenet.images.decoding import FORMATS, decode
 from lenet.insight.diagnosis import diagnose
 from lenet.insight.report import write_report
-from lenet.models.checkpoint import FORMAT, load_checkpoint, read_tensors, save_checkpoint, write_tensors
+from lenet.models.checkpoint import load_checkpoint, save_checkpoint, write_tensors
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
+from lenet.models.stored import FORMAT, read_tensors
 from lenet.reading.reader import Reader
 from lenet.training.evaluation import evaluate
 from lenet.training.recipes import RECIPES

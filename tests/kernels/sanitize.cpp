@@ -1,6 +1,6 @@
 // Random shapes through every instruction set, every buffer exactly as long as it must be; for the sanitizers.
-// Convolutions and dense layers, forward and backward; then numbers that no network has; then two callers that contend
-// for the team.
+// Convolutions and dense layers, forward and backward; then numbers that no network has; then inference; then two callers
+// that contend for the team.
 //
 // The kernel's duty is every value in `numbers`: it refuses what it cannot compute and touches no buffer then. That
 // `numbers` holds two entries a layer, and that pointers and buffers are as many and as long as `numbers` says, is the
@@ -110,6 +110,58 @@ struct Dense {
     }
 };
 
+struct Inference {
+    std::vector<int64_t> numbers;
+    int64_t images, height, width, shape[3];
+    void* network;
+    std::vector<uint8_t> pixels;
+
+    Inference(std::vector<int64_t> given, int64_t images, int64_t height, int64_t width, std::mt19937& random)
+        : numbers(std::move(given)), images(images), height(height), width(width), pixels(images * height * width) {
+        Tensors weights, biases;
+        for (int i = 0; i < numbers[0]; i++) {
+            const int64_t* layer = &numbers[2 + 11 * i];
+            weights.add(make(random, layer[0] * layer[1] * layer[2] * layer[3])), biases.add(make(random, layer[0]));
+        }
+        const Floats settings{0.1f, 0.3f, 0.1f}, gaussian = make(random, numbers[1] * numbers[1]);
+        for (uint8_t& pixel : pixels) pixel = random();
+        network = lenet_network_pack(numbers.data(), weights.pointers.data(), biases.pointers.data(), settings.data(),
+                                     gaussian.data());
+        shape[0] = -1;
+        if (network) lenet_network_shape(network, height, width, shape);
+    }
+    Inference(const Inference&) = delete;
+    ~Inference() { lenet_network_free(network); }
+    bool possible() const { return network && shape[0] > 0; }
+    std::vector<Floats> run(int threads, bool bytes) const {
+        Floats results(images * shape[0] * shape[1] * shape[2]), floats(pixels.begin(), pixels.end());
+        const void* from = bytes ? (const void*)pixels.data() : floats.data();
+        if (lenet_network_run(network, images, height, width, from, bytes, results.data(), threads)) return {};
+        return {results};
+    }
+};
+
+// Layers that fit on images of height x width, dense ones behind convolutions.
+static std::vector<int64_t> draw_network(std::mt19937& random, int64_t height, int64_t width, bool contrast) {
+    auto pick = [&](int from, int to) { return int64_t(from + random() % (to - from + 1)); };
+    const int64_t convolutions = pick(1, 3), dense = pick(0, 3), activation = pick(0, 3);
+    std::vector<int64_t> numbers{convolutions + dense, contrast ? height : 0};
+    for (int64_t i = 0, inputs = 1; i < convolutions + dense; i++) {
+        const int64_t outputs = pick(1, pick(1, 70)), pad_y = i < convolutions ? pick(0, 2) : 0;
+        const int64_t pad_x = i < convolutions ? pick(0, 2) : 0, in_height = height + 2 * pad_y, in_width = width + 2 * pad_x;
+        const int64_t rows = i < convolutions ? pick(1, in_height < 6 ? in_height : 6) : in_height;
+        const int64_t columns = i < convolutions ? pick(1, in_width < 6 ? in_width : 6) : in_width;
+        height = in_height - rows + 1, width = in_width - columns + 1;
+        const int64_t pooling = i < convolutions && height > 1 && width > 1 ? pick(0, 2) : 0;
+        const int64_t pool_y = pooling ? 2 : 1, pool_x = pooling ? pick(1, 2) : 1;
+        for (int64_t n : {outputs, inputs, rows, columns, pad_y, pad_x, activation, pooling, pool_y, pool_x,
+                          int64_t(i >= convolutions)})
+            numbers.push_back(n);
+        inputs = outputs, height /= pool_y, width /= pool_x;
+    }
+    return numbers;
+}
+
 static bool same_bits(const std::vector<Floats>& one, const std::vector<Floats>& other) {
     if (one.empty() || one.size() != other.size()) return false;
     for (size_t i = 0; i < one.size(); i++) {
@@ -203,16 +255,49 @@ int main(int count, char** words) {
             if (!same_bits(call.run(1, round % 2), call.run(3, round % 2))) return fail("dense layers at an edge differ");
         }
     }
+    int networks = 0;
+    for (int round = 0; round < 4 * rounds; round++) {
+        lenet_choose(round % 3);
+        const bool contrast = round % 4 == 1;
+        const int64_t height = pick(1, 20), width = contrast ? height : pick(1, 20);
+        std::vector<int64_t> numbers = draw_network(random, height, width, contrast);
+        if (round % 2) {
+            const Inference inference(numbers, pick(0, 20), height, width, random);
+            if (!inference.possible()) return fail("a possible network is refused");
+            if (inference.images && !same_bits(inference.run(1, round % 4 < 2), inference.run(3, round % 4 < 2)))
+                return fail("inference differs");
+            networks++;
+        } else {
+            const int64_t layers = numbers[0];
+            put_edges(numbers, random);
+            numbers.resize(2 + 11 * MAXIMUM_NETWORK_LAYERS, 1);
+            Network network{};
+            if (!read_network(numbers.data(), network)) {
+                if (lenet_network_pack(numbers.data(), nullptr, nullptr, nullptr, nullptr)) return fail("impossible layers");
+                hostile++;
+                continue;
+            }
+            double floats = 0;
+            for (int i = 0; i < network.count; i++) floats += network.layers[i].fan_in() * double(network.layers[i].outputs);
+            if (floats > 1e6 || network.contrast_side > 64 || network.count > layers) continue;
+            const Inference inference(numbers, 3, height, width, random);
+            if (inference.possible() && !same_bits(inference.run(1, true), inference.run(2, true)))
+                return fail("inference at an edge differs");
+        }
+    }
     lenet_choose(-1);
     // Each of two callers has the team at times, and works alone at times; both must have the bits of one thread.
     const Convolutions convolutions({70, 1, 12, 12, 1, RELU, MAX, 2, 4, 3, 5, 3}, random);
     const Dense dense({70, TANH, 3, 40, 33, 17, 10}, random);
-    const auto features = convolutions.run(1, true), logits = dense.run(1, true);
+    const Inference inference(draw_network(random, 12, 12, true), 70, 12, 12, random);
+    const auto features = convolutions.run(1, true), logits = dense.run(1, true), results = inference.run(1, true);
     std::atomic<int> wrong{0};
     auto contend = [&](int first) {
         for (int round = 0; round < rounds; round++) {
-            if ((round + first) % 2)
+            if ((round + first) % 3 == 1)
                 wrong += !same_bits(convolutions.run(3, true), features);
+            else if ((round + first) % 3)
+                wrong += !same_bits(inference.run(3, true), results);
             else
                 wrong += !same_bits(dense.run(3, true), logits);
         }
@@ -221,5 +306,5 @@ int main(int count, char** words) {
     one.join(), other.join();
     if (wrong) return fail("two callers at once compute something else");
     std::printf("%d shapes computed, %d refused, %d hostile ones refused\n", done, refused, hostile);
-    return done && hostile ? 0 : 1;
+    return done && hostile && networks ? 0 : 1;
 }

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from lenet.errors import DeviceError
-from lenet.kernels import library
+from lenet.kernels import library, tensors
 from lenet.kernels.convolution import explain_backend, run_convolutions
-from lenet.kernels.library import CHOICES, INSTRUCTION_SETS, lend, load_library
+from lenet.kernels.library import CHOICES, INSTRUCTION_SETS, load_library
+from lenet.kernels.tensors import lend
 
 COMPILER = shutil.which("gcc") or shutil.which("clang")
 STALE = "the kernel was built for another version of lenet; install again"
@@ -117,25 +118,25 @@ def test_lent_memory_lives_as_long_as_a_view():
 
 
 def test_lent_memory_is_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(library, "MAXIMUM_FREE", 1 << 20)
-    library._free.clear()
+    monkeypatch.setattr(tensors, "MAXIMUM_FREE", 1 << 20)
+    tensors._free.clear()
     kept = [lend(1000) for _ in range(1000)]  # 4 MB of one size
     kept.clear()
-    assert 0 < library.free_bytes() <= 1 << 20
+    assert 0 < tensors.free_bytes() <= 1 << 20
     for size in range(1, 3000, 7):  # 2.6 MB of many sizes
         lend(size)
-        assert library.free_bytes() <= 1 << 20
+        assert tensors.free_bytes() <= 1 << 20
     lend(1 << 19)  # 2 MB in one piece
-    assert library.free_bytes() <= 1 << 20
+    assert tensors.free_bytes() <= 1 << 20
 
 
 @built
 def test_a_second_step_takes_the_memory_of_the_first():
     images, layers = torch.rand(32, 1, 28, 28), [(torch.rand(6, 1, 5, 5).requires_grad_(), torch.rand(6))]
-    library._free.clear()
+    tensors._free.clear()
     run_convolutions(images, layers).sum().backward()
-    free = library.free_bytes()
+    free = tensors.free_bytes()
     assert free > 0
     for _ in range(3):
         run_convolutions(images, layers).sum().backward()
-    assert library.free_bytes() == free
+    assert tensors.free_bytes() == free

@@ -18,20 +18,18 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from lenet.errors import CheckpointError
-from lenet.models import checkpoint as checkpoint_module
+from lenet.models import stored as stored_module
 from lenet.models.checkpoint import (
-    FORMAT,
     Checkpoint,
-    find_checkpoint,
     import_state,
     load_checkpoint,
-    read_tensors,
     save_checkpoint,
     save_network,
     write_tensors,
 )
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet, initialise
+from lenet.models.stored import FORMAT, find_checkpoint, read_tensors
 from lenet.training.recipes import RECIPES
 
 CONFIG = LeNetConfig(input_size=8, channels=(2,), kernel_size=3, padding=1, hidden=(3,), classes=3)
@@ -213,7 +211,7 @@ def test_numbers_that_are_not_finite(path: Path, number: float):
         (lambda t: t.update({"output.bias": torch.zeros(4)}), "output.bias is torch.float32 (4,)"),
         (lambda t: t.update({"output.bias": torch.zeros(3, 1)}), "(3, 1)"),
         (lambda t: t.update({"output.bias": torch.zeros(3).double()}), "torch.float64"),
-        (lambda t: t.update({"output.bias": torch.zeros(3).bfloat16()}), "torch.bfloat16"),
+        (lambda t: t.update({"output.bias": torch.zeros(3).bfloat16()}), "bfloat16"),
         (lambda t: t.update({"output.bias": torch.zeros(3).long()}), "torch.int64"),
         (lambda t: t.update({"conv1.weight": torch.zeros(())}), "conv1.weight"),
         (lambda t: t.clear(), "the tensors are not those of its network"),
@@ -321,7 +319,7 @@ def test_a_failed_write_leaves_the_old_file(path: Path, full_disk: Callable[[int
 def test_names_mean_files_then_runs_then_what_is_shipped(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: Path
 ):
-    monkeypatch.setattr(checkpoint_module, "WEIGHTS", tmp_path / "weights")
+    monkeypatch.setattr(stored_module, "WEIGHTS", tmp_path / "weights")
     shipped = tmp_path / "weights" / "mnist.safetensors"
     save_checkpoint(shipped, make(), CARD)
     run = tmp_path / "run"
@@ -336,8 +334,8 @@ def test_names_mean_files_then_runs_then_what_is_shipped(
 
 
 def test_shipped_weights_load():
-    for file in set(checkpoint_module.WEIGHTS.glob("*.safetensors")) - {
-        checkpoint_module.WEIGHTS / "line.safetensors"
+    for file in set(stored_module.WEIGHTS.glob("*.safetensors")) - {
+        stored_module.WEIGHTS / "line.safetensors"
     }:
         assert load_checkpoint(file).model.config.parameters
 

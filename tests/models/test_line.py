@@ -9,23 +9,10 @@ import torch
 from safetensors.torch import save_file
 
 from lenet.errors import CheckpointError
-from lenet.models.checkpoint import (
-    DIGITS,
-    LINE_FORMAT,
-    find_checkpoint,
-    load_checkpoint,
-    read_format,
-    write_tensors,
-)
-from lenet.models.line import (
-    BLANK,
-    COLUMNS_PER_FRAME,
-    ROWS,
-    LineNetwork,
-    fold_normalisation,
-    load_line,
-    save_line,
-)
+from lenet.models.checkpoint import load_checkpoint, write_tensors
+from lenet.models.line import LineNetwork, fold_normalisation, load_line, save_line
+from lenet.models.line_config import BLANK, COLUMNS_PER_FRAME, DIGITS, ROWS
+from lenet.models.stored import LINE_FORMAT, find_checkpoint, read_format
 
 SMALL = (2, 3, 4, 5, 6, 7)
 

@@ -11,7 +11,8 @@ from torch import Tensor
 from lenet.data.datasets import load
 from lenet.insight.activations import find_receptive_field, trace_maps
 from lenet.insight.attribution import compute_gradient
-from lenet.models.checkpoint import find_checkpoint, load_checkpoint
+from lenet.models.checkpoint import load_checkpoint
+from lenet.models.stored import find_checkpoint
 from lenet.uncertainty.rejection import explain_rejection
 
 LOAD = """

@@ -14,15 +14,9 @@ from torch.nn import functional
 from lenet.errors import CheckpointError
 from lenet.export.line_file import compose_samples
 from lenet.images.strips import cut_strip, stack_strips
-from lenet.models.checkpoint import find_checkpoint
-from lenet.models.line import (
-    BLANK,
-    LineNetwork,
-    fold_normalisation,
-    load_line,
-    read_best_path,
-    save_line,
-)
+from lenet.models.line import LineNetwork, fold_normalisation, load_line, save_line
+from lenet.models.line_config import BLANK, read_best_path
+from lenet.models.stored import find_checkpoint
 from lenet.page.bundle import make_page
 from lenet.reading.lines import find_lines
 

@@ -12,9 +12,10 @@ from torch import Tensor
 from lenet.data.datasets import load
 from lenet.insight.activations import trace_maps
 from lenet.insight.attribution import compute_gradient
-from lenet.models.checkpoint import find_checkpoint, load_checkpoint, save_network
+from lenet.models.checkpoint import load_checkpoint, save_network
 from lenet.models.config import MODELS, Activation, LeNetConfig
 from lenet.models.network import LeNet
+from lenet.models.stored import find_checkpoint
 
 RUN = """async ({ checkpoint, images, height, width, traced, weights }) => {
   const { parseCheckpoint } = await import("lenet/safetensors.js");

@@ -17,7 +17,7 @@ import torch
 from PIL import Image, ImageDraw
 
 import lenet
-from lenet.models.checkpoint import find_checkpoint
+from lenet.models.stored import find_checkpoint
 from lenet.page.bundle import PAGE, make_page, strip_comments
 
 Stroke = list[tuple[int, int]]

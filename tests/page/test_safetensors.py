@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from lenet.errors import ModelError
-from lenet.models.checkpoint import find_checkpoint, load_checkpoint, save_network
+from lenet.models.checkpoint import load_checkpoint, save_network
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
+from lenet.models.stored import find_checkpoint
 
 PARSE = """async ({ files, lengths }) => {
   const { parseCheckpoint, CheckpointError } = await import("lenet/safetensors.js");

@@ -9,7 +9,8 @@ import pytest
 from PIL import Image, ImageOps
 
 from lenet.errors import CheckpointError, PictureError
-from lenet.models.checkpoint import find_checkpoint, load_checkpoint
+from lenet.models.checkpoint import load_checkpoint
+from lenet.models.stored import find_checkpoint
 from lenet.reading.reader import Reader
 
 PICTURES = sorted((Path(__file__).parents[2] / "examples" / "pictures").iterdir())

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 
 from lenet.data.datasets import load, load_digits
 from lenet.errors import PictureError
-from lenet.models.checkpoint import find_checkpoint
+from lenet.models.stored import find_checkpoint
 from lenet.reading.reader import Reader
 
 Picture = NDArray[np.uint8]

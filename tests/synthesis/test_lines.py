@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from lenet.data.datasets import load_digits
 from lenet.images.strips import TEXT_HEIGHT
-from lenet.models.line import ROWS
+from lenet.models.line_config import ROWS
 from lenet.synthesis.hands import Material
 from lenet.synthesis.lines import (
     MAX_COLUMNS,

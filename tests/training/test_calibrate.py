@@ -14,7 +14,7 @@ from lenet.training.recipe import Recipe
 from lenet.training.recipes import RECIPES
 from lenet.training.start import make_model
 from lenet.uncertainty.calibration import fit_temperature
-from lenet.uncertainty.rejection import summarise_risk
+from lenet.uncertainty.risk import summarise_risk
 
 
 @pytest.mark.parametrize("reject_class", [False, True])

@@ -12,7 +12,8 @@ import torch
 from lenet.data.datasets import load_digits
 from lenet.errors import CheckpointError, DivergedError, LeNetError, RunError
 from lenet.models.checkpoint import write_tensors
-from lenet.models.line import BLANK, ROWS, LineNetwork, load_line
+from lenet.models.line import LineNetwork, load_line
+from lenet.models.line_config import BLANK, ROWS
 from lenet.synthesis.hands import gather_material
 from lenet.synthesis.lines import LineStrip, compose_line
 from lenet.training.line import LineEpoch, LineRecipe, choose_rate, measure_ctc_loss, train_line

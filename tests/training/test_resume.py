@@ -12,7 +12,8 @@ import pytest
 
 from lenet.errors import RunError
 from lenet.kernels.convolution import BackendChoice
-from lenet.models.checkpoint import load_checkpoint, read_tensors, write_tensors
+from lenet.models.checkpoint import load_checkpoint, write_tensors
+from lenet.models.stored import read_tensors
 from lenet.training import run_state
 from lenet.training.recipe import Recipe
 from lenet.training.resuming import open_run

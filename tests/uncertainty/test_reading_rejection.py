@@ -8,13 +8,9 @@ import numpy as np
 import pytest
 
 from lenet.errors import CheckpointError
-from lenet.uncertainty.reading_rejection import (
-    GROUPS,
-    find_group,
-    find_reading_thresholds,
-    summarise_readings,
-)
+from lenet.uncertainty.reading_rejection import GROUPS, find_group, find_reading_thresholds
 from lenet.uncertainty.rejection import explain_rejection
+from lenet.uncertainty.risk import summarise_readings
 
 PERFECT = {"validation_count": 3000, "curve": [[0.0, 0.0, 0.0]]}
 WRONG = {"validation_count": 3000, "curve": [[0.0, 0.0, 0.5], [0.9, 0.5, 0.4]]}

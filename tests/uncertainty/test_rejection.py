@@ -12,14 +12,8 @@ from scipy.stats import binom, binomtest
 from torch import Tensor
 
 from lenet.errors import CheckpointError
-from lenet.uncertainty.rejection import (
-    MOST_POINTS,
-    compute_risk,
-    find_threshold,
-    interval,
-    summarise_risk,
-    upper_bound,
-)
+from lenet.uncertainty.rejection import find_threshold, interval, upper_bound
+from lenet.uncertainty.risk import MOST_POINTS, compute_risk, summarise_risk
 
 
 def make_readings(count: int, sharpness: float, seed: int) -> tuple[Tensor, Tensor]:

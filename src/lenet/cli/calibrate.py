@@ -43,9 +43,9 @@ def calibrate(
     from lenet.data.datasets import load
     from lenet.errors import CheckpointError
     from lenet.experiments.reading_calibration import calibrate_readings, find_held_out
-    from lenet.models.checkpoint import Checkpoint, find_checkpoint, save_network
-    from lenet.models.line import save_line
-    from lenet.reading.reader import open_checkpoint
+    from lenet.models.checkpoint import Checkpoint, save_network
+    from lenet.models.line import open_checkpoint, save_line
+    from lenet.models.stored import find_checkpoint
     from lenet.training.randomness import check_seed
     from lenet.training.runs import find_training_data
     from lenet.uncertainty.reading_rejection import CARD_KEY

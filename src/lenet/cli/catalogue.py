@@ -102,8 +102,11 @@ def bench(
 ) -> None:
     """Measure training and inference speed on this machine, compared with PyTorch's own operators.
 
+    Inference in one call of the kernel is compared with onnxruntime, where that is installed.
+
     Example: lenet bench d2l
     """
+    from lenet.bench.inference import measure_inference, measure_lines
     from lenet.bench.machine import describe_machine
     from lenet.bench.speed import measure_speed
 
@@ -111,7 +114,7 @@ def bench(
         raise RecipeError(f"batch_size is {batch_size}; it must be a number from 1 to 100,000")
     config = RECIPES[model].model if model in RECIPES else find_model(model)
     machine = describe_machine()
-    figures = measure_speed(config, batch_size)
+    figures = measure_speed(config, batch_size) + measure_inference(config) + measure_lines()
     if json:
         print(write_json([asdict(figure) | {"machine": machine} for figure in figures]))
         return

@@ -12,7 +12,8 @@ from lenet.data.imageset import ImageSet
 from lenet.errors import DataError, PictureError
 from lenet.images.decoding import decode
 from lenet.images.framing import SIDE, frame_full_image
-from lenet.models.checkpoint import DIGITS, Checkpoint
+from lenet.models.checkpoint import Checkpoint
+from lenet.models.line_config import DIGITS
 from lenet.reading.reader import Reader
 
 

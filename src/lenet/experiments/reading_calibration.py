@@ -5,8 +5,9 @@ from typing import TypeVar
 
 from lenet.data.imageset import ImageSet
 from lenet.errors import CheckpointError, DataError
-from lenet.models.checkpoint import DIGITS, Checkpoint
+from lenet.models.checkpoint import Checkpoint
 from lenet.models.line import LineCheckpoint
+from lenet.models.line_config import DIGITS
 from lenet.reading.calibration import measure_readings, summarise_accepted
 from lenet.reading.reader import Reader
 from lenet.synthesis.lines import compose_pictures

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from lenet.data.datasets import load, load_digits
 from lenet.data.imageset import ImageSet
-from lenet.models.checkpoint import DIGITS, Checkpoint
+from lenet.models.checkpoint import Checkpoint
+from lenet.models.line_config import DIGITS
 from lenet.training.evaluation import compute_logits, match_classes
 from lenet.training.runs import find_test_images, find_training_data, spread
 

@@ -12,7 +12,8 @@ from lenet.errors import ExportError
 from lenet.export.agreement import Agreement
 from lenet.export.onnx_file import BATCHES, EXAMPLES, LARGEST_DIFFERENCE, Session, trace_onnx, write_card
 from lenet.images.strips import stack_strips
-from lenet.models.line import COLUMNS_PER_STEP, ROWS, LineCheckpoint, read_best_path
+from lenet.models.line import LineCheckpoint
+from lenet.models.line_config import COLUMNS_PER_STEP, ROWS, read_best_path
 from lenet.synthesis.hands import gather_material
 from lenet.synthesis.lines import compose_line
 

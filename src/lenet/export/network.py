@@ -18,8 +18,7 @@ from lenet.export.onnx_int8 import quantise_onnx
 from lenet.export.quantisation import quantise
 from lenet.files import write_bytes, write_text
 from lenet.models.checkpoint import Checkpoint
-from lenet.models.line import LineCheckpoint
-from lenet.reading.reader import open_checkpoint
+from lenet.models.line import LineCheckpoint, open_checkpoint
 
 PROMISED = ("file", "bytes", "images", "largest_difference", "accuracy")  # also where they are None
 GOLDEN = 10  # images in a C header

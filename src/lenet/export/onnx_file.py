@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from lenet.errors import ExportError
 from lenet.models.checkpoint import Checkpoint
-from lenet.models.line import CLASSES, LineCheckpoint
+from lenet.models.line import LineCheckpoint
+from lenet.models.line_config import CLASSES
 from lenet.models.network import LeNet
 
 OPSET = 20

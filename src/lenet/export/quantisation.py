@@ -21,8 +21,8 @@ from lenet.export.integer import (
     Preparation,
 )
 from lenet.models.config import LeNetConfig, Pooling
+from lenet.models.filters import MIN_CONTRAST, gaussian_rows
 from lenet.models.network import LeNet
-from lenet.models.preprocessing import MIN_CONTRAST, gaussian_rows
 
 Floats = NDArray[np.float64]
 LARGEST_BIAS = 1 << 30

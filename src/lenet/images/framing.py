@@ -4,16 +4,20 @@ MNIST scaled each digit to 20 × 20 pixels, antialiased, and put its centre of m
 28 × 28 (LeCun et al. 1998, section III-A). Stroke widths are brought into MNIST's range as well.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
 from lenet.images.decoding import DecodedPicture
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Plane = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -28,6 +32,8 @@ FINE_SIDE = 96  # pixels: the size of a digit at which its strokes are measured
 
 def frame_digits(drawings: Tensor, size: Sequence[int] = (SIDE, SIDE)) -> Tensor:
     """Frame drawings (N, 1, H, W), 0 to 1, as images uint8 (N, 1, *size); blank drawings stay blank."""
+    import torch  # takes a second, which reading need not wait for
+
     height, width = size
     images = np.zeros((len(drawings), 1, height, width), np.uint8)
     for image, drawing in zip(images, drawings.numpy(), strict=True):

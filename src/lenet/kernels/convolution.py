@@ -17,18 +17,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from lenet.kernels.library import (
-    ACTIVATIONS,
-    POOLINGS,
-    call,
-    contiguous,
-    integers,
-    lend,
-    load_library,
-    pointer,
-    pointers,
-)
+from lenet.kernels.library import ACTIVATIONS, POOLINGS, integers, load_library
 from lenet.kernels.operators import Backend, KernelPlan, Operator, Settings, Sizes, find_activation, halve
+from lenet.kernels.tensors import call, contiguous, lend, pointer, pointers
 
 MINIMUM_BATCH = 6
 """Without gradients; the kernel always computes 8 or 16 images at once, so for fewer PyTorch is faster."""

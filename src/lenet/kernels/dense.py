@@ -15,8 +15,9 @@ from functools import lru_cache
 from torch import Tensor
 from torch.nn import functional
 
-from lenet.kernels.library import ACTIVATIONS, call, contiguous, integers, load_library, pointer, pointers
+from lenet.kernels.library import ACTIVATIONS, integers, load_library
 from lenet.kernels.operators import Backend, KernelPlan, Operator, Settings, Sizes, find_activation, halve
+from lenet.kernels.tensors import call, contiguous, pointer, pointers
 
 MINIMUM_BATCH = 16  # below it, packing the weights takes longer than multiplying by them
 MAXIMUM_BATCH = 1 << 20

@@ -1,7 +1,7 @@
 // The fused CPU kernel of LeNet: instruction sets, the choice between them, and the entry points for Python.
 //
 // PyTorch's kernels are made for many channels; 1 -> 6 -> 16 do not fill them, and every operator sends all maps through
-// memory. This library computes all convolutions in one pass, and all dense layers in another.
+// memory. This library computes all convolutions in one pass, and all dense layers in another; for inference, all in one.
 //
 //     shapes.h                   sizes and settings, checked                              once
 //     team.h                     threads, memory that they keep                           once
@@ -10,14 +10,19 @@
 //     convolution_forward.inc    lanes are images                                         for each instruction set
 //     convolution_backward.inc   lanes are images                                         for each instruction set
 //     dense.inc                  a packed matrix product; lanes are outputs               for each instruction set
+//     network.h                  the layers of a whole network, checked                   once
+//     tiles.inc                  one layer of inference; lanes are output channels        for each instruction set
+//     pixels.inc                 what comes before the first layer of inference           for each instruction set
+//     network.inc                inference: all layers, packed weights                    for each instruction set
 //
 // The entry points are plain C without Python's or torch's headers, so that one build serves every version of both.
 
+#include "network.h"
 #include "shapes.h"
 #include "team.h"
 
 // Count up whenever an entry point, or what `numbers` means, changes. library.py refuses a library with another number.
-constexpr int ABI = 2;
+constexpr int ABI = 3;
 
 #define STRING(...) #__VA_ARGS__
 #if defined(__clang__)
@@ -71,13 +76,11 @@ int best() {
     return 0;
 }
 
-// Read the shape and call `function` with it. 0: done, 1: impossible shape, 2: out of memory, 3: unknown error.
-template <class Shape, class Function>
-int guarded(bool (*read)(const int64_t*, Shape&), const int64_t* numbers, Function function) {
-    Shape shape;
-    if (!read(numbers, shape)) return 1;
+// Call `function`. 0: done, 2: out of memory, 3: unknown error.
+template <class Function>
+int guard(Function function) {
     try {
-        function(shape);
+        function();
         return 0;
     } catch (const std::bad_alloc&) {
         return 2;
@@ -86,13 +89,22 @@ int guarded(bool (*read)(const int64_t*, Shape&), const int64_t* numbers, Functi
     }
 }
 
+// Read the shape and call `function` with it, as `guard` does; 1: impossible shape.
+template <class Shape, class Function>
+int guarded(bool (*read)(const int64_t*, Shape&), const int64_t* numbers, Function function) {
+    Shape shape;
+    if (!read(numbers, shape)) return 1;
+    return guard([&] { function(shape); });
+}
+
 }  // namespace
 
 #if defined(__x86_64__)
-#define DISPATCH(call) (chosen == 2 ? avx512::call : chosen == 1 ? avx2::call : baseline::call)
+#define DISPATCH_TO(set, call) (set == 2 ? avx512::call : set == 1 ? avx2::call : baseline::call)
 #else
-#define DISPATCH(call) baseline::call
+#define DISPATCH_TO(set, call) baseline::call
 #endif
+#define DISPATCH(call) DISPATCH_TO(chosen, call)
 #define EXPORT extern "C" __attribute__((visibility("default")))
 
 EXPORT int lenet_abi() { return ABI; }
@@ -153,6 +165,52 @@ EXPORT int lenet_dense_backward(const int64_t* numbers, const float* gradient, c
         call.input_gradient = input_gradient;
         call.weight_gradients = weight_gradients, call.bias_gradients = bias_gradients;
         DISPATCH(dense_backward(shape, call, threads));
+    });
+}
+
+// A network with its weights packed for the instruction set that is chosen now; null where that is impossible. It is never
+// changed, so that threads may share it; lenet_network_free frees it.
+//
+// numbers: see read_network. weights: (outputs, inputs, rows, columns) of each layer. settings: mean and standard deviation
+// of pixels, and the least deviation of contrast normalisation; gaussian: its weights (side, side), null without it.
+EXPORT void* lenet_network_pack(const int64_t* numbers, const float* const* weights, const float* const* biases,
+                                const float* settings, const float* gaussian) {
+    Network* network = new (std::nothrow) Network{};
+    if (!network || !read_network(numbers, *network)) return delete network, nullptr;
+    network->instruction_set = chosen;
+    network->mean = settings[0], network->deviation = settings[1], network->minimum_contrast = settings[2];
+    try {
+        DISPATCH(pack_network(*network, weights, biases, gaussian));
+    } catch (const std::bad_alloc&) {
+        return delete network, nullptr;
+    }
+    return network;
+}
+
+EXPORT void lenet_network_free(void* network) { delete (Network*)network; }
+
+// shape: rows, columns and channels of the result for one image of height x width; -1 as the first where it is impossible.
+EXPORT void lenet_network_shape(const void* handle, int64_t height, int64_t width, int64_t* shape) {
+    const Network& network = *(const Network*)handle;
+    MapSizes sizes[MAXIMUM_NETWORK_LAYERS];
+    if (!find_sizes(network, height, width, sizes)) return void(shape[0] = -1);
+    const MapSizes& last = sizes[network.count - 1];
+    shape[0] = last.out_height, shape[1] = last.out_width, shape[2] = network.layers[network.count - 1].outputs;
+}
+
+// pixels: (images, height, width), bytes 0..255 or floats 0..1. results: (images, rows, columns, channels).
+EXPORT int lenet_network_run(const void* handle, int64_t images, int64_t height, int64_t width, const void* pixels,
+                             int bytes, float* results, int threads) {
+    const Network& network = *(const Network*)handle;
+    MapSizes sizes[MAXIMUM_NETWORK_LAYERS];
+    if (images < 0 || images > 1 << 30 || !find_sizes(network, height, width, sizes)) return 1;
+    return guard([&] {
+        if (bytes)
+            DISPATCH_TO(network.instruction_set,
+                        run_network(network, sizes, images, height, width, (const uint8_t*)pixels, results, threads));
+        else
+            DISPATCH_TO(network.instruction_set,
+                        run_network(network, sizes, images, height, width, (const float*)pixels, results, threads));
     });
 }
 

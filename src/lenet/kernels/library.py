@@ -8,25 +8,20 @@ from __future__ import annotations
 
 import ctypes
 import os
-import weakref
 from collections.abc import Sequence
 from functools import cache
 from importlib.machinery import EXTENSION_SUFFIXES
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
-
 from lenet.errors import DeviceError
 
-ABI = 2  # the same number as in kernel.cpp; counted up whenever what is handed over changes
+ABI = 3  # the same number as in kernel.cpp; counted up whenever what is handed over changes
 ACTIVATIONS = ("identity", "relu", "tanh", "sigmoid")  # numbered as in shapes.h
 POOLINGS = ("none", "max", "avg")
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
 CHOICES = ("auto", "off", "avx512", "avx2", "baseline")
 ERRORS = {1: "impossible shape", 2: "out of memory", 3: "unknown error"}
-MAXIMUM_FREE = 256 << 20  # bytes of lent memory that are kept for the next call
 
 
 @cache
@@ -50,11 +45,16 @@ def load_library() -> tuple[ctypes.CDLL | None, str]:
     if not hasattr(library, "lenet_abi") or library.lenet_abi() != ABI:
         return None, "the kernel was built for another version of lenet; install again"
     library.lenet_convolution_saved_size.restype = ctypes.c_int64
+    library.lenet_network_pack.restype = ctypes.c_void_p
+    library.lenet_network_free.argtypes = [ctypes.c_void_p]
+    address, number, flag = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+    library.lenet_network_shape.argtypes = [address, number, number, address]
+    library.lenet_network_run.argtypes = [address, number, number, number, address, flag, address, flag]
     library.lenet_flops_a_round.restype = ctypes.c_int64
     library.lenet_multiply_add.restype = ctypes.c_float
     library.lenet_multiply_add.argtypes = [ctypes.c_int64]
-    number = INSTRUCTION_SETS.index(wanted) if wanted in INSTRUCTION_SETS else -1
-    return library, INSTRUCTION_SETS[library.lenet_choose(number)]
+    choice = INSTRUCTION_SETS.index(wanted) if wanted in INSTRUCTION_SETS else -1
+    return library, INSTRUCTION_SETS[library.lenet_choose(choice)]
 
 
 def find_library() -> Path | None:
@@ -63,9 +63,8 @@ def find_library() -> Path | None:
     return next((path for path in paths if path.exists()), None)
 
 
-def call(function: str, *arguments: Any) -> None:
-    """Call the kernel, with as many threads as PyTorch uses. Raises RuntimeError where it fails."""
-    code = getattr(load_library()[0], function)(*arguments, torch.get_num_threads())
+def check(code: int) -> None:
+    """Raise RuntimeError where a function of the kernel returned that it failed."""
     if code:
         raise RuntimeError(f"the kernel failed: {ERRORS.get(code, code)}")
 
@@ -73,50 +72,3 @@ def call(function: str, *arguments: Any) -> None:
 def integers(numbers: Sequence[int]) -> Any:
     """An array of int64, as C takes it."""
     return (ctypes.c_int64 * len(numbers))(*numbers)
-
-
-def contiguous(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Each in one piece of memory, row by row."""
-    return [tensor.contiguous() for tensor in tensors]
-
-
-def pointers(tensors: Sequence[Tensor]) -> Any:
-    """Where the numbers of each are, as C takes them."""
-    return (ctypes.c_void_p * len(tensors))(*[tensor.data_ptr() for tensor in tensors])
-
-
-def pointer(tensor: Tensor | None) -> ctypes.c_void_p:
-    """Where the numbers are; null for None."""
-    return ctypes.c_void_p(None if tensor is None else tensor.data_ptr())
-
-
-# ---- lent memory -----------------------------------------------------------------------------------------
-
-_free: dict[int, list[Tensor]] = {}  # by number of floats
-
-
-def lend(size: int) -> Tensor:
-    """Uninitialised floats at a multiple of 64 bytes, in memory that comes back here when the tensor is gone.
-
-    Every step of a training needs the same megabytes. From the system they would come as fresh pages, and
-    making those takes a fifth of the step. At most MAXIMUM_FREE bytes wait here for the next call.
-    """
-    try:
-        memory = _free[size].pop()  # one operation: other Python threads lend, too
-    except (KeyError, IndexError):
-        memory = torch.empty(size, dtype=torch.float32, device="cpu")  # whatever torch's defaults are
-    lease = (ctypes.c_float * size).from_address(memory.data_ptr())
-    weakref.finalize(lease, _give_back, memory).atexit = False
-    return torch.frombuffer(lease, dtype=torch.float32)
-
-
-def _give_back(memory: Tensor) -> None:
-    if free_bytes() + memory.nbytes > MAXIMUM_FREE:
-        _free.clear()  # mostly sizes that are not used any more
-    if memory.nbytes <= MAXIMUM_FREE:
-        _free.setdefault(memory.numel(), []).append(memory)
-
-
-def free_bytes() -> int:
-    """Bytes of lent memory that came back and wait for the next call."""
-    return 4 * sum(size * len(memories) for size, memories in list(_free.items()))

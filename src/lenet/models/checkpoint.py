@@ -1,11 +1,8 @@
-"""A network in one `.safetensors` file: its weights and its card. No pickle, no second way in.
+"""A network and its card, to and from one `.safetensors` file, and from those of other programs.
 
-The card is JSON in the file's header: the configuration (with the pixel scaling), the names of the classes,
-and what the writer adds, such as the recipe. It holds no times and no paths, so that equal trainings give
-equal files. Its SHA-256 over card and weights shows a bit that changed since.
+`lenet.models.stored` says what is in the file.
 """
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -14,21 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from lenet.errors import CheckpointError, ModelError
+from lenet.errors import CheckpointError
 from lenet.files import write_bytes
 from lenet.models.config import LeNetConfig
+from lenet.models.line_config import DIGITS
 from lenet.models.network import LeNet
-
-FORMAT = "lenet/1"
-LINE_FORMAT = "lenet-line/1"  # of `lenet.models.line`
-WEIGHTS = Path(__file__).parents[1] / "weights"
-DIGITS = tuple("0123456789")
-SAVE = 'safetensors.torch.save_file(net.state_dict(), "net.safetensors")'
-LARGEST_FILE = 1 << 30  # bytes; the largest network that a configuration allows takes a fifth of it
+from lenet.models.stored import (
+    FORMAT,
+    StoredCheckpoint,
+    check_fit,
+    compute_digest,
+    read_safetensors,
+    read_stored,
+)
 
 
 @dataclass(frozen=True)
@@ -42,6 +40,11 @@ class Checkpoint:
     def classes(self) -> tuple[str, ...]:
         """The names of the classes, in the order of the logits."""
         return tuple(self.card["classes"])
+
+    @property
+    def reads_lines(self) -> bool:
+        """False: it names single images."""
+        return False
 
     @property
     def reads_whole_pictures(self) -> bool:
@@ -101,24 +104,18 @@ def load_checkpoint(name: Path | str, device: torch.device | str = "cpu") -> Che
     Raises CheckpointError, one line, when the file is missing, damaged, foreign, of other shapes than its
     card says, or holds a number that is not finite.
     """
-    path = find_checkpoint(name)
-    tensors, card = read_tensors(path, FORMAT)
-    if not isinstance(card.get("config"), dict):
-        raise CheckpointError(f"{path}: the card has no configuration; is it a LeNet checkpoint?")
-    try:
-        config = LeNetConfig.from_dict(card["config"])
-    except (ModelError, TypeError) as error:
-        raise CheckpointError(f"{path}: the card describes no network: {error}") from None
-    classes = card.get("classes")
-    if not isinstance(classes, list) or not all(isinstance(name, str) for name in classes):
-        raise CheckpointError(f"{path}: the card names no classes")
-    if len(classes) != config.classes:
-        raise CheckpointError(f"{path}: the card names {len(classes)} classes for {config.classes} logits")
+    stored = read_stored(name, FORMAT)
+    return Checkpoint(restore_lenet(stored).to(device), stored.card)
+
+
+def restore_lenet(stored: StoredCheckpoint) -> LeNet:
+    """The network of a stored checkpoint, in evaluation mode."""
+    assert isinstance(stored.network, LeNetConfig)
     with torch.device("meta"):
-        model = LeNet(config)
-    check_fit(path, tensors, {name: value.shape for name, value in model.state_dict().items()})
+        model = LeNet(stored.network)
+    tensors = {name: torch.from_numpy(values) for name, values in stored.tensors.items()}
     model.load_state_dict(tensors, assign=True)
-    return Checkpoint(model.to(device).eval(), card)
+    return model.eval()
 
 
 def import_state(path: Path | str, config: LeNetConfig, card: Mapping[str, Any] | None = None) -> Checkpoint:
@@ -135,7 +132,7 @@ def import_state(path: Path | str, config: LeNetConfig, card: Mapping[str, Any] 
     of another shape, when a number is not finite, and on a file that is no safetensors file.
     """
     path = Path(path)
-    tensors, _ = _read_safetensors(path)
+    tensors, _ = read_safetensors(path, "pt")
     own, layers = _gather_layers(tensors), _gather_layers(LeNet(config).state_dict())
     imported: dict[str, str] = {}
     left = sorted(own, key=_natural)
@@ -189,109 +186,11 @@ def _write_layers(layers: Mapping[str, Mapping[str, tuple[int, ...]]]) -> str:
     return ", ".join(parts) + ", …" * (len(layers) > 12)
 
 
-def find_checkpoint(name: str | Path) -> Path:
-    """The file that `name` means: a file, a run folder's calibrated, best or last one, or shipped weights.
-
-    Raises CheckpointError when it means none.
-    """
-    path = Path(name)
-    kept = [path / f"{kind}.safetensors" for kind in ("calibrated", "best", "last", "line")]
-    for candidate in (path, *kept, WEIGHTS / f"{name}.safetensors"):
-        if candidate.is_file():
-            return candidate
-    shipped = ", ".join(sorted(file.stem for file in WEIGHTS.glob("*.safetensors"))) or "none"
-    raise CheckpointError(f"{name}: no such checkpoint or run folder; shipped weights: {shipped}")
-
-
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> None:
     """Write named tensors and a JSON card as one safetensors file, whole or not at all."""
     detached = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     plain = json.loads(json.dumps(card))
-    signed = {**plain, "sha256": _digest(detached, plain)}
+    signed = {**plain, "sha256": compute_digest(detached, plain)}
     # One metadata key: safetensors writes several in no fixed order, and equal files shall be equal. ASCII,
     # because the name of a class may hold what is no character.
     write_bytes(path, save(detached, metadata={"card": json.dumps(signed, sort_keys=True)}))
-
-
-def read_format(path: Path) -> str | None:
-    """The format that the card of a safetensors file names. Raises CheckpointError for any other file."""
-    _, card = _read_safetensors(path)
-    return card.get("format") if isinstance(card, dict) else None
-
-
-def read_tensors(path: Path, expected_format: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """The tensors and the card of a file of ours. Raises CheckpointError on any other file."""
-    tensors, card = _read_safetensors(path)
-    if isinstance(card, dict) and card.get("format") == LINE_FORMAT != expected_format:
-        raise CheckpointError(f"{path}: a line network, which reads whole lines; `lenet predict` takes it")
-    if not isinstance(card, dict) or card.get("format") != expected_format:
-        raise CheckpointError(
-            f"{path}: a safetensors file, but none of format {expected_format}; train one, or bring in the "
-            f"weights of another program with: lenet import {path} --model d2l"
-        )
-    # What other programs write need not have it.
-    if "sha256" in card and card.pop("sha256") != _digest(tensors, card):
-        raise CheckpointError(f"{path}: damaged (its checksum does not match); train or copy it again")
-    return tensors, card
-
-
-def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], Any]:
-    """The tensors of a safetensors file, and its card, None where it has none. Raises CheckpointError."""
-    if not path.is_file():
-        raise CheckpointError(f"{path}: no such file; `lenet runs` lists the checkpoints there are")
-    if path.stat().st_size > LARGEST_FILE:
-        raise CheckpointError(f"{path}: {path.stat().st_size:,} bytes are too many for a LeNet checkpoint")
-    try:
-        with path.open("rb") as content:
-            if _is_pickle(content.read(16)):
-                raise CheckpointError(
-                    f"{path}: a pickle, which can run any program, so it is never read; where it was made, "
-                    f"save the weights with: {SAVE}"
-                )
-        with safe_open(path, framework="pt") as file:
-            card = json.loads((file.metadata() or {}).get("card", "null"))
-            # Cloned, because the file is mapped into memory and may be replaced under us.
-            return {name: file.get_tensor(name).clone() for name in file.keys()}, card  # noqa: SIM118
-    except (SafetensorError, OSError, ValueError, RecursionError) as error:
-        reason = " ".join(str(error).split())
-        raise CheckpointError(
-            f"{path}: not a whole safetensors file ({reason}); train or copy it again"
-        ) from None
-
-
-def _is_pickle(head: bytes) -> bool:
-    """True for the beginning of what `torch.save` and `pickle.dump` write: a zip, or opcodes of pickle.
-
-    A safetensors file begins with eight bytes of length and a brace; its length may look like anything.
-    """
-    if head[8:9] == b"{":
-        return False
-    return (
-        head.startswith(b"PK\x03\x04")
-        or (head[:1] == b"\x80" and head[1:2] <= b"\x05")
-        or head[:1] in (b"(", b"c", b"]", b"}")
-    )
-
-
-def _digest(tensors: Mapping[str, Tensor], card: Mapping[str, Any]) -> str:
-    """SHA-256 over the card and every tensor with its name, type and shape."""
-    digest = hashlib.sha256(json.dumps(card, sort_keys=True).encode())
-    for name, tensor in sorted(tensors.items()):
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
-        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
-def check_fit(path: Path, tensors: Mapping[str, Tensor], shapes: Mapping[str, torch.Size]) -> None:
-    """Raise CheckpointError unless `tensors` are finite floats with exactly these names and shapes."""
-    if tensors.keys() != shapes.keys():
-        odd = sorted(tensors.keys() ^ shapes.keys())
-        raise CheckpointError(f"{path}: the tensors are not those of its network ({', '.join(odd[:3])} …)")
-    for name, tensor in tensors.items():
-        if tensor.shape != shapes[name] or tensor.dtype != torch.float32:
-            raise CheckpointError(
-                f"{path}: {name} is {tensor.dtype} {tuple(tensor.shape)}; "
-                f"the card says float32 {tuple(shapes[name])}"
-            )
-        if not tensor.isfinite().all():
-            raise CheckpointError(f"{path}: {name} holds numbers that are not finite; the training diverged")

@@ -149,6 +149,21 @@ class LeNetConfig:
         layers.append(_linear("output", width, self.classes))
         return tuple(layers)
 
+    def find_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The shape of each weight and bias by its name: conv1.weight, conv1.bias, …, output.bias."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        inputs = 1
+        for layer in self.layers():
+            outputs = layer.output_shape[0]
+            if layer.kind in ("Conv2d", "Linear"):
+                kernel = (self.kernel_size, self.kernel_size) if layer.kind == "Conv2d" else ()
+                shapes |= {
+                    f"{layer.name}.weight": (outputs, inputs, *kernel),
+                    f"{layer.name}.bias": (outputs,),
+                }
+            inputs = outputs
+        return shapes
+
     @property
     def parameters(self) -> int:
         """Number of weights and biases."""

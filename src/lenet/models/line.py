@@ -8,54 +8,23 @@ classification, Graves et al. 2006).
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from lenet.errors import CheckpointError
-from lenet.models.checkpoint import (
-    DIGITS,
+from lenet.models.checkpoint import Checkpoint, load_checkpoint, write_tensors
+from lenet.models.line_config import BLANK, CONVOLUTIONS, DIGITS, FRAMES_PER_STEP
+from lenet.models.stored import (
     LINE_FORMAT,
-    check_fit,
+    StoredCheckpoint,
     find_checkpoint,
-    read_tensors,
-    write_tensors,
+    read_format,
+    read_stored,
 )
-
-ROWS = 32
-"""The height of a strip."""
-BLANK = len(DIGITS)
-"""The number of the class that means no new digit."""
-CLASSES = (*DIGITS, "blank")
-COLUMNS_PER_STEP = 4  # the poolings halve the columns twice
-FRAMES_PER_STEP = 2  # the output names two frames for each of its columns, for narrow digits side by side
-COLUMNS_PER_FRAME = COLUMNS_PER_STEP // FRAMES_PER_STEP
-MAX_CHANNELS = 1024
-
-
-@dataclass(frozen=True)
-class Convolution:
-    """One convolution of the line network; ReLU follows it, then max-pooling."""
-
-    kernel: tuple[int, int]
-    padding: tuple[int, int]
-    pooling: tuple[int, int]
-
-
-CONVOLUTIONS = (
-    Convolution((5, 5), (2, 2), (2, 2)),
-    Convolution((3, 3), (1, 1), (2, 2)),
-    Convolution((3, 3), (1, 1), (1, 1)),
-    Convolution((3, 3), (1, 1), (2, 1)),
-    Convolution((4, 1), (0, 0), (1, 1)),  # as C5 of 1998: as high as what is left of the rows
-    Convolution((1, 5), (0, 2), (1, 1)),  # neighbours decide what belongs to a digit
-)
-assert ROWS == 32, "two poolings of rows by 2, one more, and the kernel of 4 rows leave one row"
 
 
 class LineNetwork(nn.Module):
@@ -91,12 +60,6 @@ class LineNetwork(nn.Module):
         return split.permute(0, 3, 2, 1).reshape(count, FRAMES_PER_STEP * steps, BLANK + 1)
 
 
-def read_best_path(labels: NDArray[np.int64]) -> str:
-    """The digits that the best class of each frame (frames,) names: repeats are left out, then blanks."""
-    changed = np.concatenate([[True], labels[1:] != labels[:-1]])
-    return "".join(DIGITS[label] for label in labels[changed] if label != BLANK)
-
-
 def fold_normalisation(network: LineNetwork) -> LineNetwork:
     """The same function without batch normalisation, in evaluation mode, with weights rounded to 16 bits."""
     folded = LineNetwork(network.channels, normalised=False).eval()
@@ -122,6 +85,16 @@ class LineCheckpoint:
         """The names of the classes: the ten digits."""
         return DIGITS
 
+    @property
+    def reads_lines(self) -> bool:
+        """True: it is a line network."""
+        return True
+
+    @property
+    def reads_whole_pictures(self) -> bool:
+        """False: it reads lines of digits."""
+        return False
+
 
 def save_line(path: Path, network: LineNetwork, card: Mapping[str, Any]) -> None:
     """Write a folded network to `path`, with 16 bits a weight, whole or not at all."""
@@ -134,18 +107,21 @@ def load_line(name: Path | str = "line") -> LineCheckpoint:
 
     Raises CheckpointError, one line, when the file is missing, damaged, foreign or of other shapes.
     """
-    path = find_checkpoint(name)
-    tensors, card = read_tensors(path, LINE_FORMAT)
-    channels = card.get("channels")
-    if (
-        not isinstance(channels, list)
-        or len(channels) != len(CONVOLUTIONS)
-        or not all(isinstance(width, int) and 0 < width <= MAX_CHANNELS for width in channels)
-    ):
-        raise CheckpointError(f"{path}: the card describes no line network")
+    stored = read_stored(name, LINE_FORMAT)
+    return LineCheckpoint(restore_line(stored), stored.card)
+
+
+def restore_line(stored: StoredCheckpoint) -> LineNetwork:
+    """The line network of a stored checkpoint, in evaluation mode."""
+    assert isinstance(stored.network, tuple)
     with torch.device("meta"):
-        network = LineNetwork(tuple(channels), normalised=False)
-    tensors = {name: value.float() for name, value in tensors.items()}
-    check_fit(path, tensors, {name: value.shape for name, value in network.state_dict().items()})
+        network = LineNetwork(stored.network, normalised=False)
+    tensors = {name: torch.from_numpy(values) for name, values in stored.tensors.items()}
     network.load_state_dict(tensors, assign=True)
-    return LineCheckpoint(network.eval().requires_grad_(False), card)
+    return network.eval().requires_grad_(False)
+
+
+def open_checkpoint(name: str | PathLike[str]) -> Checkpoint | LineCheckpoint:
+    """Load a line network or a network for single images. Raises CheckpointError."""
+    path = find_checkpoint(Path(name))
+    return load_line(path) if read_format(path) == LINE_FORMAT else load_checkpoint(path)

@@ -95,8 +95,12 @@ class LeNet(nn.Module):
             activation=self.config.activation,
         )
 
-    def _is_fused(self, layers: list[nn.Module | None]) -> bool:
+    @property
+    def is_plain(self) -> bool:
         """Whether the layers are those that were built, and nobody watches them."""
+        return self._is_fused(list(self._modules.values()))
+
+    def _is_fused(self, layers: list[nn.Module | None]) -> bool:
         return (
             layers == self._built
             and not any(self._hooks)

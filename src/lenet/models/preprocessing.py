@@ -4,19 +4,13 @@ The network does this itself, with settings of its configuration, so that traini
 see the same numbers.
 """
 
-from functools import lru_cache
-
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
 from lenet.errors import ModelError
 from lenet.models.config import Fit, LeNetConfig
-
-NEGLIGIBLE = 1e-12  # weight; a product with denormal numbers would take three times as long
-MIN_CONTRAST = 0.1  # standard deviation of pixels 0..1 around: what is flatter is paper and stays flat
+from lenet.models.filters import MIN_CONTRAST, gaussian_rows
 
 
 def prepare_images(images: Tensor, config: LeNetConfig) -> Tensor:
@@ -76,21 +70,3 @@ def normalise_contrast(pixels: Tensor, sigma: float) -> Tensor:
     difference = pixels - down @ pixels @ across.T
     deviation = (down @ difference.square() @ across.T).clamp(min=MIN_CONTRAST**2).sqrt()
     return difference / deviation
-
-
-@lru_cache(maxsize=16)
-def gaussian_rows(side: int, sigma: float) -> NDArray[np.float32]:
-    """The weight of each place along a side in the mean around each: (side, side), rows add up to 1.
-
-    Beyond the ends everything is as at the ends. An array and no tensor: a tensor that is made while a
-    network is exported or on the meta device has no values, and must not be kept.
-    """
-    places = np.arange(side, dtype=np.float64)
-    reach = np.arange(-side, 2 * side, dtype=np.float64)
-    weights = np.exp(-0.5 * ((places[:, None] - reach) / sigma) ** 2)  # (side, 3 · side)
-    weights /= weights.sum(axis=1, keepdims=True)
-    inner = weights[:, side : 2 * side].copy()
-    inner[:, 0] += weights[:, :side].sum(axis=1)
-    inner[:, -1] += weights[:, 2 * side :].sum(axis=1)
-    inner[inner < NEGLIGIBLE] = 0
-    return inner.astype(np.float32)

@@ -17,8 +17,10 @@ import numpy as np
 from lenet.data.datasets import load
 from lenet.data.imageset import ImageSet
 from lenet.errors import CheckpointError
-from lenet.models.checkpoint import DIGITS, LINE_FORMAT, find_checkpoint, load_checkpoint, read_format
+from lenet.models.checkpoint import load_checkpoint
 from lenet.models.line import load_line
+from lenet.models.line_config import DIGITS
+from lenet.models.stored import LINE_FORMAT, find_checkpoint, read_format
 from lenet.training.runs import find_test_images, spread
 
 PAGE = Path(__file__).parent

@@ -7,7 +7,7 @@ from typing import Any
 from lenet.errors import PictureError
 from lenet.images.decoding import Picture
 from lenet.reading.reader import Reader
-from lenet.uncertainty.reading_rejection import summarise_readings
+from lenet.uncertainty.risk import summarise_readings
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lenet.images.framing import SIDE, Mask, Plane, frame_digit
 from lenet.images.strips import Strip
-from lenet.models.line import COLUMNS_PER_FRAME, ROWS
+from lenet.models.line_config import COLUMNS_PER_FRAME, ROWS
 from lenet.reading.lines import Writing
 
 REACH = 16  # columns of the strip from the middle of a digit: what is farther away does not belong to it

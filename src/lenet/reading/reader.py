@@ -1,24 +1,21 @@
 """Reads pictures with a trained network: the pipeline, the network, the search and the reject rule."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lenet.images.decoding import DecodedPicture, Picture, decode
 from lenet.images.framing import frame_full_image, is_framed
-from lenet.models.checkpoint import (
-    DIGITS,
-    LINE_FORMAT,
-    Checkpoint,
-    find_checkpoint,
-    load_checkpoint,
-    read_format,
-)
-from lenet.models.line import LineCheckpoint, LineNetwork, load_line
+from lenet.models.inference import StripNetwork, open_lenet, open_line
+from lenet.models.line_config import DIGITS
+from lenet.models.stored import StoredCheckpoint, read_stored
 from lenet.phrases import ClassName, Phrase
 from lenet.reading.digits import Piece, cut_components, frame_piece
 from lenet.reading.pipeline import FoundWriting, ReadingStep, find_writing, show_steps
@@ -29,6 +26,10 @@ from lenet.reading.transcription import Constraints, check_constraints
 from lenet.reading.turning import read_turned
 from lenet.uncertainty.reading_rejection import CARD_KEY, find_group, find_reading_thresholds
 from lenet.uncertainty.rejection import explain_rejection, find_threshold
+
+if TYPE_CHECKING:
+    from lenet.models.checkpoint import Checkpoint
+    from lenet.models.line import LineCheckpoint
 
 Image = NDArray[np.uint8]
 EMPTY = "no ink was found"
@@ -56,11 +57,11 @@ class Reader:
 
     def __init__(
         self,
-        checkpoint: LineCheckpoint | Checkpoint | str | PathLike[str] = LINE,
+        checkpoint: LineCheckpoint | Checkpoint | StoredCheckpoint | str | PathLike[str] = LINE,
         max_error: float | None = None,
         turned: bool = False,
     ) -> None:
-        """Take a checkpoint, or load one from a path.
+        """Take a checkpoint, or load one from a path. Its weights are read now.
 
         A line network reads lines of digits by itself. With a network for single digits, the shipped line
         network finds where each digit is, and the checkpoint names it. Networks of other classes name the
@@ -73,14 +74,14 @@ class Reader:
         With `turned`, a picture in which nothing is read upright is also read turned by 90°, 180° and 270°.
         Raises CheckpointError, also if the checkpoint cannot guarantee `max_error`.
         """
-        if not isinstance(checkpoint, Checkpoint | LineCheckpoint):
-            checkpoint = open_checkpoint(checkpoint)
-        self.model = (
-            checkpoint if isinstance(checkpoint, Checkpoint) else load_checkpoint(SINGLE)
-        ).model.eval()
+        if isinstance(checkpoint, str | PathLike):
+            checkpoint = read_stored(Path(checkpoint))
+        self.names_digits = checkpoint.reads_lines
+        """Whether the line network also names the digits."""
+        self.network = open_lenet(read_stored(SINGLE) if self.names_digits else checkpoint)
         self.classes = checkpoint.classes
         self.turned = turned
-        self.reads_whole_pictures = isinstance(checkpoint, Checkpoint) and checkpoint.reads_whole_pictures
+        self.reads_whole_pictures = checkpoint.reads_whole_pictures
         self.thresholds: dict[str, float] = {}
         """The minimum confidence by the group of `find_group`; empty without `max_error`."""
         if max_error is not None:
@@ -89,13 +90,11 @@ class Reader:
                 if self.reads_whole_pictures
                 else find_reading_thresholds(checkpoint.card.get(CARD_KEY), max_error)
             )
-        self.line: LineNetwork | None = None
-        self.names_digits = isinstance(checkpoint, LineCheckpoint)
-        """Whether the line network also names the digits."""
-        if isinstance(checkpoint, LineCheckpoint):
-            self.line = checkpoint.network
+        self.line: StripNetwork | None = None
+        if self.names_digits:
+            self.line = open_line(checkpoint)
         elif self.classes == DIGITS and not self.reads_whole_pictures:
-            self.line = load_line().network
+            self.line = open_line(read_stored(LINE))
 
     def read(
         self, picture: Picture, length: int | None = None, pattern: str | None = None, amount: bool = False
@@ -157,7 +156,7 @@ class Reader:
             image = frame_full_image(decoded)
             if not image.any():
                 return ReadPicture(NOTHING)
-            rows = classify(self.model, [image], augmented=False)
+            rows = classify(self.network, [image], augmented=False)
             box = 0, 0, decoded.width, decoded.height
             return ReadPicture(
                 self._report([int(rows.argmax())], rows, [box], float(rows.max())), images=[image]
@@ -194,7 +193,7 @@ class Reader:
             images = [np.rint(contrast * 255).astype(np.uint8)]  # classified unchanged
         else:
             images = [frame_piece(found.contrast, piece) for piece in pieces]
-        rows = classify(self.model, images)
+        rows = classify(self.network, images)
         share = fit = 1.0
         if transcript is not None and self.names_digits:
             rows = combine(transcript.fit * transcript.rows, rows)
@@ -231,9 +230,3 @@ class Reader:
         elif fit < MIN_FIT:
             reason = f"does not look like {constraints.count} digits"
         return Reading(written, confidence, bool(reason), reason, tuple(digits))
-
-
-def open_checkpoint(name: str | PathLike[str]) -> Checkpoint | LineCheckpoint:
-    """Load a line network or a network for single images. Raises CheckpointError."""
-    path = find_checkpoint(Path(name))
-    return load_line(path) if read_format(path) == LINE_FORMAT else load_checkpoint(path)

@@ -3,11 +3,10 @@
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from lenet.images.strips import stack_strips
-from lenet.models.line import LineNetwork
+from lenet.models.inference import StripNetwork
 from lenet.reading.digits import Line, Piece, divide_line
 from lenet.reading.transcription import Constraints, Frames, Text, align, find_text, measure_count
 
@@ -39,7 +38,7 @@ class Transcript:
         return float(np.exp(sum(measure_count(*one) for one in zip(self.frames, self.counts, strict=True))))
 
 
-def transcribe(network: LineNetwork, lines: tuple[Line, ...], constraints: Constraints) -> Transcript | None:
+def transcribe(network: StripNetwork, lines: tuple[Line, ...], constraints: Constraints) -> Transcript | None:
     """Read the lines (at least one) of a picture; None if no text within the constraints is possible.
 
     A line that rather has no digit is left out, such as print or the edge of a shadow.
@@ -120,7 +119,7 @@ def assemble(
     )
 
 
-def compute_frames(network: LineNetwork, strips: list[NDArray[np.uint8]]) -> list[Frames]:
+def compute_frames(network: StripNetwork, strips: list[NDArray[np.uint8]]) -> list[Frames]:
     """The log-probabilities of the frames of each strip uint8 (ROWS, w).
 
     They are means over two copies of the strip (test-time augmentation): as it is, and without faint ink,
@@ -132,11 +131,17 @@ def compute_frames(network: LineNetwork, strips: list[NDArray[np.uint8]]) -> lis
         alike = [number for number, own in enumerate(widths) if own == width]
         for first in range(0, len(alike), BATCH):
             chosen = alike[first : first + BATCH]
-            batch = torch.from_numpy(stack_strips([strips[number] for number in chosen], width))
-            clean = ((batch.float() - FAINT) / (255 - FAINT)).clamp(min=0)
-            with torch.inference_mode():
-                both = network(torch.cat([batch.float() / 255, clean])).double().log_softmax(dim=2)
-                scores = both.unflatten(0, (2, len(chosen))).mean(dim=0).log_softmax(dim=2).numpy()
-            for number, own in zip(chosen, scores, strict=True):
+            batch = stack_strips([strips[number] for number in chosen], width).astype(np.float32)
+            clean = np.maximum(batch - FAINT, 0) / (255 - FAINT)
+            logits = network.compute_logits(np.concatenate([batch / 255, clean]))
+            both = compute_log_shares(logits.astype(np.float64)).reshape(2, len(chosen), *logits.shape[1:])
+            for number, own in zip(chosen, compute_log_shares(both.mean(axis=0)), strict=True):
                 frames[number] = own
     return frames
+
+
+def compute_log_shares(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The logarithm of the softmax over the last axis."""
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    shares: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+    return shares

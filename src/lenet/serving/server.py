@@ -52,7 +52,8 @@ def run_server(
         import uvicorn  # noqa: F401
     except ImportError:
         raise ServingError("a server needs FastAPI and uvicorn; pip install 'lenet[serve]'") from None
-    from lenet.models.checkpoint import DIGITS, load_checkpoint
+    from lenet.models.checkpoint import load_checkpoint
+    from lenet.models.line_config import DIGITS
     from lenet.page.bundle import make_page
     from lenet.reading.reader import LINE, SINGLE, Reader
     from lenet.serving.app import make_app

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from statistics import mean
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -15,13 +16,16 @@ from lenet.images.inline import write_table
 from lenet.models.adapter import Network, as_network, plain_pixels
 from lenet.models.checkpoint import Checkpoint
 from lenet.models.config import LeNetConfig
+from lenet.models.modules import pack_module
+from lenet.models.network import LeNet
 from lenet.uncertainty.calibration import (
     Reliability,
     bin_confidence,
     compute_calibration_error,
     fit_temperature,
 )
-from lenet.uncertainty.rejection import compute_risk, interval, summarise_risk
+from lenet.uncertainty.rejection import interval
+from lenet.uncertainty.risk import compute_risk, summarise_risk
 
 BATCH = 1000  # fits the caches better than the whole set at once
 
@@ -98,6 +102,10 @@ class Evaluation:
 
 def compute_logits(model: Network, images: Tensor) -> Tensor:
     """Logits (N, classes), on the CPU, for any number of images (N, 1, H, W); the model keeps its mode."""
+    packed = pack_module(model) if isinstance(model, LeNet) and images.dtype == torch.uint8 else None
+    if packed is not None:
+        parts = [packed.compute_logits(batch.numpy()) for batch in images.cpu().split(BATCH)]
+        return torch.from_numpy(np.concatenate(parts))
     device = next((parameter.device for parameter in model.parameters()), torch.device("cpu"))
     was_training = model.training
     model.eval()

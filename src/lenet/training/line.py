@@ -21,13 +21,10 @@ from torch.nn.utils import clip_grad_norm_
 import lenet
 from lenet.errors import DivergedError, RunError
 from lenet.files import write_text
-from lenet.models.checkpoint import read_tensors, write_tensors
-from lenet.models.line import (
-    BLANK,
-    LineNetwork,
-    fold_normalisation,
-    save_line,
-)
+from lenet.models.checkpoint import write_tensors
+from lenet.models.line import LineNetwork, fold_normalisation, save_line
+from lenet.models.line_config import BLANK
+from lenet.models.stored import read_tensors
 from lenet.training.line_bank import LineBank, compose_bank, read_bank
 from lenet.training.line_batches import distort, place_strips, plan_batches
 from lenet.training.line_evaluation import balance_blank

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from lenet.data.datasets import load
 from lenet.data.fonts import list_fonts
 from lenet.errors import RunError
-from lenet.models.checkpoint import read_tensors, write_tensors
+from lenet.models.checkpoint import write_tensors
+from lenet.models.stored import read_tensors
 from lenet.processes import begin_worker
 from lenet.synthesis.font_glyphs import open_typeface
 from lenet.synthesis.hands import Material, gather_material

@@ -7,7 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from lenet.images.strips import stack_strips
-from lenet.models.line import COLUMNS_PER_STEP
+from lenet.models.line_config import COLUMNS_PER_STEP
 from lenet.training.line_bank import LineBank
 from lenet.training.randomness import sample_order
 

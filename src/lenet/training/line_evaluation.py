@@ -5,13 +5,8 @@ import torch
 from numpy.typing import NDArray
 
 from lenet.images.strips import stack_strips
-from lenet.models.line import (
-    BLANK,
-    COLUMNS_PER_STEP,
-    FRAMES_PER_STEP,
-    LineNetwork,
-    read_best_path,
-)
+from lenet.models.line import LineNetwork
+from lenet.models.line_config import BLANK, COLUMNS_PER_STEP, FRAMES_PER_STEP, read_best_path
 from lenet.training.line_bank import LineBank
 
 BATCH = 64

@@ -15,8 +15,9 @@ from torch import Tensor
 from lenet.errors import CheckpointError, RunError
 from lenet.files import escape_unprintable
 from lenet.kernels.convolution import explain_backend
-from lenet.models.checkpoint import check_fit, read_tensors, write_tensors
+from lenet.models.checkpoint import write_tensors
 from lenet.models.network import LeNet
+from lenet.models.stored import check_fit, read_tensors
 from lenet.training.history import hash_json
 from lenet.training.start import TrainingState
 

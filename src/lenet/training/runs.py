@@ -16,7 +16,8 @@ from lenet.data.datasets import load
 from lenet.data.imageset import ImageSet
 from lenet.data.sources import SOURCES
 from lenet.errors import CheckpointError, DataError, DivergedError, LeNetError, RunError
-from lenet.models.checkpoint import Checkpoint, find_checkpoint, load_checkpoint, save_checkpoint
+from lenet.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
+from lenet.models.stored import find_checkpoint
 from lenet.processes import find_device
 from lenet.training.evaluation import calibrate, evaluate, match_classes
 from lenet.training.initial import (

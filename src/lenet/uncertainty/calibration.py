@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from lenet.uncertainty.rejection import RiskCurve
+from lenet.uncertainty.risk import RiskCurve
 
 BINS = 15
 """As in Guo et al. 2017; with equally many images in each, for almost all of them are close to 100 %."""

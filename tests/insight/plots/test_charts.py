@@ -24,7 +24,7 @@ from lenet.insight.plots.curves import draw_chart
 from lenet.insight.plots.svg import HEIGHT, WIDTH, Drawing
 from lenet.training.loop import Epoch
 from lenet.uncertainty.calibration import Bin, Reliability, bin_confidence
-from lenet.uncertainty.rejection import RiskCurve, compute_risk
+from lenet.uncertainty.risk import RiskCurve, compute_risk
 
 numbers = st.floats(-1e6, 1e6) | st.sampled_from([math.nan, math.inf, -math.inf])
 points = st.lists(st.tuples(numbers, numbers), max_size=30)

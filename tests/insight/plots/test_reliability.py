@@ -14,7 +14,7 @@ from lenet.insight.plots.curves import draw_reliability
 from lenet.insight.plots.figures import draw_corruptions
 from lenet.training.evaluation import Robustness
 from lenet.uncertainty.calibration import Reliability, bin_confidence
-from lenet.uncertainty.rejection import compute_risk
+from lenet.uncertainty.risk import compute_risk
 
 
 def make_reliability(count: int, sharpness: float) -> Reliability:

@@ -10,7 +10,8 @@ import torch
 from lenet.phrases import Phrase
 from lenet.training.loop import Epoch, Step
 from lenet.uncertainty.calibration import MAX_ERRORS, Reliability
-from lenet.uncertainty.rejection import RiskCurve, interval
+from lenet.uncertainty.rejection import interval
+from lenet.uncertainty.risk import RiskCurve
 
 MEASURES = ("loss", "accuracy")
 SPLITS = ("train", "validation", "test")
