@@ -18,7 +18,7 @@ from lenet.images.strips import (
     cut_strip,
     stack_strips,
 )
-from lenet.models import line
+from lenet.models import line_config
 
 
 def draw_row(height: int, count: int, strength: float = 1.0) -> np.ndarray:
@@ -132,4 +132,4 @@ def test_a_batch_is_its_strips_and_paper_on_the_right() -> None:
 
 
 def test_strips_are_as_high_as_the_line_network_wants_them():
-    assert ROWS == line.ROWS
+    assert ROWS == line_config.ROWS

@@ -117,7 +117,7 @@ def render(language: Language, **values: Any) -> str:
     policy = (
         f"default-src 'none'; style-src 'sha256-{digest}'; font-src data:; img-src data:; base-uri 'none'"
     )
-    values |= {"style": Markup(style), "policy": f"{policy}; base-uri 'none'; form-action 'none'"}
+    values |= {"style": Markup(style), "policy": f"{policy}; form-action 'none'"}
     return _find_template().render(
         language=language,
         say=say,
