@@ -405,7 +405,8 @@ def show_pictures(result: dict[str, Any], say: Say) -> str:
     changed = []
     for name, value in result["changed"].items():
         change, _, factor = name.partition("-")
-        text = say(f"{change} by {{factor}}" if factor else change).format(factor=factor)
+        by = " by up to {factor}°" if change == "rotated" else " by {factor}" if factor else ""
+        text = say(change + by).format(factor=factor)
         share = f"{value['share_without_tiny']:.1%}"
         changed.append(say("{change} {share}").format(change=text, share=share))
     changes = say(
