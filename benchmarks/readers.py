@@ -5,8 +5,8 @@
 
 The tables are those of pictures.py and strings.py. The process is bound to one core. Of what a system reads,
 only the digits count. RapidOCR recognises pictures of one digit as they are, which it does better than by
-searching for text first, and searches in others. Tables with more than one digit a picture are read by RapidOCR
-and this package. Results go to benchmarks/results/readers.json.
+searching for text first, and searches in others. Tables with more than one digit a picture are read by
+RapidOCR and this package. Results go to benchmarks/results/readers.json.
 """
 
 import argparse
