@@ -8,8 +8,8 @@ BUILT_FROM := pyproject.toml constraints.txt setup.py $(wildcard src/lenet/kerne
 demo: .venv/demo
 	$(BIN)/python examples/demo.py
 
-test: .venv/dev  # the longest file first
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder tests/test_docs.py tests
+test: .venv/dev
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 fuzz: .venv/dev
 	LENET_FUZZ_SECONDS=120 $(BIN)/python -m pytest tests/fuzz --timeout 900
