@@ -82,17 +82,22 @@ def test_generated_again_both_languages_and_the_catalogue_are_the_same(project: 
 
 
 @pytest.mark.parametrize(
-    ("script", "english"),
+    ("script", "module", "english"),
     [
-        ("docs/generate.py", "A dot is the default."),
-        ("benchmarks/studies.py --page", "one thread a training."),
-        ("benchmarks/table.py", "No setting was chosen on the blind pictures."),
+        ("docs/generate.py", "docs/generate.py", "A dot is the default."),
+        ("benchmarks/studies.py --page", "benchmarks/studies.py", "one thread a training."),
+        (
+            "benchmarks/table.py",
+            "benchmarks/results_reading.py",
+            "No setting was chosen on the blind pictures.",
+        ),
     ],
 )
 def test_a_changed_sentence_is_refused_until_its_chinese_is_looked_at(
-    project: Path, script: str, english: str
+    project: Path, script: str, module: str, english: str
 ) -> None:
-    file = project / script.split()[0]
+    file = project / module
+    assert english in file.read_text("utf-8")
     file.write_text(file.read_text("utf-8").replace(english, "Changed 7."), "utf-8")
     done = generate(project, script)
     assert done.returncode == 1

@@ -133,9 +133,10 @@ def visit(chromium: Any, address: str) -> Iterator[Callable[[str], Any]]:
 
 
 def test_every_page_opens_without_a_complaint(visit: Callable[[str], Any], site: Path):
-    own = {site / "404.html", site / "worksheets/page.html"}  # for servers, and without the theme
-    for file in set(site.rglob("*.html")) - own:
+    for file in site.rglob("*[!4].html"):  # 404.html is for servers
         page = visit(file.relative_to(site).as_posix())
+        if file == site / "worksheets/page.html":  # it has no theme
+            continue
         assert page.evaluate("typeof keyCodes") == "object"  # the theme's script has run to its end
 
 

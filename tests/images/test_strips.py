@@ -17,6 +17,7 @@ from lenet.images.strips import (
     Strip,
     cut_strip,
     stack_strips,
+    weighted_median,
 )
 from lenet.models import line_config
 
@@ -133,3 +134,8 @@ def test_a_batch_is_its_strips_and_paper_on_the_right() -> None:
 
 def test_strips_are_as_high_as_the_line_network_wants_them():
     assert ROWS == line_config.ROWS
+
+
+def test_the_weighted_median_counts_values_by_their_weights() -> None:
+    heights, areas = np.array([3, 40, 44, 2]), np.array([9, 240, 230, 4])
+    assert weighted_median(heights, areas) == 40

@@ -169,6 +169,18 @@ def test_any_frames_give_probabilities(scores: np.ndarray):
             assert [span.start < span.stop for span in spans] == [True] * len(text)
 
 
+def test_a_known_number_of_digits_is_found_however_improbable_they_are():
+    faint = np.full((6, 11), 1e-7)
+    faint[:, 3], faint[4, 8] = 1e-6, 1e-5
+    faint[:, -1] = 1 - faint[:, :-1].sum(axis=1)
+    assert find_text(np.log(faint), Constraints())[0] in (None, ())
+    for count, expected in ((1, (8,)), (2, (3, 8))):
+        text, probability, fit = find_text(np.log(faint), Constraints(count))
+        assert text == expected
+        assert 0 < probability < 1
+        assert fit < 1e-3
+
+
 def test_more_digits_than_frames_are_no_text():
     frames = make_frames(np.ones((3, 11)))
     assert find_text(frames, Constraints(4)) == (None, 0.0, 0.0)

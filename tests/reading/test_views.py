@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from lenet.models.checkpoint import load_checkpoint
 from lenet.models.inference import DigitNetwork, open_lenet
-from lenet.models.modules import ModuleLeNet
+from lenet.models.torch_inference import ModuleLeNet
 from lenet.reading.single import TEST_TIME_TRANSFORMS, apply_transforms, average_augmented
 
 

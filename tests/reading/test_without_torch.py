@@ -13,8 +13,8 @@ from PIL import Image
 from lenet.kernels.library import load_library
 from lenet.models.checkpoint import load_checkpoint
 from lenet.models.inference import PackedLeNet, PackedLine
-from lenet.models.modules import ModuleLeNet
 from lenet.models.network import LeNet
+from lenet.models.torch_inference import ModuleLeNet
 from lenet.reading.reader import Reader
 
 built = pytest.mark.skipif(load_library()[0] is None, reason=load_library()[1])

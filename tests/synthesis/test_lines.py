@@ -15,7 +15,6 @@ from lenet.synthesis.lines import (
     compose_picture,
     compose_pictures,
     cut_line,
-    find_height,
 )
 from lenet.synthesis.paper import Picture
 from lenet.synthesis.strings import KINDS, Box, Written
@@ -111,10 +110,3 @@ def test_a_line_too_long_is_none() -> None:
     ink = np.zeros((60, 2000), np.float32)
     ink[20:40, 10:1990:10] = 1
     assert cut_line(picture_of(ink), np.random.default_rng(0)) is None
-
-
-def test_the_usual_height_counts_components_by_their_area() -> None:
-    components = np.array(
-        [(0, 0, 3, 3, 9), (0, 0, 10, 40, 240), (0, 0, 10, 44, 230), (0, 0, 2, 2, 4)], np.int32
-    )
-    assert find_height(components) == 40

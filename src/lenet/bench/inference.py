@@ -18,8 +18,8 @@ from lenet.models.config import LeNetConfig
 from lenet.models.inference import DigitNetwork, StripNetwork, open_line
 from lenet.models.line import load_line
 from lenet.models.line_config import ROWS
-from lenet.models.modules import pack_module
 from lenet.models.network import LeNet
+from lenet.models.torch_inference import pack_module
 
 BATCHES = (1, 256)
 COLUMNS = (64, 160)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
 Plane = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-EIGHT_CONNECTED = np.ones((3, 3), dtype=np.bool_)  # structuring element: a pixel and its eight neighbours
 SIDE = 28  # pixels of an image
 DIGIT_SIDE = 20  # pixels: the longer side of a digit within its image
 CENTRE = 14.5  # pixels: the middle of pixel 14

@@ -6,6 +6,7 @@ belongs to a digit.
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -86,3 +87,10 @@ def stack_strips(strips: list[NDArray[np.uint8]], columns: int | None = None) ->
     for row, strip in zip(batch, strips, strict=True):
         row[0, :, : strip.shape[1]] = strip
     return batch
+
+
+def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
+    """The value at which half of the total weight is reached."""
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weights[order])
+    return float(values[order][np.searchsorted(reached, reached[-1] / 2)])

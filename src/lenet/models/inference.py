@@ -150,7 +150,7 @@ def open_lenet(source: Source) -> DigitNetwork:
         packed = pack_lenet(source.network, source.tensors)
         if packed is not None:
             return packed
-    from lenet.models.modules import open_lenet_module  # imports torch
+    from lenet.models.torch_inference import open_lenet_module  # imports torch
 
     return open_lenet_module(source)
 
@@ -161,7 +161,7 @@ def open_line(source: Source) -> StripNetwork:
         packed = pack_line(source.tensors)
         if packed is not None:
             return packed
-    from lenet.models.modules import open_line_module  # imports torch
+    from lenet.models.torch_inference import open_line_module  # imports torch
 
     return open_line_module(source)
 

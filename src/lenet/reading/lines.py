@@ -1,7 +1,6 @@
 """Groups connected components of strokes into lines of writing, in reading order."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import cv2
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from lenet.errors import PictureError
 from lenet.images.framing import Mask
+from lenet.images.strips import weighted_median
 
 MIN_BODY = 0.35  # text heights: smaller components do not define lines
 DOT = 0.3  # text heights: smaller components are dots or dirt
@@ -140,10 +140,3 @@ def sort_lines(lines: list[Writing]) -> list[Writing]:
         else:
             rows.append([line])
     return [line for row in rows for line in sorted(row, key=lambda line: line.columns.start)]
-
-
-def weighted_median(values: NDArray[Any], weights: NDArray[Any]) -> float:
-    """The value at which half of the total weight is reached."""
-    order = np.argsort(values, kind="stable")
-    reached = np.cumsum(weights[order])
-    return float(values[order][np.searchsorted(reached, reached[-1] / 2)])

@@ -22,6 +22,7 @@ MAX_DIGITS = 64
 PLACEHOLDER = "#"
 BEAM_WIDTH = 12  # texts kept per frame; with a known number of digits, half of it for each length
 MIN_PROBABILITY = math.log(1e-4)  # digits that are less probable in a frame are not tried there
+# (with a known number of digits, the most probable one of each frame is)
 NEVER = -1e30
 
 
@@ -82,7 +83,10 @@ def search(frames: Frames, constraints: Constraints) -> dict[Text, float]:
     """Beam search: the log-probabilities of the most probable texts."""
     blank = frames.shape[1] - 1
     beam: dict[Text, tuple[float, float]] = {(): (0.0, NEVER)}  # ends with a blank, ends with its last digit
-    active = [np.flatnonzero(row).tolist() for row in frames[:, :-1] > MIN_PROBABILITY]
+    tried = frames[:, :-1] > MIN_PROBABILITY
+    if constraints.count is not None:  # then there are digits, however improbable
+        tried[np.arange(len(frames)), frames[:, :-1].argmax(axis=1)] = True
+    active = [np.flatnonzero(row).tolist() for row in tried]
     for row, labels in zip(frames.tolist(), active, strict=True):
         following: dict[Text, tuple[float, float]] = {}
         for text, (rested, held) in beam.items():

@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from lenet.images.strips import cut_strip
+from lenet.images.strips import cut_strip, weighted_median
 from lenet.synthesis.hands import Material, gather_material
 from lenet.synthesis.paper import Picture, photograph, scan
 from lenet.synthesis.strings import KINDS, choose_text, write_string
@@ -77,7 +77,7 @@ def cut_line(picture: Picture, rng: np.random.Generator) -> LineStrip | None:
     components = components[components[:, 2:4].max(axis=1) > MIN_SIDE]
     if not len(components):
         return None
-    height = find_height(components) * float(np.exp(rng.normal(0, 0.06)))
+    height = weighted_median(components[:, 3], components[:, 4]) * float(np.exp(rng.normal(0, 0.06)))
     bodies = components[components[:, 2:4].max(axis=1) >= DOT * height]
     if len(bodies) and rng.random() < 0.7:
         components = bodies
@@ -98,10 +98,3 @@ def cut_line(picture: Picture, rng: np.random.Generator) -> LineStrip | None:
         slope = picture.written.slope + float(rng.normal(0, 0.03))
     strip = cut_strip(contrast.astype(np.float32), ink[rows, columns], rows, columns, height, slope).image
     return LineStrip(strip, picture.written.text) if strip.shape[1] <= MAX_COLUMNS else None
-
-
-def find_height(components: NDArray[np.int32]) -> float:
-    """The usual height of components (n, 5), as OpenCV measures them: the median, weighted by area."""
-    order = np.argsort(components[:, 3], kind="stable")
-    reached = np.cumsum(components[order, 4])
-    return float(components[order, 3][np.searchsorted(reached, reached[-1] / 2)])

@@ -16,8 +16,8 @@ from lenet.images.inline import write_table
 from lenet.models.adapter import Network, as_network, plain_pixels
 from lenet.models.checkpoint import Checkpoint
 from lenet.models.config import LeNetConfig
-from lenet.models.modules import pack_module
 from lenet.models.network import LeNet
+from lenet.models.torch_inference import pack_module
 from lenet.uncertainty.calibration import (
     Reliability,
     bin_confidence,
