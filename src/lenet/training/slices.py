@@ -62,30 +62,28 @@ class SlicedBatches:
         """
         places, labels = choose_examples(self.material, indices, self.recipe, streams)
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        sizes = [*(parameter.numel() for parameter in parameters), 1, 1]  # the loss, right answers
+        sums = torch.zeros(len(self.distortions), sum(sizes), device=places.device)
         total_weight = self._weigh(labels, teacher)
-        is_random, device, sums = draws_at_random(model), places.device, []
-        for part, stream in self.distortions.items():
-            chosen, meant = (values.tensor_split(SLICES)[part] for values in (places, labels))
-            if not len(chosen):  # of a batch of fewer than eight
-                sums.append(torch.zeros(sum(p.numel() for p in parameters) + 2, device=device))
+        chosen, meant = places.tensor_split(SLICES), labels.tensor_split(SLICES)
+        is_random = draws_at_random(model)
+        for row, (part, stream) in zip(sums, self.distortions.items(), strict=True):
+            if not len(chosen[part]):  # of a batch of fewer than eight
                 continue
-            images = distort_images(self.material.gather(chosen), self.recipe, stream)
-            targets, share = meant, self._weigh(meant, teacher) / total_weight
+            images = distort_images(self.material.gather(chosen[part]), self.recipe, stream)
+            targets = right = meant[part]
             if teacher is not None:
-                targets, meant = complete_targets(teacher, images, meant)
-            with seeded_dropout(is_random, self.seed, self.epoch, step, device, f"dropout of slice {part}"):
+                targets, right = complete_targets(teacher, images, right)
+            purpose = f"dropout of slice {part}"
+            with seeded_dropout(is_random, self.seed, self.epoch, step, places.device, purpose):
                 logits = model.with_reject_logit(model(images))
-            loss = share * measure_loss(
-                logits, targets, self.recipe.loss, self.recipe.label_smoothing, self.weights
-            )
+            mean = measure_loss(logits, targets, self.recipe.loss, self.recipe.label_smoothing, self.weights)
+            loss = mean * (self._weigh(meant[part], teacher) / total_weight)
             gradients = torch.autograd.grad(loss, parameters)
-            right = (logits.argmax(dim=1) == meant).sum()
-            sums.append(
-                torch.cat([*(g.flatten() for g in gradients), torch.stack([loss.detach(), right.to(loss)])])
-            )
-        total = add_in_pairs(self.team.gather(add_in_pairs(torch.stack(sums))))
-        pieces = total.split([*(parameter.numel() for parameter in parameters), 1, 1])
-        for parameter, piece in zip(parameters, pieces[:-2], strict=True):
+            count = (logits.argmax(dim=1) == right).sum()
+            torch.cat([v.flatten() for v in (*gradients, loss.detach(), count.to(loss))], out=row)
+        total = add_in_pairs(self.team.gather(add_in_pairs(sums)))
+        for parameter, piece in zip(parameters, total.split(sizes), strict=False):
             parameter.grad = piece.view_as(parameter)
         return total[-2], total[-1], len(labels)
 
