@@ -21,10 +21,10 @@ with join_team() as team:
 
     with team.together():
         pass
-    with pytest.raises(RunError if team.leads else DataError, match="the second one found a fault"):  # noqa: PT012
-        with team.together():
-            if not team.leads:
-                raise DataError("the second one found a fault")
+    expected = RunError if team.leads else DataError
+    with pytest.raises(expected, match="the second one found a fault"), team.together():  # noqa: PT012
+        if not team.leads:
+            raise DataError("the second one found a fault")
 
     # 1,437 images are two batches of evaluation, one for each process.
     data, model = load("digits", "train"), make_model(find_recipe("quick"), 0)

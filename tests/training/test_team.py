@@ -191,6 +191,6 @@ def test_as_many_processes_as_can_share_a_batch(monkeypatch: pytest.MonkeyPatch,
 
 
 def test_launched_processes_give_their_exit_code(workplace: Path, capfd: pytest.CaptureFixture[str]):
-    """As `--device all` starts them, on the CPU. A mistake that one process finds ends all, and is told once."""
+    """As `--device all` starts them, on the CPU. A mistake of one process ends all, and is told once."""
     assert launching.launch(2, ["train", "--data", "nothing.csv"]) == 2
     assert capfd.readouterr().err == "lenet: nothing.csv: there is no such folder or CSV\n"

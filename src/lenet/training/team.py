@@ -116,6 +116,7 @@ def join_team() -> Iterator[Team]:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]) % torch.cuda.device_count())
         torch.backends.cudnn.deterministic = True  # the same bits whoever computes a slice
     dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpus else "gloo")
-    yield Team(dist.get_world_size(), dist.get_rank(), is_launched=True)
-    # Not where the block raises: the others may have ended, and their connections with them.
-    dist.destroy_process_group()
+    try:
+        yield Team(dist.get_world_size(), dist.get_rank(), is_launched=True)
+    finally:
+        dist.destroy_process_group()  # its threads would abort the process at its end
