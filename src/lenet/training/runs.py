@@ -40,7 +40,7 @@ from lenet.training.slices import check_slices
 from lenet.training.start import check_parts, hold_out_rows, start
 from lenet.training.team import ALONE, Team
 
-HASHED_AT_ONCE = 4096  # images, of which a copy is made
+HASHED_AT_ONCE = 256  # images
 
 
 @dataclass(frozen=True)

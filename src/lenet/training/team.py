@@ -46,9 +46,7 @@ class Team:
         try:
             dist.all_gather(list(everything), tensor.contiguous())
         except RuntimeError:  # the connection is closed
-            raise RunError(
-                "another process of this training has ended; see above why, and resume the run"
-            ) from None
+            raise RunError("another process of this training has ended; resume the run") from None
         return everything
 
     def tell(self, text: str) -> list[str]:
