@@ -24,7 +24,7 @@ ALLOWANCE = 120 << 20  # bytes, for images of 288 million
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, and needs the limit of Linux")
 def test_a_training_in_less_memory_than_its_images_take(tmp_path: Path):
-    """The file has 288 MB, and the process may write to 126 MB beyond what it starts with."""
+    """The file has 288 MB, and the process may write to 126 MB beyond what a small one takes."""
     with (tmp_path / "train-images-idx3-ubyte").open("wb") as file:
         file.write(struct.pack(">BBBB3I", 0, 0, 8, 3, COUNT, SIDE, SIDE))
         file.truncate(16 + COUNT * SIDE * SIDE)  # a hole: blank images that take no disk
