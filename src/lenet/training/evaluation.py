@@ -141,6 +141,7 @@ def evaluate(
 
     `network` may be any module from pixels (N, 1, H, W) to logits (N, classes). One that is no LeNet gets
     pixels prepared as `pixels` says, such as a recipe's `model`; by default floats 0..1 of the images' size.
+    The processes of a `team` share the images, and all get the same figures.
     Raises DataError when the network does not know the data's classes, ModelError when it gives no logits.
     """
     if isinstance(network, Checkpoint):

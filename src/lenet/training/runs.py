@@ -96,8 +96,8 @@ def begin_run(
         team: the processes that will train it; called by the first one. Where torchrun started them, the run
             computes batches in slices, each with one thread.
 
-    Raises DataError, RecipeError or DeviceError before
-    anything is written.
+    Raises DataError, RecipeError or DeviceError before anything is written, and RunError where the team
+    cannot share the batches.
     """
     check_seed(seed)
     if recipe.data not in SOURCES and Path(recipe.data).exists():
