@@ -13,11 +13,17 @@ if TYPE_CHECKING:
     import torch
 
 MAX_WORKERS = 60  # Windows cannot wait for more processes
+SET_BY_TORCHRUN = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
 
 
 def count_cores() -> int:
     """The number of processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def find_rank() -> int | None:
+    """The number of this process among those that torchrun started; None where torchrun did not start it."""
+    return int(os.environ["RANK"]) if all(name in os.environ for name in SET_BY_TORCHRUN) else None
 
 
 def begin_worker() -> None:

@@ -24,6 +24,7 @@ from cyclopts import App, CycloptsError, Parameter, UnusedCliTokensError
 import lenet
 from lenet.errors import LeNetError
 from lenet.files import escape_unprintable
+from lenet.processes import find_rank
 
 # Each module registers its verbs with `app` when it is imported.
 VERBS = (
@@ -74,7 +75,9 @@ class PrintableOutput:
 
 
 def report(message: str) -> None:
-    """Print one line on standard error."""
+    """Print one line on standard error; of the processes that torchrun started, the first one does it."""
+    if find_rank():
+        return
     with suppress(OSError):  # standard error may be a closed pipe
         print(f"lenet: {escape_unprintable(' '.join(message.split()))}", file=sys.stderr)
 
@@ -87,7 +90,8 @@ def end(message: str, code: int = 2) -> NoReturn:
 
 def print_warning(message: Warning | str, *_: object) -> None:
     """Print a warning of Python in one line on standard error, without the place in the code."""
-    print(f"lenet: warning: {' '.join(str(message).split())}", file=sys.stderr)
+    if not find_rank():
+        print(f"lenet: warning: {' '.join(str(message).split())}", file=sys.stderr)
 
 
 def write_json(value: object) -> str:

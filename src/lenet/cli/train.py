@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -12,14 +12,18 @@ from cyclopts import Parameter
 
 from lenet.cli.app import LINE, Json, Quiet, RunsDir, app, name_flags, write_json
 from lenet.cli.flags import list_more_settings, make_flags, read_changes, read_whole
+from lenet.cli.launching import ALL, count_processes, launch
 from lenet.cli.stopping import stop_with
 from lenet.cli.tables import show_change, show_published, show_run
 from lenet.errors import RecipeError, RunError
+from lenet.processes import find_rank
 from lenet.training.recipes import find_recipe
 
 if TYPE_CHECKING:
+    from lenet.training.loop import Epoch, Step
     from lenet.training.recipe import Recipe
     from lenet.training.run_folder import RunFolder
+    from lenet.training.team import Team
 
 Flags = make_flags()
 BANK = "train-lines.safetensors"  # what the run folder of a line network holds
@@ -48,7 +52,11 @@ def train(
         ),
     ] = None,
     device: Annotated[
-        str | None, Parameter(help="Where to compute: auto, cpu, cuda, cuda:N or mps. [default: auto]")
+        str | None,
+        Parameter(
+            help="Where to compute: auto, cpu, cuda, cuda:N, mps, or all: one process for each GPU of this "
+            "machine. [default: auto]"
+        ),
     ] = None,
     initial: Annotated[
         str | None,
@@ -72,63 +80,80 @@ def train(
     quiet: Quiet = False,
     json: Json = False,
     flags: Annotated[Flags, Parameter(name="*")] = Flags(),  # type: ignore[valid-type]  # noqa: B008
-) -> None:
+) -> int | None:
     """Train a recipe and write a run folder. Flags change the recipe's settings.
 
     Example: lenet train d2l --epochs 3 --lr 0.5 --seed 1
     """
-    from lenet.insight.diagnosis import watch
-    from lenet.insight.progress import (
-        describe_device,
-        find_writer,
-        keep_curves,
-        show_progress,
-        write_events,
-    )
+    from lenet.insight.progress import describe_device, find_writer, keep_curves, show_progress, write_events
     from lenet.training.initial import measure_change
     from lenet.training.resuming import open_run
+    from lenet.training.run_folder import RunFolder
     from lenet.training.runs import begin_run, run_training, summarise_run
+    from lenet.training.team import join_team
 
+    if device == ALL:
+        if find_rank() is None:
+            return launch(count_processes(), sys.argv[1:])
+        device = "cuda"
     changes = read_changes(flags)
     if recipe == LINE or (resume is not None and (resume / BANK).exists()):
         given: dict[str, Any] = {"data": data, "device": device, "from": initial}
         given["tensorboard"] = tensorboard or None
         train_lines(resume or runs_dir / LINE, changes, given, seed or 0, quiet=quiet, json=json)
-        return
+        return None
     if tensorboard:
         find_writer()  # raises before a run begins
-    if resume is not None:
-        if initial is not None:
-            raise RunError(f"{resume} keeps the weights that it began with; leave `from` out")
-        epochs = changes.pop("epochs", None)
-        asked = {"recipe": recipe, "data": data, "seed": seed, "device": device}
-        run = open_run(resume, epochs, asked | changes)
-    else:
+
+    def open_folder(team: Team) -> RunFolder:
+        if resume is not None:
+            if initial is not None:
+                raise RunError(f"{resume} keeps the weights that it began with; leave `from` out")
+            epochs = changes.pop("epochs", None)
+            asked = {"recipe": recipe, "data": data, "seed": seed, "device": device}
+            return open_run(resume, epochs, asked | changes)
         usual = "quick" if initial is None else "adapt"
         chosen = find_recipe(usual if recipe is None else recipe, data)
         place = "auto" if device is None else device
         if initial is None:
-            run = begin_run(chosen.override(changes), seed=seed or 0, device=place, runs_dir=runs_dir)
-        else:
-            run = continue_from(initial, chosen, changes, seed or 0, place, runs_dir)
-    records = keep_curves(run_training(run), run)
-    if not quiet:
-        records = announce(records, f"lenet: {describe_device(run)}")
-    epochs_shown = show_progress(records, quiet=quiet)
-    if tensorboard:
-        epochs_shown = write_events(epochs_shown, run.path / "events", run.read_history())
-    warned = quiet
-    with stop_with(f"stopped; resume with: lenet train --resume {run.path}"):
-        for epoch in epochs_shown:
-            if not warned and (fault := watch(run, epoch)) is not None:
-                print(f"lenet: warning: {name_flags(fault.sentence, ['train'])}", file=sys.stderr)
-                warned = True
+            return begin_run(
+                chosen.override(changes), seed=seed or 0, device=place, runs_dir=runs_dir, team=team
+            )
+        return continue_from(initial, chosen, changes, seed or 0, place, runs_dir, team)
+
+    with join_team() as team:
+        with team.together():
+            path = str(open_folder(team).path) if team.leads else ""
+        run = RunFolder(Path(team.tell(path)[0]))
+        records: Iterator[Step | Epoch] = run_training(run, team)
+        if team.leads:
+            records = keep_curves(records, run)
+            if not quiet:
+                records = announce(records, f"lenet: {describe_device(run, team.size)}")
+        shown = show_progress(records, quiet=quiet or not team.leads)
+        if tensorboard and team.leads:
+            shown = write_events(shown, run.path / "events", run.read_history())
+        with stop_with(f"stopped; resume with: lenet train --resume {run.path}"):
+            warn_of_faults(shown, run, quiet=quiet or not team.leads)
+        if not team.leads:
+            return None
     summary = summarise_run(run)
     if json:
         print(write_json(asdict(summary)))
     else:
         change = None if summary.checkpoint is None else measure_change(run, summary.checkpoint)
         print("\n".join((show_run(summary), *show_change(change), *show_published(summary))))
+    return None
+
+
+def warn_of_faults(epochs: Iterable[Epoch], run: RunFolder, *, quiet: bool) -> None:
+    """Train to the end; print the first fault that shows, if any."""
+    from lenet.insight.diagnosis import watch
+
+    for epoch in epochs:
+        if not quiet and (fault := watch(run, epoch)) is not None:
+            print(f"lenet: warning: {name_flags(fault.sentence, ['train'])}", file=sys.stderr)
+            quiet = True
 
 
 def train_lines(
@@ -138,6 +163,8 @@ def train_lines(
     from lenet.processes import count_cores
     from lenet.training.line import LineRecipe, train_line
 
+    if find_rank() is not None:
+        raise RecipeError("the recipe line is trained by one process; leave torchrun out")
     names = {"epochs", "batch_size", "lr", "warm_up", "weight_decay", "ema_decay", "clip_norm", "validation"}
     if wrong := [*(changes.keys() - names), *(name for name, value in given.items() if value is not None)]:
         raise RecipeError(
@@ -171,7 +198,13 @@ def train_lines(
 
 
 def continue_from(
-    initial: str, recipe: Recipe, changes: dict[str, Any], seed: int, device: str, runs_dir: Path
+    initial: str,
+    recipe: Recipe,
+    changes: dict[str, Any],
+    seed: int,
+    device: str,
+    runs_dir: Path,
+    team: Team,
 ) -> RunFolder:
     """Begin a run with the weights of a checkpoint; a recipe that rehearses takes its network, too."""
     from lenet.data.sources import SOURCES
@@ -191,6 +224,7 @@ def continue_from(
         runs_dir=runs_dir,
         initial=checkpoint,
         corrections=corrections,
+        team=team,
     )
 
 

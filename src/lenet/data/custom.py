@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lenet.data.idx import read_idx
+from lenet.data.idx import open_idx, read_idx
 from lenet.data.imageset import SPLIT_SEED, ImageSet, split_stratified
 from lenet.data.sources import SPLITS, Split
 from lenet.errors import DataError, PictureError
@@ -226,11 +226,12 @@ def load_picture(path: Path) -> np.ndarray:
 
 
 def _load_idx_folder(folder: Path, split: Split) -> ImageSet:
-    """A folder of IDX files with MNIST's names.
+    """A folder of IDX files with MNIST's names; large unpacked images are memory-mapped.
 
     The classes are the lines of its classes.txt, or the numbers from 0 to the largest label.
     """
-    images, labels = (read_idx(_find_idx(folder, split, kind)) for kind in ("images", "labels"))
+    images = open_idx(_find_idx(folder, split, "images"))
+    labels = read_idx(_find_idx(folder, split, "labels"))
     if images.dtype != torch.uint8 or images.dim() != 3:
         raise DataError(f"{folder}: the {split} images must be bytes (N, H, W), not {tuple(images.shape)}")
     if max(images.shape[1:]) > _MAX_SIDE:

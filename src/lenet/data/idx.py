@@ -11,19 +11,23 @@ Source: the description published with MNIST (LeCun, Cortes and Burges).
 
 import struct
 import sys
+import warnings
 from math import prod
+from os import SEEK_END
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from lenet.data.unpack import open_unpacked, read_up_to
+from lenet.data.unpack import is_packed, open_unpacked, read_up_to
 from lenet.errors import DataError
 from lenet.files import write_bytes
 
 MAX_BYTES = 1 << 30
 """The maximum size of an unpacked file; MNIST's largest file has 47 million bytes."""
+IN_MEMORY = 1 << 28
+"""Unpacked files of images beyond so many bytes are memory-mapped."""
 MAX_PACKING = 100
 """The maximum ratio of unpacked to packed bytes of a file beyond _LARGE bytes; gzip makes up to 1000 of blank
 images, and 3 to 10 of images of digits."""
@@ -46,7 +50,10 @@ def read_idx(path: Path, max_bytes: int = MAX_BYTES) -> Tensor:
         content = read_up_to(stream, _MAX_HEADER_BYTES)
         expected = _parse_header(content, str(path))[-1]
         if expected > max_bytes:
-            raise DataError(f"{path}: its header promises {expected} bytes; at most {max_bytes} are read")
+            raise DataError(
+                f"{path}: its header promises {expected} bytes; at most {max_bytes} are read into "
+                "memory; unpack a file of images to train from the disk"
+            )
         held = path.stat().st_size
         if expected > max(_LARGE, MAX_PACKING * held):
             raise DataError(
@@ -55,6 +62,29 @@ def read_idx(path: Path, max_bytes: int = MAX_BYTES) -> Tensor:
         # One byte more than expected shows whether anything follows.
         content = read_up_to(stream, max(len(content), expected + 1), content)
     return decode_idx(content, str(path))
+
+
+def open_idx(path: Path) -> Tensor:
+    """As `read_idx`, but the bytes of a large unpacked file are memory-mapped: it may have any size.
+
+    The system reads pages of the file when they are first used, and drops them when memory is short. Writing
+    to the tensor, or cutting the file short while it is in use, ends the process.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(_MAX_HEADER_BYTES)
+            held = file.seek(0, SEEK_END)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+    if held <= IN_MEMORY or is_packed(head):
+        return read_idx(path)
+    dtype, width, sizes, expected = _parse_header(head, str(path))
+    if dtype != torch.uint8 or held != expected:  # other values would have to be reordered
+        return read_idx(path)
+    values = np.memmap(path, np.uint8, "r", offset=expected - width * prod(sizes), shape=sizes)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given NumPy array is not writable")
+        return torch.from_numpy(values)
 
 
 def decode_idx(content: bytes | bytearray, name: str) -> Tensor:

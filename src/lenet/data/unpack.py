@@ -33,6 +33,11 @@ def read_up_to(stream: BinaryIO, count: int, content: bytearray | None = None) -
     return content
 
 
+def is_packed(head: bytes) -> bool:
+    """Whether a file that begins with these bytes is packed with gzip."""
+    return head.startswith(_GZIP)
+
+
 @contextmanager
 def open_unpacked(path: Path) -> Iterator[BinaryIO]:
     """Open a file, plain or gzip, as a stream of its unpacked bytes.
@@ -52,9 +57,9 @@ def unpacking(file: BinaryIO, name: str) -> Iterator[BinaryIO]:
 
     Raises DataError when the gzip stream is damaged or cut short.
     """
-    head = file.read(len(_GZIP))
+    is_plain = not is_packed(file.read(len(_GZIP)))
     file.seek(0)
-    if head != _GZIP:
+    if is_plain:
         yield file
         return
     try:

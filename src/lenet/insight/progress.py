@@ -228,14 +228,19 @@ def keep_curves(records: Iterable[Step | Epoch], folder: RunFolder) -> Iterator[
     draw()
 
 
-def describe_device(folder: RunFolder) -> str:
-    """Where a run is trained, in one line: device, threads, and what computes the layers."""
+def describe_device(folder: RunFolder, processes: int = 1) -> str:
+    """Where a run is trained, in one line: device, processes, threads, and what computes the layers."""
     plan = folder.read_plan()
+    shared = "" if plan.slices == 1 else f" in {processes} process" + "es" * (processes > 1)
+    if plan.slices > 1:
+        shared += f", batches in {plan.slices} slices"
     if plan.device.startswith("cuda"):
-        return f"training on {plan.device} ({torch.cuda.get_device_name(plan.device)}), PyTorch's operators"
+        name = torch.cuda.get_device_name(plan.device)
+        return f"training on {plan.device} ({name}){shared}, PyTorch's operators"
     threads = "1 thread" if plan.threads == 1 else f"{plan.threads} threads"
+    threads = f"{threads} each" if processes > 1 else threads
     name, reason = explain_backend()
     kernel = f"the compiled kernel ({name})"
     if name == "torch" or plan.device != "cpu":
         kernel = "PyTorch's operators" + f" ({reason})" * (plan.device == "cpu")
-    return f"training on {plan.device}, {threads}, {kernel}"
+    return f"training on {plan.device}{shared}, {threads}, {kernel}"

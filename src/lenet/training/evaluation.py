@@ -18,6 +18,7 @@ from lenet.models.checkpoint import Checkpoint
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
 from lenet.models.torch_inference import pack_module
+from lenet.training.team import ALONE, Team
 from lenet.uncertainty.calibration import (
     Reliability,
     bin_confidence,
@@ -100,8 +101,19 @@ class Evaluation:
         return asdict(self)
 
 
-def compute_logits(model: Network, images: Tensor) -> Tensor:
-    """Logits (N, classes), on the CPU, for any number of images (N, 1, H, W); the model keeps its mode."""
+def compute_logits(model: Network, images: Tensor, team: Team = ALONE) -> Tensor:
+    """Logits (N, classes), on the CPU, for any number of images (N, 1, H, W); the model keeps its mode.
+
+    The processes of a team share the batches, each image once, and all of them get all logits, those that
+    one process computes.
+    """
+    if team.size > 1:
+        batches = images.split(BATCH)
+        own = {
+            place: compute_logits(model, batches[place])
+            for place in range(team.rank, len(batches), team.size)
+        }
+        return team.assemble(own, [len(batch) for batch in batches], model.config.classes)
     packed = pack_module(model) if isinstance(model, LeNet) and images.dtype == torch.uint8 else None
     if packed is not None:
         parts = [packed.compute_logits(batch.numpy()) for batch in images.cpu().split(BATCH)]
@@ -118,12 +130,18 @@ def compute_logits(model: Network, images: Tensor) -> Tensor:
 
 
 def evaluate(
-    network: nn.Module | Checkpoint, data: ImageSet, hardest: int = 50, *, pixels: LeNetConfig | None = None
+    network: nn.Module | Checkpoint,
+    data: ImageSet,
+    hardest: int = 50,
+    *,
+    pixels: LeNetConfig | None = None,
+    team: Team = ALONE,
 ) -> Evaluation:
     """Measure a network, or a loaded checkpoint, on `data`; keep the `hardest` examples by loss.
 
     `network` may be any module from pixels (N, 1, H, W) to logits (N, classes). One that is no LeNet gets
     pixels prepared as `pixels` says, such as a recipe's `model`; by default floats 0..1 of the images' size.
+    The processes of a `team` share the images, and all get the same figures.
     Raises DataError when the network does not know the data's classes, ModelError when it gives no logits.
     """
     if isinstance(network, Checkpoint):
@@ -133,7 +151,7 @@ def evaluate(
         raise DataError(
             f"{data.name} has {len(data.classes)} classes, the network was made for {network.config.classes}"
         )
-    logits = compute_logits(network, data.images)
+    logits = compute_logits(network, data.images, team)
     labels = data.labels.cpu()
     losses = functional.cross_entropy(network.with_reject_logit(logits), labels, reduction="none")
     everything = network.as_probabilities(logits)

@@ -31,7 +31,9 @@ from lenet.training.optimisation import (
 from lenet.training.randomness import check_seed, seeded_dropout
 from lenet.training.recipe import Recipe
 from lenet.training.rehearsal import complete_targets
-from lenet.training.start import AnyNetwork, TrainingState, check_parts, hold_out_images, start
+from lenet.training.slices import SlicedBatches
+from lenet.training.start import AnyNetwork, TrainingState, check_parts, hold_out_rows, start
+from lenet.training.team import ALONE, Team
 
 SECONDS_BETWEEN_STEPS = 0.1  # how often `train_steps` reports within an epoch
 
@@ -103,9 +105,10 @@ def train(
     learner = copy.deepcopy(network) if recipe.ema_decay else network
     state = start(learner, recipe)
     state.averaged = network
+    rows = None
     if validation is None:
-        data, validation = hold_out_images(data, recipe, seed)
-    for record in train_steps(state, data, recipe, seed=seed, validation=validation, test=test):
+        rows, validation = hold_out_rows(data, recipe, seed)
+    for record in train_steps(state, data, recipe, seed=seed, rows=rows, validation=validation, test=test):
         if isinstance(record, Epoch):
             yield record
 
@@ -116,16 +119,26 @@ def train_steps(
     recipe: Recipe,
     *,
     seed: int,
+    rows: Tensor | None = None,
     validation: ImageSet | None = None,
     test: ImageSet | None = None,
+    is_sliced: bool = False,
+    team: Team = ALONE,
 ) -> Iterator[Step | Epoch]:
-    """Train from `state` on, changing it; as `train`, with a Step ten times a second in between."""
+    """Train from `state` on, changing it; as `train`, with a Step ten times a second in between.
+
+    Args, in addition to those of `train`:
+        rows: the images of `data` to learn from, int64 (N,); by default all.
+        is_sliced: compute batches in slices, as several processes do.
+        team: the processes that compute them; each must have the same `state`.
+    """
     check_seed(seed)
     device = next(state.model.parameters()).device
     recipe = replace(recipe, model=state.model.config)  # the network that is there, whatever was planned
     check_parts(data, recipe)
-    material = gather_images(data, recipe, seed).to(device)
+    material = gather_images(data, recipe, seed, rows).to(device)
     weights = weigh_classes(recipe, material.labels)
+    sliced = SlicedBatches(team, material, recipe, seed, weights) if is_sliced else None
     is_random = draws_at_random(state.model)
     steps = math.ceil(len(material.labels) / recipe.batch_size)
     for epoch in range(state.epoch + 1, recipe.epochs + 1):
@@ -134,24 +147,33 @@ def train_steps(
         streams = open_streams(len(material.labels), recipe, seed, epoch, device)
         exact = torch.float32 if device.type == "mps" else torch.float64  # Apple GPUs have no doubles
         totals = torch.zeros(2, dtype=exact, device=device)  # loss, right answers
+        if sliced is not None:
+            sliced.begin_epoch(epoch, device)
         examples, last_report = 0, 0.0
         began = time.perf_counter()
         state.model.train()
         for number, indices in enumerate(streams.order.split(recipe.batch_size), 1):
-            images, labels = make_batch(material, indices, recipe, streams)
-            targets = labels
-            if state.teacher is not None:
-                targets, labels = complete_targets(state.teacher, images, labels)
             done = (epoch - 1) * steps + number - 1
             rate = learning_rate(recipe, done, steps)
-            with seeded_dropout(is_random, seed, epoch, number, device):
-                loss, logits = step(state, images, targets, recipe, rate, weights)
+            if sliced is not None:
+                loss, right, count = sliced.differentiate(
+                    state.model, state.teacher, indices, streams, number
+                )
+                descend(state, recipe, rate)
+            else:
+                images, labels = make_batch(material, indices, recipe, streams)
+                targets, count = labels, len(labels)
+                if state.teacher is not None:
+                    targets, labels = complete_targets(state.teacher, images, labels)
+                with seeded_dropout(is_random, seed, epoch, number, device):
+                    loss, logits = step(state, images, targets, recipe, rate, weights)
+                right = (logits.argmax(dim=1) == labels).sum()
             if recipe.ema_decay:
                 move_average(state.averaged, state.model, recipe.ema_decay, done + 1)
 
-            examples += len(labels)
-            totals[0] += loss * len(labels)
-            totals[1] += (logits.argmax(dim=1) == labels).sum()
+            examples += count
+            totals[0] += loss * count
+            totals[1] += right
             seconds = time.perf_counter() - began
             if seconds - last_report > SECONDS_BETWEEN_STEPS and number < steps:
                 last_report = seconds
@@ -163,8 +185,8 @@ def train_steps(
             raise _diverged(epoch)
 
         state.epoch = epoch
-        validation_loss, validation_accuracy = _measure(state.averaged, validation, recipe)
-        test_loss, test_accuracy = _measure(state.averaged, test, recipe)
+        validation_loss, validation_accuracy = _measure(state.averaged, validation, recipe, team)
+        test_loss, test_accuracy = _measure(state.averaged, test, recipe, team)
         is_best = _note_best(state, validation_loss, validation_accuracy)
         yield Epoch(
             epoch=epoch,
@@ -204,12 +226,17 @@ def step(
     loss = measure_loss(logits, targets, recipe.loss, recipe.label_smoothing, weights)
     state.optimizer.zero_grad()
     loss.backward()
+    descend(state, recipe, rate)
+    return loss.detach(), logits.detach()
+
+
+def descend(state: TrainingState[AnyNetwork], recipe: Recipe, rate: float) -> None:
+    """Clip the gradients that are in the network, and change its weights."""
     if recipe.clip_norm:
         clip_grad_norm_(state.model.parameters(), recipe.clip_norm)
     for group in state.optimizer.param_groups:
         group["lr"] = rate
     state.optimizer.step()
-    return loss.detach(), logits.detach()
 
 
 def _has_lost_patience(state: TrainingState[AnyNetwork], recipe: Recipe) -> bool:
@@ -232,11 +259,13 @@ def _diverged(epoch: int) -> DivergedError:
     )
 
 
-def _measure(model: Network, data: ImageSet | None, recipe: Recipe) -> tuple[float | None, float | None]:
+def _measure(
+    model: Network, data: ImageSet | None, recipe: Recipe, team: Team
+) -> tuple[float | None, float | None]:
     """Loss (the recipe's, without smoothing and weights) and accuracy on held-out images."""
     if data is None:
         return None, None
-    logits, labels = compute_logits(model, data.images), data.labels.cpu()
+    logits, labels = compute_logits(model, data.images, team), data.labels.cpu()
     accuracy = (logits.argmax(dim=1) == labels).double().mean().item()
     return measure_loss(model.with_reject_logit(logits), labels, recipe.loss).item(), accuracy
 

@@ -8,6 +8,7 @@ from lenet.training.randomness import check_seed
 from lenet.training.recipe import Recipe
 
 MOST_THREADS = 4096
+SLICES = 8  # of each batch, where several processes may share it
 CORRECTIONS = "corrections"  # as the data of a plan: the folder of this name in the run
 
 
@@ -21,6 +22,7 @@ class Plan:
     threads: int
     data_sha256: str
     initial_sha256: str | None = None  # where the run begins with the weights of a checkpoint
+    slices: int = 1  # of each batch, whose gradients are computed one by one
 
     def __post_init__(self) -> None:
         check_seed(self.seed)
@@ -32,7 +34,12 @@ class Plan:
             raise RecipeError(f"data_sha256 is {self.data_sha256!r}; it must be a hash")
         if not isinstance(self.initial_sha256, str | None):
             raise RecipeError(f"initial_sha256 is {self.initial_sha256!r}; it must be a hash")
+        if type(self.slices) is not int or self.slices not in (1, SLICES):
+            raise RecipeError(f"slices is {self.slices!r}; it must be 1 or {SLICES}")
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return {**asdict(self), "recipe": self.recipe.to_dict()}
+        """Plain values for JSON; a run without slices does not mention them, as in older versions."""
+        values = {**asdict(self), "recipe": self.recipe.to_dict()}
+        if self.slices == 1:
+            del values["slices"]
+        return values

@@ -33,13 +33,15 @@ def sample_order(count: int, shuffle: bool, seed: int, epoch: int) -> Tensor:
 
 
 @contextmanager
-def seeded_dropout(is_random: bool, seed: int, epoch: int, step: int, device: torch.device) -> Iterator[None]:
+def seeded_dropout(
+    is_random: bool, seed: int, epoch: int, step: int, device: torch.device, purpose: str = "dropout"
+) -> Iterator[None]:
     """Dropout draws from torch's global state: set it to a state of this step, and restore it afterwards."""
     if not is_random:
         yield
         return
     with torch.random.fork_rng([device] if device.type == "cuda" else []):
-        torch.manual_seed(_mix(seed, "dropout", epoch, step))
+        torch.manual_seed(_mix(seed, purpose, epoch, step))
         yield
 
 

@@ -277,6 +277,7 @@ def make_card(epoch: Epoch, plan: Plan, data: ImageSet) -> dict[str, Any]:
         "whole_pictures": data.full_image,
         "recipe": plan.recipe.to_dict() | {"data": Path(plan.recipe.data).name},
         "seed": plan.seed,
+        **({} if plan.slices == 1 else {"slices": plan.slices}),
         "epoch": epoch.epoch,
         "figures": figures,
         "lenet": lenet.__version__,

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Generator
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,13 +29,18 @@ from lenet.training.initial import (
     write_initial,
 )
 from lenet.training.loop import Epoch, Step, train_steps
-from lenet.training.plan import CORRECTIONS, Plan
+from lenet.training.plan import CORRECTIONS, SLICES, Plan
 from lenet.training.randomness import check_seed
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import list_changes
 from lenet.training.resuming import restore
 from lenet.training.run_folder import RunFolder, create_run
-from lenet.training.start import check_parts, hold_out_images, start
+from lenet.training.run_state import read_state
+from lenet.training.slices import check_slices
+from lenet.training.start import check_parts, hold_out_rows, start
+from lenet.training.team import ALONE, Team
+
+HASHED_AT_ONCE = 256  # images
 
 
 @dataclass(frozen=True)
@@ -76,6 +82,7 @@ def begin_run(
     runs_dir: Path = Path("runs"),
     initial: Checkpoint | None = None,
     corrections: tuple[ImageSet, ImageSet] | None = None,
+    team: Team = ALONE,
 ) -> RunFolder:
     """Make the folder of a new run, `RECIPE-DATA-SEED` (and a number where that is taken), with its plan.
 
@@ -86,9 +93,11 @@ def begin_run(
         initial: the initial weights; the run keeps a copy. Its classes are those of the network.
         corrections: the training and test images, in place of loading the recipe's data, which names them;
             the run keeps a copy.
+        team: the processes that will train it; called by the first one. Where torchrun started them, the run
+            computes batches in slices, each with one thread.
 
-    Raises DataError, RecipeError or DeviceError before
-    anything is written.
+    Raises DataError, RecipeError or DeviceError before anything is written, and RunError where the team
+    cannot share the batches.
     """
     check_seed(seed)
     if recipe.data not in SOURCES and Path(recipe.data).exists():
@@ -100,8 +109,12 @@ def begin_run(
         data, test = match_classes(initial, data), match_classes(initial, test)
     recipe = replace(recipe, model=replace(recipe.model, classes=len(data.classes)))
     check_parts(data, recipe)
-    hold_out_images(data, recipe, seed)
-    plan = Plan(recipe, seed, str(find_device(device)), torch.get_num_threads(), fingerprint(data))
+    hold_out_rows(data, recipe, seed)
+    place = str(find_device(device))
+    team.check_device(place)
+    slices, threads = (SLICES, 1) if team.is_launched else (1, torch.get_num_threads())
+    check_slices(slices, team)
+    plan = Plan(recipe, seed, place, threads, fingerprint(data), slices=slices)
     if corrections is not None:
         plan = replace(plan, recipe=replace(recipe, data=CORRECTIONS))
     data_name = re.sub(r"[^\w.-]+", "-", Path(recipe.data).name)
@@ -117,51 +130,76 @@ def begin_run(
     return create_run(runs_dir / f"{name}-{data_name}-{seed}", fill)
 
 
-def run_training(folder: RunFolder) -> Generator[Step | Epoch, None, None]:
+def run_training(folder: RunFolder, team: Team = ALONE) -> Generator[Step | Epoch, None, None]:
     """Train a run from where it is to its end, writing each epoch; then measure it on the test images.
 
-    Killed at any point and resumed, it ends with the same bits: the plan fixes seed, threads and data.
+    Killed at any point and resumed, it ends with the same bits: the plan fixes seed, threads and data. Every
+    process of a team calls this, and the first one writes.
     Raises DivergedError, naming the last good checkpoint, when the loss is no longer finite, BusyError when
-    another process trains the run, and RunError when its data or its files have changed since it began.
+    another process trains the run, and RunError when its data or its files have changed since it began, when
+    the team cannot share its batches, or when a process of the team has ended.
     """
-    with folder.alone():
-        folder.sweep()
-        plan = folder.read_plan()
-        recipe, data = plan.recipe, load_images(folder, plan, "train")
-        if fingerprint(data) != plan.data_sha256:
-            raise RunError(f"{folder.path}: {recipe.data} is not what the run began with; begin a new one")
-        test = load_images(folder, plan, "test")
-        learning, validation = hold_out_images(data, recipe, plan.seed)
-        if torch.get_num_threads() != plan.threads:
-            torch.set_num_threads(plan.threads)  # sums round differently with another number
-        state = start(make_initial_model(folder, plan).to(find_device(plan.device)), recipe)
-        restore(folder, state, plan, data)
+    with ExitStack() as held:
+        with team.together():
+            if team.leads:
+                held.enter_context(folder.alone())
+                folder.sweep()
+            plan = folder.read_plan()
+            check_slices(plan.slices, team)
+            team.check_device(plan.device)
+            recipe, data = plan.recipe, load_images(folder, plan, "train")
+            if fingerprint(data) != plan.data_sha256:
+                raise RunError(
+                    f"{folder.path}: {recipe.data} is not what the run began with; begin a new one"
+                )
+            test = load_images(folder, plan, "test")
+            rows, validation = hold_out_rows(data, recipe, plan.seed)
+            if torch.get_num_threads() != plan.threads:
+                torch.set_num_threads(plan.threads)  # sums round differently with another number
+            state = start(make_initial_model(folder, plan).to(find_device(plan.device)), recipe)
+            if team.leads:
+                restore(folder, state, plan, data)
+        with team.together():
+            if not team.leads and folder.state.exists():
+                read_state(folder.state, state, folder.read_ties())
         try:
             for record in train_steps(
                 state,
-                learning,
+                data,
                 recipe,
                 seed=plan.seed,
+                rows=rows,
                 validation=validation,
                 test=None if validation else test,
+                is_sliced=plan.slices > 1,
+                team=team,
             ):
-                if isinstance(record, Epoch):
+                if team.leads and isinstance(record, Epoch):
                     folder.write_epoch(state, record, plan, data)
                 yield record
         except DivergedError as error:
-            folder.write_divergence(str(error))
+            if team.leads:
+                folder.write_divergence(str(error))
             kept = (
                 f"{folder.last} holds epoch {state.epoch}"
                 if folder.last.exists()
                 else "no epoch was finished"
             )
             raise DivergedError(f"{error}; {kept}") from None
-        chosen = folder.best if validation else folder.last
-        if recipe.calibrate and validation:
+        _finish(folder, plan, validation, test, team)
+
+
+def _finish(folder: RunFolder, plan: Plan, validation: ImageSet | None, test: ImageSet, team: Team) -> None:
+    """Calibrate the chosen checkpoint, where the recipe says so, and evaluate it on the test images."""
+    chosen = folder.best if validation else folder.last
+    with team.together():  # the first process has written it
+        if team.leads and plan.recipe.calibrate and validation:
             calibrated = calibrate(load_checkpoint(chosen, plan.device), validation)
-            chosen = folder.calibrated
-            save_checkpoint(chosen, calibrated.model, calibrated.card)
-        evaluation = evaluate(load_checkpoint(chosen, plan.device), test)
+            save_checkpoint(folder.calibrated, calibrated.model, calibrated.card)
+    if plan.recipe.calibrate and validation:
+        chosen = folder.calibrated
+    evaluation = evaluate(load_checkpoint(chosen, plan.device), test, team=team)
+    if team.leads:
         folder.write_evaluation({"checkpoint": chosen.name, "split": "test", **evaluation.to_dict()})
 
 
@@ -256,6 +294,7 @@ def spread(count: int, most: int) -> Tensor:
 def fingerprint(data: ImageSet) -> str:
     """SHA-256 over images, labels and classes: equal for equal data, wherever they were read from."""
     digest = hashlib.sha256(json.dumps(data.classes).encode())
-    digest.update(data.images.numpy().tobytes())
-    digest.update(data.labels.numpy().tobytes())
+    for values in (data.images, data.labels):
+        for block in values.split(HASHED_AT_ONCE):
+            digest.update(block.numpy().tobytes())
     return digest.hexdigest()

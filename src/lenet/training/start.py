@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 import torch
+from torch import Tensor
 
 from lenet.data.imageset import ImageSet, split_stratified
 from lenet.errors import DataError, RecipeError
@@ -59,10 +60,16 @@ def start(model: AnyNetwork, recipe: Recipe) -> TrainingState[AnyNetwork]:
 
 def hold_out_images(data: ImageSet, recipe: Recipe, seed: int) -> tuple[ImageSet, ImageSet | None]:
     """What to learn from, and the images held out for validation, if the recipe asks for any."""
+    rows, held_out = hold_out_rows(data, recipe, seed)
+    return (data if rows is None else data.subset(rows)), held_out
+
+
+def hold_out_rows(data: ImageSet, recipe: Recipe, seed: int) -> tuple[Tensor | None, ImageSet | None]:
+    """As `hold_out_images`, but of what to learn from only the rows, int64, or None for all: no copy."""
     if not recipe.validation:
-        return data, None
+        return None, None
     rest, held_out = split_stratified(data.labels, recipe.validation, seed)
-    return data.subset(rest), data.subset(held_out)
+    return rest, data.subset(held_out)
 
 
 def check_parts(data: ImageSet, recipe: Recipe) -> None:
