@@ -37,7 +37,7 @@ def connect() -> Any:
         from s3fs import S3FileSystem
     except ImportError:
         raise ResultsError("S3 needs s3fs; pip install 'lenet[cluster]'") from None
-    return S3FileSystem(use_listings_cache=False)
+    return S3FileSystem(use_listings_cache=False, skip_instance_cache=True)
 
 
 def split_url(url: str) -> tuple[str, str]:

@@ -23,6 +23,12 @@ from lenet.batch.shards import ReadPictures
 from lenet.batch.sources import check_sight, locate
 from lenet.errors import LeNetError, ResultsError
 
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # no advice about GPUs
+    "RAY_NUM_REDIS_GET_RETRIES": "3",  # where nobody answers, it fails after 45 seconds, not after 15 minutes
+    "RAY_py_gcs_connect_timeout_s": "5",
+}
 AUTO = "auto"  # a cluster of this machine or of RAY_ADDRESS; a new one on this machine where there is none
 PER_CORE = 2  # tasks in flight for each core, so that no core waits and a cluster that can grow does
 KILLS = 2  # a shard that ends so many workers is read in halves
@@ -198,8 +204,8 @@ def connect_cluster(address: str) -> Iterator[ModuleType]:
     Ray prints on standard output when a worker dies; in this block nothing is printed there.
     Raises ResultsError.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # no advice about GPUs
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
     try:
         import ray
         import ray.exceptions
@@ -208,19 +214,35 @@ def connect_cluster(address: str) -> Iterator[ModuleType]:
     is_main = threading.current_thread() is threading.main_thread()
     stop = signal.getsignal(signal.SIGTERM)
     with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere):
+        logging.getLogger("ray").setLevel(logging.ERROR)
         try:
-            ray.init(
-                None if address == AUTO else address,
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-            )
+            with _silent_stderr():
+                ray.init(
+                    None if address == AUTO else address,
+                    include_dashboard=False, log_to_driver=False, configure_logging=False,
+                )  # fmt: skip
         except Exception as error:  # of many kinds, some without a common base
             reason = " ".join(str(error).split()) or type(error).__name__
-            raise ResultsError(f"{address}: no Ray cluster can be used there ({reason[:200]})") from error
+            raise ResultsError(
+                f"{address}: no Ray cluster can be used there ({reason[:200]}); if it asks for a token, set "
+                f"RAY_AUTH_MODE=token and RAY_AUTH_TOKEN"
+            ) from error
         if is_main:
             signal.signal(signal.SIGTERM, stop)  # Ray has its own, which exits without a word
         try:
             yield ray
         finally:
             ray.shutdown()
+
+
+@contextmanager
+def _silent_stderr() -> Iterator[None]:
+    """Discard what Ray's C++ writes to the standard error of this process, which no setting stops."""
+    kept = os.dup(2)
+    try:
+        with Path(os.devnull).open("w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)

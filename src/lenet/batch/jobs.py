@@ -62,7 +62,8 @@ class Job:
     """The form of the rows: one of KINDS."""
     header: Mapping[str, Any]
     """JSON; what decides about the rows."""
-    shard: int = SHARD
+    shard: int
+    """The number of pictures of a shard."""
 
     @property
     def kind(self) -> Kind:
@@ -76,7 +77,7 @@ class Job:
             other = {}
             with suppress(ValueError):
                 other = dict(json.loads(found or b""))
-            keys = sorted(set(self.header) | set(other))
+            keys = sorted({*self.header, *other} - {"digest"})
             differing = ", ".join(key for key in keys if self.header.get(key) != other.get(key))
             raise ResultsError(
                 f"{self.store.place}: holds results of another reading (it differs in {differing}); "
@@ -138,11 +139,12 @@ class Job:
 
     def write_rows(self, rows: Iterable[Mapping[str, Any]]) -> tuple[bytes, Counts]:
         """Rows as lines, without the head of a file, and their numbers."""
-        kind, lines, counts = self.kind, [], Counts()
+        kind, lines, failed, rejected = self.kind, [], 0, 0
         for row in rows:
             lines.append(kind.write(row))
-            counts += Counts(1, "error" in row, bool(row.get("rejected")))
-        return b"".join(lines), counts
+            failed += "error" in row
+            rejected += bool(row.get("rejected"))
+        return b"".join(lines), Counts(len(lines), failed, rejected)
 
     def write_part(self, number: int, lines: bytes) -> None:
         """Write the rows of a shard, unless they are there."""
@@ -183,7 +185,7 @@ def read_number(name: str) -> int:
 
 
 def describe_job(
-    given: Sequence[str], suffix: str, weights: str, options: Mapping[str, Any], shard: int = SHARD
+    given: Sequence[str], suffix: str, weights: str, options: Mapping[str, Any], shard: int
 ) -> dict[str, Any]:
     """The header of a job: whatever decides about its rows. `weights` is a SHA-256."""
     is_local = not all(name.startswith(SCHEME) for name in given)

@@ -75,7 +75,7 @@ class BucketStore:
         """The content of an object. Raises ResultsError."""
         with explain_faults(self.place):
             try:
-                content: bytes = connect().cat_file(self._path(name))
+                content: bytes = connect().cat_file(self._path(name), max_concurrency=1)
             except FileNotFoundError as error:
                 if find_code(error) == "NoSuchBucket":
                     raise

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from lenet.batch.buckets import SCHEME
 from lenet.batch.cluster import read_on_cluster
-from lenet.batch.jobs import HEADER, Counts, Job, describe_job, digest_file
+from lenet.batch.jobs import HEADER, SHARD, Counts, Job, describe_job, digest_file
 from lenet.batch.pool import read_here, read_in_bulk
 from lenet.batch.results import Results, find_suffix
 from lenet.batch.shards import read_shards
@@ -105,7 +105,8 @@ def read_into_store(out: str, bulk: Bulk, workers: int | None, cluster: str | No
     Reader(*settings)  # what cannot be read with is said before anything starts
     options = {**bulk.known, "max_error": bulk.max_error, "turned": bulk.turned}
     suffix = find_suffix(out.rstrip("/")) or ".jsonl"
-    job = Job(open_store(out), suffix, describe_job(bulk.given, suffix, digest_file(path), options))
+    header = describe_job(bulk.given, suffix, digest_file(path), options, SHARD)
+    job = Job(open_store(out), suffix, header, SHARD)
     bulk.find_any()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     job.begin()
