@@ -212,9 +212,9 @@ def test_a_picture_that_ends_its_workers_is_found(here: Path, head: str, monkeyp
     assert [row["picture"] for row in rows if "error" in row] == ["many/05"]
     assert "3 processes ended while they read it" in rows[5]["error"]
     monkeypatch.setattr(cluster, "MAX_GIVEN_UP", 0)
+    again, _ = make_job("again", 11, 8)
+    alone = again.list_shards(lambda after: list_pictures(["many/05"], after))
     with pytest.raises(ResultsError, match=r"more than 0 pictures of shard 0 end .* many/05"):
-        again, _ = make_job("again", 11, 8)
-        alone = again.list_shards(lambda after: list_pictures(["many/05"], after))
         list(read_on_cluster(again, alone, read, head))
 
 
@@ -228,10 +228,10 @@ def test_a_task_that_must_stop_stops_the_reading(here: Path, head: str):
         yield {"picture": "a"}[1]  # type: ignore[index]
 
     job, listing = make_job("out", 3, 3)
-    with pytest.raises(ResultsError, match="^s3://bucket: S3 cannot be reached$"):
+    with pytest.raises(ResultsError, match=r"^s3://bucket: S3 cannot be reached$"):
         list(read_on_cluster(job, job.list_shards(listing), refuse, head))
     assert len(list(here.glob("tried-*"))) == 3
-    with pytest.raises(ResultsError, match="^a task failed on the cluster: KeyError: 1$"):
+    with pytest.raises(ResultsError, match=r"^a task failed on the cluster: KeyError: 1$"):
         list(read_on_cluster(job, job.list_shards(listing), fail, head))
 
 

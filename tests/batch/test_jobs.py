@@ -159,9 +159,9 @@ def test_a_machine_that_sees_or_has_something_else_stops(folder: Path, monkeypat
     monkeypatch.chdir("/")
     job.check_here()  # goes where relative names begin
     assert Path.cwd() == folder
+    made = make_job("old", software={"lenet": "0.0.1"})
+    made.begin()
     with pytest.raises(ResultsError, match="another lenet"):
-        made = make_job("old", software={"lenet": "0.0.1"})
-        made.begin()
         made.check_here()
     with pytest.raises(ResultsError, match="does not see these results"):
         replace(job, store=open_store("elsewhere")).check_here()
