@@ -44,7 +44,7 @@ def read_in_bulk(
     amount: bool = False,
     turned: bool = False,
 ) -> Iterator[Row]:
-    """Read pictures, given by name and path, bytes or object of a bucket; yield a row for each, in order.
+    """Read pictures, given by name and path or bytes; yield a row for each, in order.
 
     A picture that cannot be read gives a row with its error; reading continues. `workers` is the number of
     worker processes, 0 for this process; the default is 0 for few pictures, else one per core. A script that

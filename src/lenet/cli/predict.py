@@ -80,7 +80,7 @@ def predict(
     cluster: Annotated[
         str | None,
         Parameter(
-            help="For --out, read on a Ray cluster: ray://HOST:10001, HOST:6379, or auto for one here."
+            help="For --out: read on the Ray cluster at ray://HOST:10001 or HOST:6379; auto finds one."
         ),
     ] = None,
     quiet: Quiet = False,
