@@ -127,6 +127,15 @@ def test_only_download_fetches(path: Path):
 
 
 @every_module
+def test_a_cluster_and_buckets_have_one_door_each(path: Path):
+    doors = {"ray": Path("batch/cluster.py"), "s3fs": Path("batch/buckets.py"), "fsspec": None}
+    for module in imported(parse(path)):
+        package = module.split(".")[0]
+        if package in doors:
+            assert name(path) == str(doors[package]), f"{name(path)} imports {module}"
+
+
+@every_module
 def test_nothing_stored_is_executed(path: Path):
     tree = parse(path)
     assert not {module.split(".")[0] for module in imported(tree)} & PICKLES

@@ -46,9 +46,7 @@ def _check_target(target: Path, path: Path) -> int:
     try:
         status = target.stat()
     except (FileNotFoundError, NotADirectoryError):
-        mask = os.umask(0)
-        os.umask(mask)
-        return 0o666 & ~mask
+        return _new_mode()
     if stat.S_ISDIR(status.st_mode):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     if not stat.S_ISREG(status.st_mode):
@@ -60,6 +58,13 @@ def _check_target(target: Path, path: Path) -> int:
     return stat.S_IMODE(status.st_mode)
 
 
+def _new_mode() -> int:
+    """The mode that `open` gives a new file."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return 0o666 & ~mask
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Write `content` to `path` atomically."""
     with replacing(path) as temporary:
@@ -69,6 +74,33 @@ def write_bytes(path: Path, content: bytes) -> None:
 def write_text(path: Path, content: str) -> None:
     """Write `content` to `path` as UTF-8, atomically."""
     write_bytes(path, content.encode())
+
+
+def create_bytes(path: Path, content: bytes) -> bool:
+    """Write a new file, which appears complete; False, and nothing is written, if there is one at `path`.
+
+    Of several processes that try at once, on whatever machines share the folder, one succeeds. (Where the
+    file system has no hard links, the last one replaces the files of the others.)
+    """
+    if path.exists():
+        return False
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=".", suffix=".part", dir=path.parent)
+    os.close(handle)
+    try:
+        write_bytes(Path(name), content)
+        Path(name).chmod(_new_mode())  # mkstemp makes the file private
+        os.link(name, path)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        write_bytes(path, content)
+    finally:
+        Path(name).unlink(missing_ok=True)
+    _flush_folder(path.parent)
+    return True
 
 
 @contextmanager

@@ -9,23 +9,24 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from itertools import chain, islice
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lenet.batch.sources import NamedPicture, fetch_ahead
 from lenet.errors import LeNetError, PictureError, ResultsError
 from lenet.processes import MAX_WORKERS, begin_worker, count_cores
 from lenet.reading.transcription import check_constraints
 
 if TYPE_CHECKING:
     from lenet.images.decoding import Picture
+    from lenet.models.stored import StoredCheckpoint
     from lenet.reading.reader import Reader
 
 Row = dict[str, Any]  # a row of `predict --json`: {"picture", "text", …} or {"picture", "error"}
-NamedPicture = tuple[str, Path | bytes]
-ReaderSettings = tuple[str, float | None, bool]  # checkpoint, max_error and turned
+ReaderSettings = tuple["str | StoredCheckpoint", float | None, bool]  # checkpoint, max_error and turned
 Options = Mapping[str, Any]
 MIN_BULK = 100  # pictures; fewer are read before worker processes would have started
 CHUNK = 8  # pictures sent to a worker at a time
@@ -63,7 +64,7 @@ def read_in_bulk(
     reader_settings = checkpoint, max_error, turned
     if workers:
         return _read_with_workers(coming, reader_settings, options, min(workers, MAX_WORKERS))
-    return _read_here(coming, reader_settings, options)
+    return read_here(coming, reader_settings, options)
 
 
 def read_row(reader: Reader, name: str, picture: Picture, options: Options) -> Row:
@@ -87,15 +88,24 @@ def make_row(name: str, read: Callable[[], Row]) -> Row:
         return {"picture": name, "error": f"{name}: a fault in lenet, please report it ({what})"}
 
 
-def _read_here(
+def read_here(
     pictures: Iterable[NamedPicture], reader_settings: ReaderSettings, options: Options
 ) -> Iterator[Row]:
+    """Read pictures in this process, with one thread; yield a row for each, in order."""
     from threadpoolctl import threadpool_limits
 
     reader = _open_reader(reader_settings)
     with threadpool_limits(1):
-        for name, picture in pictures:
-            yield read_row(reader, name, picture, options)
+        yield from _read_rows(reader, pictures, options)
+
+
+def _read_rows(reader: Reader, pictures: Iterable[NamedPicture], options: Options) -> Iterator[Row]:
+    for name, fetch in fetch_ahead(pictures):
+        yield make_row(name, partial(_read_fetched, reader, fetch, options))
+
+
+def _read_fetched(reader: Reader, fetch: Callable[[], Picture], options: Options) -> Row:
+    return reader.read(fetch(), **options).to_dict()
 
 
 def _read_with_workers(
@@ -204,7 +214,7 @@ def _work(pipe: Connection, reader_settings: ReaderSettings, options: Options) -
             reader = _open_reader(reader_settings)
             threadpool_limits(1)
             while True:
-                pipe.send([read_row(reader, name, picture, options) for name, picture in chunk])
+                pipe.send(list(_read_rows(reader, chunk, options)))
                 chunk = pipe.recv()
         except LeNetError as error:
             pipe.send(error)

@@ -106,7 +106,12 @@ class JsonRows:
         return row["picture"], "error" in row, bool(row.get("rejected"))
 
 
-KINDS: dict[str, type[Kind]] = {".csv": CsvRows, ".jsonl": JsonRows, ".excel.csv": ExcelRows}
+KINDS: dict[str, type[Kind]] = {".excel.csv": ExcelRows, ".csv": CsvRows, ".jsonl": JsonRows}
+
+
+def find_suffix(name: str) -> str | None:
+    """The key of KINDS with which a name ends, None if there is none."""
+    return next((suffix for suffix in KINDS if name.lower().endswith(suffix) and name[: -len(suffix)]), None)
 
 
 class Results:
@@ -118,14 +123,13 @@ class Results:
 
     def __init__(self, path: Path) -> None:
         """Read the existing rows. Raises ResultsError for a file of another kind, and OSError."""
-        suffix = path.suffix.lower()
-        kind = KINDS[".excel.csv"] if path.name.lower().endswith(".excel.csv") else KINDS.get(suffix)
-        if kind is None:
+        suffix = find_suffix(path.name)
+        if suffix is None:
             raise ResultsError(
                 f"{path}: results are written as .csv or .jsonl, for Excel as .excel.csv; choose such a name"
             )
         self.path, self.count, self.failed, self.rejected = path, 0, 0, 0
-        self._kind = kind()
+        self._kind: Kind = KINDS[suffix]()
         self._names: set[str] = set()
         self._descriptor: int | None = None
         self._end = 0  # bytes, of whole rows

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import time
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -19,13 +15,12 @@ from lenet.cli.app import (
     Quiet,
     app,
     check_output,
-    end,
     read_stdin,
     report,
     write_json,
 )
 from lenet.cli.flags import read_share, read_whole
-from lenet.errors import PictureError, RecipeError, ResultsError
+from lenet.errors import PictureError, RecipeError
 from lenet.files import escape_unprintable
 from lenet.phrases import Phrase
 
@@ -37,7 +32,8 @@ def predict(
     *pictures: Annotated[
         str,
         Parameter(
-            help="Pictures, or with --out also folders; - is standard input.", allow_leading_hyphen=True
+            help="Pictures, or with --out also folders and s3://bucket/prefix; - is standard input.",
+            allow_leading_hyphen=True,
         ),
     ],
     checkpoint: CheckpointName = LINE,
@@ -71,15 +67,21 @@ def predict(
     data: Annotated[str | None, Parameter(help="The data set for --sample.")] = None,
     seed: Annotated[int, Parameter(help="Seed for --sample.", converter=read_whole)] = 0,
     out: Annotated[
-        Path | None,
+        str | None,
         Parameter(
             help="Write results to this .csv (.excel.csv: for Excel) or .jsonl, or resume it. "
-            "With --sample: the plot."
+            "With --sample: the plot. A folder or s3://bucket/prefix gets a file for each 5,000 pictures."
         ),
     ] = None,
     workers: Annotated[
         int | None,
         Parameter(help="Worker processes for --out. [default: one per core]", converter=read_whole),
+    ] = None,
+    cluster: Annotated[
+        str | None,
+        Parameter(
+            help="For --out: read on the Ray cluster at ray://HOST:10001 or HOST:6379; auto finds one."
+        ),
     ] = None,
     quiet: Quiet = False,
     json: Json = False,
@@ -89,6 +91,7 @@ def predict(
     Example: lenet predict photo.jpg --explain steps.png
     Example: lenet predict zip.png --length 5
     Example: lenet predict photos --out results.csv
+    Example: lenet predict s3://bucket/photos --out s3://bucket/results --cluster auto
     Example: lenet predict --sample 50 --data mnist --out grid.png
     """
     for name in pictures:
@@ -105,10 +108,20 @@ def predict(
             raise PictureError(
                 "--out writes the results of pictures and folders; name some, and leave --explain out"
             )
-        known["turned"] = turned
-        return read_into(out, pictures, checkpoint, workers, max_error, quiet=quiet, json=json, **known)
-    if workers is not None:
-        raise PictureError("--workers needs --out; add --out results.csv, or leave --workers out")
+        from lenet.cli.bulk import Bulk, is_one_file, read_into, read_into_store
+
+        bulk = Bulk(pictures, checkpoint, max_error, turned, known, quiet=quiet, json=json)
+        if cluster is None and is_one_file(out):
+            return read_into(Path(out), bulk, workers)
+        return read_into_store(out, bulk, workers, cluster)
+    for flag, value in (("--workers", workers), ("--cluster", cluster)):
+        if value is not None:
+            raise PictureError(f"{flag} needs --out; add --out results.csv, or leave {flag} out")
+    from lenet.batch.buckets import SCHEME
+
+    for name in pictures:
+        if name.startswith(SCHEME):
+            raise PictureError(f"{name}: pictures on S3 are read with --out; add --out results.csv")
     if sample:
         from lenet.models.checkpoint import load_checkpoint
 
@@ -118,7 +131,7 @@ def predict(
 
         loaded = load_checkpoint(SHIPPED if checkpoint == LINE else checkpoint)
         source = find_training_data(checkpoint, loaded) if data is None else data
-        return predict_sample(loaded, source, sample, seed, out or Path("sample.png"), json=json)
+        return predict_sample(loaded, source, sample, seed, Path(out or "sample.png"), json=json)
     if not pictures:
         raise PictureError("no picture was given; name one or more, or draw from a data set with --sample 50")
     from lenet.reading.reader import Reader
@@ -181,82 +194,3 @@ def predict_sample(loaded: Any, data: str, count: int, seed: int, out: Path, *, 
     result = {"picture": str(out), "count": drawn, "errors": errors}
     print(write_json(result) if json else f"{out}: {drawn} images of {data}, {errors} read wrong")
     return 0
-
-
-def read_into(
-    out: Path,
-    given: Sequence[str],
-    checkpoint: str,
-    workers: int | None,
-    max_error: float | None,
-    *,
-    quiet: bool,
-    json: bool,
-    **options: Any,
-) -> int:
-    """Read the pictures that are not in `out` yet, append their rows, print what the file holds.
-
-    Returns 0 when all of its pictures were read, 1 when some were not, 2 when none was.
-    """
-    from lenet.batch.folders import find_pictures
-    from lenet.batch.pool import read_in_bulk
-    from lenet.batch.results import Results
-
-    if "-" in given:
-        raise PictureError("standard input has no name for a results file; give a file or a folder")
-    if workers is not None and workers < 1:
-        raise PictureError(f"workers is {workers}; it must be 1 or more")
-    for name in given:
-        if not Path(name).exists():
-            raise PictureError(f"{name}: there is no such file or folder; check the path")
-    check_output(out, [*given, checkpoint])
-    if next(find_pictures(given), None) is None:
-        raise PictureError(f"no pictures in {', '.join(given)}; check the path")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops it as Ctrl-C does
-    with Results(out) as results:
-        kept = results.count
-        total = sum(name not in results for name, _ in find_pictures(given))
-        new = ((name, path) for name, path in find_pictures(given) if results.claim(name))
-        rows = read_in_bulk(new, checkpoint, workers=workers, max_error=max_error, **options)
-        try:
-            with closing(show_reading(rows, total, quiet=quiet)) as shown:
-                for row in shown:
-                    results.append(row)
-        except KeyboardInterrupt:
-            end(f"stopped; {out} holds {results.count:,} pictures; the same command resumes it", code=130)
-        except ResultsError as error:
-            raise ResultsError(f"{error}; the same command resumes {out}") from error
-    summary = {"out": str(out), "pictures": results.count, "new": results.count - kept}
-    summary |= {"failed": results.failed, "rejected": results.rejected}
-    if json:
-        print(write_json(summary))
-    else:
-        print(
-            f"{out}: {results.count:,} pictures, {results.count - kept:,} of them new; "
-            f"{results.failed:,} could not be read, {results.rejected:,} rejected"
-        )
-    return 2 if results.failed == results.count else min(results.failed, 1)
-
-
-def show_reading(
-    rows: Iterable[dict[str, Any]], total: int, *, quiet: bool = False
-) -> Generator[dict[str, Any], None, None]:
-    """Pass rows on, and show a progress bar on standard error where that is a terminal."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True, quiet=quiet)
-    columns = (
-        MofNCompleteColumn(),
-        BarColumn(),
-        TextColumn("{task.fields[rate]:,.0f} pictures/s  {task.fields[failed]:,} not read"),
-        TimeRemainingColumn(compact=True),
-    )
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        task = progress.add_task("", total=total, rate=0.0, failed=0)
-        began, failed = time.monotonic(), 0
-        for done, row in enumerate(rows, start=1):
-            failed += "error" in row
-            rate = done / max(time.monotonic() - began, 1e-9)
-            progress.update(task, completed=done, failed=failed, rate=rate)
-            yield row
