@@ -23,7 +23,7 @@ BINARY_EXTENSION = "binary_tensor_data"
 INPUT = "images"
 OUTPUTS = {"logits": "FP32", "probabilities": "FP32", "label": "BYTES"}
 """The type of each output by its name; all have one row an image."""
-_TYPES = {"UINT8": np.dtype(np.uint8), "FP32": np.dtype("<f4")}
+_TYPES: dict[str, np.dtype[Any]] = {"UINT8": np.dtype(np.uint8), "FP32": np.dtype("<f4")}
 
 Images = NDArray[np.uint8]
 
@@ -201,7 +201,8 @@ def _to_pixels(values: NDArray[Any]) -> Images:
         return values
     if not ((values >= 0) & (values <= 1)).all():  # also where one is not a number
         raise Refusal(400, f"the data of {INPUT} are not from 0 to 1, as FP32 must be")
-    return np.rint(values * 255).astype(np.uint8)
+    pixels: Images = np.rint(values * 255).astype(np.uint8)
+    return pixels
 
 
 def _get_outputs(message: Mapping[str, Any]) -> dict[str, bool]:
@@ -225,7 +226,7 @@ def _to_bytes(values: NDArray[Any], kind: str) -> bytes:
     if kind == "BYTES":
         texts: Sequence[bytes] = [str(value).encode(errors="replace") for value in values.ravel()]
         return b"".join(len(text).to_bytes(4, "little") + text for text in texts)
-    return np.ascontiguousarray(values, _TYPES[kind]).tobytes()
+    return values.astype(_TYPES[kind]).tobytes()
 
 
 def _quote(value: object) -> str:

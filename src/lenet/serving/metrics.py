@@ -1,0 +1,105 @@
+"""What Prometheus reads at /metrics. Every label has a bounded number of values, whatever clients send."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+
+from lenet.serving.drift import BOUNDS, IMAGES
+from lenet.uncertainty.reading_rejection import find_group
+
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+METHODS = frozenset(("GET", "HEAD", "POST", "OPTIONS"))
+OTHER = "other"
+"""The label of a route or a method that the server does not have."""
+METRICS_TYPE = CONTENT_TYPE_LATEST
+
+
+class Metrics:
+    """The metrics of one server, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self._requests = Counter(
+            "lenet_requests", "Requests answered.", ("method", "route", "status"), registry=registry
+        )
+        self._seconds = Histogram(
+            "lenet_request_seconds", "Time from the headers to the end of the answer.", ("route",),
+            buckets=SECONDS, registry=registry,
+        )  # fmt: skip
+        self._waiting = Gauge("lenet_waiting", "Images or pictures in a lane.", ("lane",), registry=registry)
+        self._images = Counter("lenet_images", "Single images classified.", registry=registry)
+        self._readings = Counter(
+            "lenet_readings",
+            "Pictures, by what became of them.",
+            ("outcome",),
+            registry=registry,
+        )
+        self._model = Gauge("lenet_model", "1 for the model served.", ("name", "version"), registry=registry)
+        self._reloads = Counter(
+            "lenet_reloads", "Reloads of the checkpoint: swapped or refused.", ("outcome",), registry=registry
+        )
+        self._confidence = Histogram(
+            "lenet_confidence",
+            "Confidence of accepted readings by their number of digits, and of single images.",
+            ("digits",), buckets=BOUNDS, registry=registry,
+        )  # fmt: skip
+        self._expected = Gauge(
+            "lenet_expected_confidence",
+            "The share of pictures held out of training with a confidence up to `le`, from the card.",
+            ("digits", "le"), registry=registry,
+        )  # fmt: skip
+        for outcome in ("swapped", "refused"):
+            self._reloads.labels(outcome)  # from 0 on, so that a first one is an increase
+        for outcome in ("accepted", "rejected", "unreadable"):
+            self._readings.labels(outcome)
+
+    def watch_lane(self, lane: str, count: Callable[[], float]) -> None:
+        """Report the number of images or pictures in a lane whenever the metrics are read."""
+        self._waiting.labels(lane).set_function(count)
+
+    def count_request(self, method: str, route: str | None, status: int, seconds: float) -> None:
+        """Count an answer; `route` is the template of its address, None where there is none."""
+        route = route or OTHER
+        self._requests.labels(method if method in METHODS else OTHER, route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def count_readings(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Count rows of pictures, as `lenet predict --json` prints them."""
+        for row in rows:
+            if "error" in row:
+                self._readings.labels("unreadable").inc()
+                continue
+            self._readings.labels("rejected" if row["rejected"] else "accepted").inc()
+            if not row["rejected"]:
+                self._confidence.labels(find_group(len(row["digits"]))).observe(row["confidence"])
+
+    def count_images(self, probabilities: NDArray[np.float32]) -> None:
+        """Count single images by their probabilities (N, classes)."""
+        self._images.inc(len(probabilities))
+        confidence = self._confidence.labels(IMAGES)
+        for value in probabilities.max(axis=1).tolist():
+            confidence.observe(value)
+
+    def show_model(self, name: str, version: str, expected: Mapping[str, Iterable[float]]) -> None:
+        """Show the model that is served, in place of the one before, and what its card expects.
+
+        `expected` holds shares for each of BOUNDS, as `lenet.serving.drift` finds them.
+        """
+        self._model.clear()
+        self._model.labels(name, version).set(1)
+        self._expected.clear()
+        for group, shares in expected.items():
+            for bound, share in zip(BOUNDS, shares, strict=True):
+                self._expected.labels(group, str(bound)).set(share)
+
+    def count_reload(self, outcome: str) -> None:
+        """Count a reload: swapped or refused."""
+        self._reloads.labels(outcome).inc()
+
+    def render(self) -> bytes:
+        """All metrics as text, of the type METRICS_TYPE."""
+        return generate_latest(self.registry)
