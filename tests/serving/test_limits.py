@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -15,18 +15,18 @@ import pytest
 import uvicorn
 from PIL import Image
 
-from lenet.models.checkpoint import Checkpoint, load_checkpoint
-from lenet.reading.reader import Reader
 from lenet.serving.app import make_app
 from lenet.serving.corrections import Corrections
 from lenet.serving.limits import Limits
+from lenet.serving.served import open_served
 from lenet.serving.server import make_server, open_socket
+from lenet.serving.service import Service
 
 PENCIL = Path(__file__).parents[2] / "examples/pictures/9-pencil.jpg"
 PAGE = "x" * 8_000_000  # more than the buffers of a connection hold
 SMALL = Limits(
-    body_bytes=100_000, held_bytes=150_000, waiting=0, connections=6, head_seconds=0.5, receive_seconds=0.5,
-    send_seconds=0.5, keep_alive_seconds=1, kept_files=2,
+    body_bytes=100_000, held_bytes=150_000, queued_pictures=6, connections=6, head_seconds=0.5,
+    receive_seconds=0.5, send_seconds=0.5, keep_alive_seconds=1, kept_files=2,
 )  # fmt: skip
 
 
@@ -41,14 +41,10 @@ class Small:
 
 
 @pytest.fixture(scope="module")
-def checkpoint() -> Checkpoint:
-    return load_checkpoint("reader")
-
-
-@pytest.fixture(scope="module")
-def small(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
-    kept = Corrections(tmp_path_factory.mktemp("kept"), checkpoint.classes, SMALL)
-    server = make_server(make_app(Reader(), checkpoint, "reader", PAGE, kept, limits=SMALL), SMALL)
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
+    served = replace(open_served(), page=PAGE)
+    kept = Corrections(tmp_path_factory.mktemp("kept"), served.checkpoint.classes, SMALL)
+    server = make_server(make_app(Service(served, SMALL), kept), SMALL)
     with open_socket("127.0.0.1", 0) as listener:
         address = listener.getsockname()
         thread = threading.Thread(target=server.run, args=([listener],))
@@ -164,7 +160,7 @@ def test_too_many_requests_are_told_to_wait(small: Small):
     for answer in answers:
         if answer.status_code == 429:
             assert answer.headers["retry-after"] == "1"
-            assert answer.json()["error"] == "1 requests are waiting; try again in a second"
+            assert answer.json()["error"] == "6 pictures are waiting; try again in a second"
         else:
             assert [row["text"] for row in answer.json()] == ["9"] * 6
 

@@ -14,6 +14,7 @@ from lenet.serving.limits import HeldBody, Limits, Refusal
 FIELD = "pictures"
 FORM = "multipart/form-data"
 MAX_NAME = 255  # characters of a file's name
+NamedPicture = tuple[str, bytes]
 
 
 class NamedBytes(BytesIO):
@@ -34,8 +35,8 @@ class _Form(MultiPartParser):
         self.has_ended = True
 
 
-async def receive_pictures(request: Request, held: HeldBody, limits: Limits) -> list[NamedBytes]:
-    """The pictures of a request, at least one, in order.
+async def receive_pictures(request: Request, held: HeldBody, limits: Limits) -> list[NamedPicture]:
+    """The pictures of a request, at least one, in order, each by its name and its bytes.
 
     Raises Refusal: 400 for a damaged form, 408 when the body takes too long, 413 when it is too large, 415
     for another type, 422 without a picture, 429 when the bodies of all requests are too large together.
@@ -52,7 +53,7 @@ async def receive_pictures(request: Request, held: HeldBody, limits: Limits) -> 
             if kind == FORM:
                 pictures = await _parse_form(request, chunks, limits)
             else:
-                pictures = [NamedBytes(b"".join([chunk async for chunk in chunks]), "picture")]
+                pictures = [("picture", b"".join([chunk async for chunk in chunks]))]
     except TimeoutError:
         message = f"the body did not arrive within {limits.receive_seconds:g} s"
         raise Refusal(408, message, {"Connection": "close"}) from None
@@ -69,7 +70,7 @@ async def _count(request: Request, held: HeldBody) -> AsyncGenerator[bytes, None
 
 async def _parse_form(
     request: Request, chunks: AsyncGenerator[bytes, None], limits: Limits
-) -> list[NamedBytes]:
+) -> list[NamedPicture]:
     parser = _Form(request.headers, chunks, max_files=limits.pictures, max_fields=1)
     try:
         form = await parser.parse()
@@ -87,7 +88,7 @@ async def _parse_form(
                     422, f"the form has {field[:80]!r}; send files in the field {FIELD} and nothing else"
                 )
             name = (value.filename or "picture")[:MAX_NAME].encode(errors="replace").decode()
-            pictures.append(NamedBytes(value.file.read(), name))
+            pictures.append((name, value.file.read()))
         return pictures
     finally:
         await form.close()

@@ -9,6 +9,7 @@ from PIL import Image
 from lenet.errors import ServingError
 from lenet.files import write_bytes
 from lenet.images.decoding import Picture, decode
+from lenet.serving.bodies import NamedBytes
 from lenet.serving.limits import Limits, Refusal
 
 MAX_LABEL = 100  # characters of a class that becomes the name of a folder
@@ -57,6 +58,11 @@ class Corrections:
                 raise Refusal(507, message)
             write_bytes(self._folder / name, content)
         return name
+
+
+def keep_correction(_: object, corrections: Corrections, name: str, content: bytes, label: str) -> str:
+    """`Corrections.keep` as a function of a worker, whose reader it does not need."""
+    return corrections.keep(NamedBytes(content, name), label)
 
 
 def _is_folder_name(label: str) -> bool:

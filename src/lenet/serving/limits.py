@@ -1,7 +1,8 @@
 """The limits of the server: what a request may bring, what waits at a time, and how a refusal looks."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 
@@ -12,7 +13,13 @@ class Limits:
     body_bytes: int = 32 * 2**20  # of one request
     pictures: int = 32  # of one request
     held_bytes: int = 128 * 2**20  # of the bodies of all requests at a time
-    waiting: int = 16  # requests that wait until pictures of another one are read
+    images: int = 1024  # of one request
+    queued_pictures: int = 64  # of all requests, waiting or in progress; at least `pictures`
+    queued_images: int = 4096  # of all requests, waiting or in progress; at least `images`
+    batch_images: int = 256  # computed at a time
+    workers: int | None = None  # processes that read pictures; None: one for each core but one
+    picture_seconds: float = 20.0  # for one picture, after which its worker is killed
+    answer_seconds: float = 60.0  # for an answer, once the body is there
     connections: int = 128
     head_seconds: float = 10.0  # for the request line and the headers
     receive_seconds: float = 30.0  # for a body
@@ -31,10 +38,25 @@ class Refusal(Exception):
         self.status = status
         self.headers = headers
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return Refusal, (self.status, str(self), self.headers)  # workers send it
+
 
 def refuse_for_now(message: str) -> Refusal:
     """A refusal for want of room, status 429; the client may try again after a second."""
     return Refusal(429, f"{message}; try again in a second", {"Retry-After": "1"})
+
+
+@asynccontextmanager
+async def answer_in_time(limits: Limits) -> AsyncIterator[None]:
+    """A block that computes an answer. Raises Refusal 504 when it takes too long."""
+    try:
+        async with asyncio.timeout(limits.answer_seconds):
+            yield
+    except TimeoutError:
+        raise Refusal(
+            504, f"the answer was not ready within {limits.answer_seconds:g} s; send less"
+        ) from None
 
 
 class BodyBudget:

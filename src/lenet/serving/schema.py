@@ -46,11 +46,25 @@ class RefusedRequest(BaseModel):
     error: str = Field(description="What happened and what to do, in one sentence.")
 
 
+class LiveState(BaseModel):
+    """Whether the server answers."""
+
+    live: bool
+
+
+class ReadyState(BaseModel):
+    """Whether requests may be sent."""
+
+    ready: bool
+
+
 class NetworkDescription(BaseModel):
-    """The network that reads."""
+    """The network that is served."""
 
     name: str
+    version: str = Field(description="12 hexadecimal digits of the SHA-256 of its checkpoint.")
     parameters: int
+    image_shape: list[int] = Field(description="Height and width of the images that it names.")
     classes: list[str] = Field(description="The names of the classes, in the order of the logits.")
     figures: dict[str, Any] = Field(description="What its training measured, by name.")
     keeps_corrections: bool = Field(description="Whether the server takes corrections.")

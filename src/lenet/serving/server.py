@@ -52,27 +52,20 @@ def run_server(
         import uvicorn  # noqa: F401
     except ImportError:
         raise ServingError("a server needs FastAPI and uvicorn; pip install 'lenet[serve]'") from None
-    from lenet.models.checkpoint import load_checkpoint
-    from lenet.models.line_config import DIGITS
-    from lenet.page.bundle import make_page
-    from lenet.reading.reader import LINE, SINGLE, Reader
     from lenet.serving.app import make_app
     from lenet.serving.corrections import Corrections
     from lenet.serving.guard import LOOPBACK
+    from lenet.serving.served import open_served
+    from lenet.serving.service import Service
 
     limits = limits or Limits()
-    shown = SINGLE if checkpoint is None else checkpoint
-    loaded = load_checkpoint(shown)
-    reader = Reader(LINE if checkpoint is None else loaded)
-    corrections = None if keep is None else Corrections(keep, loaded.classes, limits)
-    beside = (SINGLE, "d2l", LINE) if loaded.classes == DIGITS else ()
-    page = make_page(list(dict.fromkeys([str(shown), *beside])), api=True)
+    served = open_served(checkpoint)
+    corrections = None if keep is None else Corrections(keep, served.checkpoint.classes, limits)
     with open_socket(host, port) as listener:
         address, bound = listener.getsockname()[:2]
         is_local = ipaddress.ip_address(address.partition("%")[0]).is_loopback
         hosts = (*LOOPBACK, *(() if address in LOOPBACK else (_write_host(address),))) if is_local else None
-        app = make_app(reader, loaded, Path(shown).name, page, corrections, hosts=hosts, limits=limits)
-        server = make_server(app, limits)
+        server = make_server(make_app(Service(served, limits), corrections, hosts=hosts), limits)
         announce(f"http://{_write_host(address)}:{bound}/")
         server.run([listener])
 

@@ -1,0 +1,64 @@
+"""The running service: what is served now, and the two lanes that compute it."""
+
+from __future__ import annotations
+
+import asyncio
+
+import numpy as np
+
+from lenet.reading.reader import Reader
+from lenet.serving.limits import BodyBudget, Limits
+from lenet.serving.picture_lane import PictureLane
+from lenet.serving.served import Served
+from lenet.serving.tensor_lane import TensorLane
+
+
+class Service:
+    """What every address takes its answers from. Only `served` and the two states change."""
+
+    def __init__(self, served: Served, limits: Limits | None = None) -> None:
+        self.served = served
+        """What is served now. A reload assigns another one, after `test`."""
+        self.limits = limits or Limits()
+        self.tensors = TensorLane(self.limits)
+        self.pictures = PictureLane(self.limits)
+        self.bodies = BodyBudget(self.limits)
+        self.has_passed = False
+        """Whether the first self-test was passed."""
+        self.is_draining = False
+        """Whether the server finishes what is in progress and takes nothing new."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether new requests may be sent here."""
+        return self.has_passed and not self.is_draining
+
+    async def start(self) -> None:
+        """Start the workers, and test in the background what is served."""
+        self.pictures.start()
+        self._first = asyncio.create_task(self._test_first())
+
+    async def test(self, served: Served) -> None:
+        """Compute an image and read a picture in every worker. Raises what fails."""
+        image = np.zeros((1, 1, *served.image_shape), np.uint8)
+        image[..., 6:22, 13:15] = 255
+        logits = await self.tensors.classify(served, image)
+        if not np.isfinite(logits).all():
+            raise ValueError("the network computes numbers that are not finite")
+        calls = [self.pictures.run(served, read_pixels, image[0, 0]) for _ in range(self.pictures.workers)]
+        await asyncio.gather(*calls)
+
+    def close(self) -> None:
+        """End the workers."""
+        self._first.cancel()
+        self.tensors.close()
+        self.pictures.close()
+
+    async def _test_first(self) -> None:
+        await self.test(self.served)
+        self.has_passed = True
+
+
+def read_pixels(reader: Reader, pixels: np.ndarray) -> str:
+    """The text that a reader reads in the pixels (H, W) of a picture."""
+    return reader.read(pixels).text
