@@ -30,8 +30,15 @@ def serve(
     keep: Annotated[
         Path | None, Parameter(help="Keep corrected pictures in this folder, one folder a class.")
     ] = None,
+    allow_origin: Annotated[
+        tuple[str, ...],
+        Parameter(help="Let web pages of this origin call, such as https://example.org; may be repeated."),
+    ] = (),
 ) -> None:
     """Serve the page and an API that reads pictures; the first line printed is the address.
+
+    With the environment variable LENET_API_KEY, clients need this key. The log on standard error has one JSON
+    object a line.
 
     Example: lenet serve
     Example: lenet serve runs/reader-mnist-0 --port 8080
@@ -39,7 +46,7 @@ def serve(
     with stop_with("stopped"):
         from lenet.serving.server import run_server
 
-        run_server(checkpoint, host, port, keep, announce)
+        run_server(checkpoint, host, port, keep, announce, origins=allow_origin)
 
 
 def announce(address: str) -> None:

@@ -8,20 +8,34 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.types import ASGIApp
 
 import lenet
+from lenet.serving.access import KeyCheck, allow_origins
 from lenet.serving.corrections import Corrections
 from lenet.serving.faults import answer_faults
 from lenet.serving.guard import LOOPBACK, Guard, find_policy
 from lenet.serving.health import route_health
+from lenet.serving.metrics import METRICS_TYPE
+from lenet.serving.observation import Observer
+from lenet.serving.open_inference_api import route_open_inference
 from lenet.serving.picture_api import route_pictures
 from lenet.serving.service import Service
 
 
 def make_app(
-    service: Service, corrections: Corrections | None = None, *, hosts: tuple[str, ...] | None = LOOPBACK
+    service: Service,
+    corrections: Corrections | None = None,
+    *,
+    hosts: tuple[str, ...] | None = LOOPBACK,
+    key: str | None = None,
+    origins: tuple[str, ...] = (),
 ) -> ASGIApp:
     """The application that answers with what `service` serves at the time, and shows its page.
 
-    `hosts` are the names that clients may call it by, without a port; None allows any.
+    Args:
+        service: what computes.
+        corrections: where corrected pictures are kept; None keeps none.
+        hosts: the names that clients may call it by, without a port; None allows any.
+        key: what clients have to know; None lets everyone call.
+        origins: other origins whose web pages may call, such as https://example.org.
     """
 
     @asynccontextmanager
@@ -43,5 +57,12 @@ def make_app(
         return HTMLResponse(page, headers=headers)
 
     app.include_router(route_health(service, corrections is not None))
+
+    @app.get("/metrics", include_in_schema=False)
+    async def get_metrics() -> Response:
+        return Response(service.metrics.render(), media_type=METRICS_TYPE)
+
     app.include_router(route_pictures(service, corrections))
-    return Guard(app, hosts)
+    app.include_router(route_open_inference(service))
+    guarded = allow_origins(app if key is None else KeyCheck(app, key), origins)
+    return Observer(Guard(guarded, hosts, origins), service.metrics)

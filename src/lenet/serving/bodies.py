@@ -1,7 +1,8 @@
 """The pictures in the body of a request: files of a form, or the body itself. They stay in memory."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from io import BytesIO
 from sys import maxsize
 
@@ -44,22 +45,34 @@ async def receive_pictures(request: Request, held: HeldBody, limits: Limits) -> 
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != FORM and not kind.startswith("image/"):
         raise Refusal(415, f"send a form ({FORM}) with files in the field {FIELD}, or a body of type image/…")
+    if kind != FORM:
+        return [("picture", await receive_body(request, held, limits))]
+    async with _receive_in_time(request, held, limits) as chunks:
+        pictures = await _parse_form(request, chunks, limits)
+    if not pictures:
+        raise Refusal(422, f"the form has no picture; send files in the field {FIELD}")
+    return pictures
+
+
+async def receive_body(request: Request, held: HeldBody, limits: Limits) -> bytes:
+    """The body of a request. Raises Refusal: 408, 413 and 429 as `receive_pictures` does."""
+    async with _receive_in_time(request, held, limits) as chunks:
+        return b"".join([chunk async for chunk in chunks])
+
+
+@asynccontextmanager
+async def _receive_in_time(
+    request: Request, held: HeldBody, limits: Limits
+) -> AsyncIterator[AsyncGenerator[bytes, None]]:
     declared = request.headers.get("content-length", "")
     if declared.isdecimal():
         held.check(int(declared))
     try:
         async with asyncio.timeout(limits.receive_seconds):
-            chunks = _count(request, held)
-            if kind == FORM:
-                pictures = await _parse_form(request, chunks, limits)
-            else:
-                pictures = [("picture", b"".join([chunk async for chunk in chunks]))]
+            yield _count(request, held)
     except TimeoutError:
         message = f"the body did not arrive within {limits.receive_seconds:g} s"
         raise Refusal(408, message, {"Connection": "close"}) from None
-    if not pictures:
-        raise Refusal(422, f"the form has no picture; send files in the field {FIELD}")
-    return pictures
 
 
 async def _count(request: Request, held: HeldBody) -> AsyncGenerator[bytes, None]:

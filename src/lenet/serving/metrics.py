@@ -8,7 +8,9 @@ from numpy.typing import NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
 
-from lenet.serving.drift import BOUNDS, IMAGES
+from lenet.models.stored import StoredCheckpoint
+from lenet.serving.drift import BOUNDS, IMAGES, expect_images, expect_readings
+from lenet.serving.served import Served
 from lenet.uncertainty.reading_rejection import find_group
 
 SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
@@ -84,14 +86,14 @@ class Metrics:
         for value in probabilities.max(axis=1).tolist():
             confidence.observe(value)
 
-    def show_model(self, name: str, version: str, expected: Mapping[str, Iterable[float]]) -> None:
-        """Show the model that is served, in place of the one before, and what its card expects.
-
-        `expected` holds shares for each of BOUNDS, as `lenet.serving.drift` finds them.
-        """
+    def show_served(self, served: Served) -> None:
+        """Show what is served, in place of what was before, and what the cards expect of it."""
         self._model.clear()
-        self._model.labels(name, version).set(1)
+        self._model.labels(served.name, served.version).set(1)
         self._expected.clear()
+        reader = served.reader[0]
+        card = reader.card if isinstance(reader, StoredCheckpoint) else served.checkpoint.card
+        expected = expect_images(served.checkpoint.card) | expect_readings(card)
         for group, shares in expected.items():
             for bound, share in zip(BOUNDS, shares, strict=True):
                 self._expected.labels(group, str(bound)).set(share)

@@ -5,6 +5,7 @@ Only the current version of the model is served; its number is that of /v1/model
 
 from typing import Any
 
+import numpy as np
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response
 from numpy.typing import NDArray
@@ -12,19 +13,18 @@ from numpy.typing import NDArray
 import lenet
 from lenet.models.inference import as_probabilities
 from lenet.serving.bodies import receive_body
-from lenet.serving.faults import describe_faults
-from lenet.serving.limits import Refusal
+from lenet.serving.faults import Responses, describe_faults
+from lenet.serving.limits import Limits, Refusal
 from lenet.serving.open_inference import (
     BINARY_EXTENSION,
     HEADER_LENGTH,
-    Images,
     ImageShape,
     decode_request,
     encode_response,
 )
 from lenet.serving.open_inference_schema import (
+    REQUEST,
     InferenceAnswer,
-    InferenceBody,
     ModelMetadata,
     ModelState,
     ServerMetadata,
@@ -32,6 +32,7 @@ from lenet.serving.open_inference_schema import (
 from lenet.serving.schema import LiveState, ReadyState
 from lenet.serving.served import Served
 from lenet.serving.service import Service
+from lenet.serving.tensor_lane import Logits
 
 _JSON, _BYTES = "application/json", "application/octet-stream"
 _FILE = {"type": "string", "format": "binary"}
@@ -43,10 +44,10 @@ _BODY = {  # FastAPI does not parse the body
     "parameters": [{"name": HEADER_LENGTH, "in": "header", "required": False, **_HEADER}],
     "requestBody": {
         "required": True,
-        "content": {_JSON: {"schema": _inline(InferenceBody)}, _BYTES: {"schema": _FILE}},
+        "content": {_JSON: {"schema": REQUEST}, _BYTES: {"schema": _FILE}},
     },
 }
-_ANSWER = {
+_ANSWER: dict[str, Any] = {
     "model": InferenceAnswer,
     "description": "The outputs asked for.",
     "headers": {HEADER_LENGTH: _HEADER},
@@ -96,7 +97,10 @@ def route_open_inference(service: Service) -> APIRouter:
             body = await receive_body(request, held, limits)
             question = decode_request(body, request.headers.get(HEADER_LENGTH), _find_shape(served, limits))
             logits = await lane.classify(served, question.images)
-        content, length = encode_response(question, compute_outputs(served, logits), served.name, served.version)
+        outputs = compute_outputs(served, logits)
+        request.state.images = len(logits)
+        service.metrics.count_images(outputs["probabilities"])
+        content, length = encode_response(question, outputs, served.name, served.version)
         headers = {} if length is None else {HEADER_LENGTH: str(length)}
         return Response(content, 200, headers, _JSON if length is None else _BYTES)
 
@@ -104,12 +108,18 @@ def route_open_inference(service: Service) -> APIRouter:
         add = router.add_api_route
         add(path, get_model, summary="The inputs and outputs of the model", responses=faults)
         add(
-            f"{path}/ready", get_model_ready, summary="Whether the model is ready",
-            responses={200: {"model": ModelState}} | faults | {503: {"model": ModelState}},
+            f"{path}/ready",
+            get_model_ready,
+            summary="Whether the model is ready",
+            responses={200: {"model": ModelState}, **faults, 503: {"model": ModelState}},
         )
         add(
-            f"{path}/infer", infer, methods=["POST"], summary="Classify images",
-            responses={200: _ANSWER} | describe_faults(404, 408, 413, 415, 429, 504), openapi_extra=_BODY,
+            f"{path}/infer",
+            infer,
+            methods=["POST"],
+            summary="Classify images",
+            responses={200: _ANSWER, **describe_faults(404, 408, 413, 415, 429, 504)},
+            openapi_extra=_BODY,
         )
     return router
 

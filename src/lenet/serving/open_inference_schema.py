@@ -1,8 +1,10 @@
-"""The messages of the Open Inference Protocol as types, from which FastAPI describes them in /openapi.json."""
+"""The messages of the Open Inference Protocol as types, for /openapi.json."""
 
 from typing import Any
 
 from pydantic import BaseModel, Field
+
+from lenet.serving.open_inference import INPUT, OUTPUTS
 
 
 class ServerMetadata(BaseModel):
@@ -38,32 +40,6 @@ class ModelState(BaseModel):
     ready: bool
 
 
-class InputTensor(BaseModel):
-    """The images: in `data`, or after the JSON object, with the parameter `binary_data_size`."""
-
-    name: str = Field(description="images")
-    datatype: str = Field(description="UINT8, or FP32 from 0 to 1, which is rounded to the levels of UINT8.")
-    shape: list[int] = Field(description="Number of images, 1, height, width.")
-    data: list[Any] | None = Field(None, description="Row by row, flat or nested.")
-    parameters: dict[str, Any] = Field({}, description="`binary_data_size`: bytes.")
-
-
-class RequestedOutput(BaseModel):
-    """An output that is asked for."""
-
-    name: str = Field(description="logits, probabilities or label.")
-    parameters: dict[str, Any] = Field({}, description="`binary_data`: true for bytes after the JSON object.")
-
-
-class InferenceBody(BaseModel):
-    """A request."""
-
-    id: str | None = Field(None, description="Comes back in the answer.")
-    inputs: list[InputTensor] = Field(min_length=1, max_length=1)
-    outputs: list[RequestedOutput] | None = Field(None, description="By default all of them.")
-    parameters: dict[str, Any] = Field({}, description="`binary_data_output`: true for binary outputs.")
-
-
 class OutputTensor(BaseModel):
     """An output."""
 
@@ -81,3 +57,43 @@ class InferenceAnswer(BaseModel):
     model_version: str
     id: str | None = None
     outputs: list[OutputTensor]
+
+
+def _describe_tensor(parameter: str, kind: str, **properties: dict[str, Any]) -> dict[str, Any]:
+    parameters = {"type": "object", "properties": {parameter: {"type": kind}}}
+    return {
+        "type": "object",
+        "required": [name for name in properties if name != "data"],
+        "properties": {**properties, "parameters": parameters},
+    }
+
+
+REQUEST = {
+    "type": "object",
+    "required": ["inputs"],
+    "properties": {
+        "id": {"type": "string", "description": "Comes back in the answer."},
+        "inputs": {
+            "type": "array",
+            "minItems": 1,
+            "maxItems": 1,
+            "items": _describe_tensor(
+                "binary_data_size", "integer",
+                name={"const": INPUT},
+                datatype={"enum": ["UINT8", "FP32"], "description": "FP32 is from 0 to 1."},
+                shape={
+                    "type": "array", "items": {"type": "integer"}, "minItems": 4, "maxItems": 4,
+                    "description": "Number of images, 1, height, width.",
+                },
+                data={"type": "array", "description": "Row by row, flat or nested."},
+            ),
+        },
+        "outputs": {
+            "type": "array",
+            "description": "By default all of them.",
+            "items": _describe_tensor("binary_data", "boolean", name={"enum": list(OUTPUTS)}),
+        },
+        "parameters": {"type": "object", "properties": {"binary_data_output": {"type": "boolean"}}},
+    },
+}  # fmt: skip
+"""The JSON object of a request, which `lenet.serving.open_inference` decodes."""

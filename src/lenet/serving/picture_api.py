@@ -71,6 +71,8 @@ def route_pictures(service: Service, corrections: Corrections | None) -> APIRout
             with lane.admit(len(pictures)):
                 async with answer_in_time(limits):
                     rows = await _read(request, service.served, pictures, options, side)
+        request.state.images = len(rows)
+        service.metrics.count_readings(rows)
         return JSONResponse(rows)
 
     async def _read(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lenet.errors import ServingError
 from lenet.serving.limits import Limits
@@ -15,14 +15,6 @@ from lenet.serving.limits import Limits
 if TYPE_CHECKING:
     import uvicorn
     from starlette.types import ASGIApp
-
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {"uvicorn": {"handlers": ["stderr"], "level": "INFO", "propagate": False}},
-}
 
 
 def run_server(
@@ -32,6 +24,7 @@ def run_server(
     keep: Path | None,
     announce: Callable[[str], None],
     limits: Limits | None = None,
+    origins: Sequence[str] = (),
 ) -> None:
     """Serve a checkpoint until SIGINT or SIGTERM, then finish what is in progress and raise the signal again.
 
@@ -43,15 +36,20 @@ def run_server(
         keep: the folder for corrected pictures; None keeps none.
         announce: called with the address of the page, once the socket listens.
         limits: by default those of `Limits`.
+        origins: other origins whose web pages may call, such as https://example.org.
+
+    Clients need the key in the environment variable LENET_API_KEY, where there is one.
 
     Raises CheckpointError, and ServingError when the server cannot start.
     """
     try:
         import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
         import python_multipart  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError:
         raise ServingError("a server needs FastAPI and uvicorn; pip install 'lenet[serve]'") from None
+    from lenet.serving.access import check_origin, read_key
     from lenet.serving.app import make_app
     from lenet.serving.corrections import Corrections
     from lenet.serving.guard import LOOPBACK
@@ -59,13 +57,16 @@ def run_server(
     from lenet.serving.service import Service
 
     limits = limits or Limits()
+    key, allowed = read_key(), tuple(map(check_origin, origins))
     served = open_served(checkpoint)
     corrections = None if keep is None else Corrections(keep, served.checkpoint.classes, limits)
     with open_socket(host, port) as listener:
         address, bound = listener.getsockname()[:2]
         is_local = ipaddress.ip_address(address.partition("%")[0]).is_loopback
         hosts = (*LOOPBACK, *(() if address in LOOPBACK else (_write_host(address),))) if is_local else None
-        server = make_server(make_app(Service(served, limits), corrections, hosts=hosts), limits)
+        service = Service(served, limits)
+        app = make_app(service, corrections, hosts=hosts, key=key, origins=allowed)
+        server = make_server(app, limits)
         announce(f"http://{_write_host(address)}:{bound}/")
         server.run([listener])
 
@@ -75,12 +76,14 @@ def make_server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
     import uvicorn
 
     from lenet.serving.connections import make_protocol
+    from lenet.serving.observation import LOGGING
 
     config = uvicorn.Config(
         app,
         http=make_protocol(limits),
         ws="none",
         log_config=LOGGING,
+        access_log=False,
         server_header=False,
         proxy_headers=False,
         limit_concurrency=limits.connections,

@@ -8,6 +8,7 @@ import numpy as np
 
 from lenet.reading.reader import Reader
 from lenet.serving.limits import BodyBudget, Limits
+from lenet.serving.metrics import Metrics
 from lenet.serving.picture_lane import PictureLane
 from lenet.serving.served import Served
 from lenet.serving.tensor_lane import TensorLane
@@ -23,6 +24,10 @@ class Service:
         self.tensors = TensorLane(self.limits)
         self.pictures = PictureLane(self.limits)
         self.bodies = BodyBudget(self.limits)
+        self.metrics = Metrics()
+        self.metrics.watch_lane("images", lambda: self.tensors.waiting)
+        self.metrics.watch_lane("pictures", lambda: self.pictures.waiting)
+        self.metrics.show_served(served)
         self.has_passed = False
         """Whether the first self-test was passed."""
         self.is_draining = False
