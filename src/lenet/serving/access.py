@@ -40,7 +40,7 @@ def check_origin(origin: str) -> str:
     """An origin as browsers write it, such as https://example.org. Raises ServingError for another text."""
     if not _ORIGIN.fullmatch(origin):
         raise ServingError(
-            f"allow-origin is {origin[:80]!r}; write the origin as browsers do: https://example.org"
+            f"allow_origin is {origin[:80]!r}; write the origin as browsers do: https://example.org"
         )
     return origin.lower()
 
