@@ -14,6 +14,7 @@ from lenet.serving.guard import LOOPBACK, Guard, find_policy
 from lenet.serving.health import route_health
 from lenet.serving.picture_api import route_pictures
 from lenet.serving.service import Service
+from lenet.serving.tensor_api import route_tensors
 
 
 def make_app(
@@ -44,4 +45,5 @@ def make_app(
 
     app.include_router(route_health(service, corrections is not None))
     app.include_router(route_pictures(service, corrections))
+    app.include_router(route_tensors(service))
     return Guard(app, hosts)
