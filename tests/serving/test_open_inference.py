@@ -19,7 +19,7 @@ from lenet.serving.open_inference import (
     encode_response,
 )
 
-SHAPE = ImageShape(side=4, classes=3, most=8)
+SHAPE = ImageShape(side=4, classes=3, images=8, json_bytes=1_000_000)
 Binary = st.booleans()
 
 
@@ -228,6 +228,14 @@ def test_deep_json_is_refused():
     deep = b"[" * 500 + b"]" * 500
     body = b'{"inputs":[{"name":"images","datatype":"UINT8","shape":[1,1,4,4],"data":' + deep + b"}]}"
     refuse(body, None)
+
+
+def test_json_has_a_limit_of_its_own():
+    body, _ = write({"data": [0] * 16}, id="x" * 1_000_000)
+    for length in (None, str(len(body))):
+        with pytest.raises(Refusal, match="send binary tensors") as error:
+            decode_request(body, length, SHAPE)
+        assert error.value.status == 413
 
 
 def test_the_default_of_all_outputs_can_be_binary():

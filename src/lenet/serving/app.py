@@ -18,6 +18,7 @@ from lenet.serving.observation import Observer
 from lenet.serving.open_inference_api import route_open_inference
 from lenet.serving.picture_api import route_pictures
 from lenet.serving.service import Service
+from lenet.serving.tensor_api import route_tensors
 
 
 def make_app(
@@ -56,13 +57,13 @@ def make_app(
         headers = {"Content-Security-Policy": find_policy(page), "Cache-Control": "no-cache"}
         return HTMLResponse(page, headers=headers)
 
-    app.include_router(route_health(service, corrections is not None))
-
     @app.get("/metrics", include_in_schema=False)
     async def get_metrics() -> Response:
         return Response(service.metrics.render(), media_type=METRICS_TYPE)
 
+    app.include_router(route_health(service, corrections is not None))
     app.include_router(route_pictures(service, corrections))
+    app.include_router(route_tensors(service))
     app.include_router(route_open_inference(service))
     guarded = allow_origins(app if key is None else KeyCheck(app, key), origins)
     return Observer(Guard(guarded, hosts, origins), service.metrics)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 
@@ -13,7 +13,9 @@ class Limits:
     body_bytes: int = 32 * 2**20  # of one request
     pictures: int = 32  # of one request
     held_bytes: int = 128 * 2**20  # of the bodies of all requests at a time
+    json_bytes: int = 2**20  # of a body of JSON
     images: int = 1024  # of one request
+    values: int = 500_000  # of activations in one answer
     queued_pictures: int = 64  # of all requests, waiting or in progress; at least `pictures`
     queued_images: int = 4096  # of all requests, waiting or in progress; at least `images`
     batch_images: int = 256  # computed at a time
@@ -48,15 +50,19 @@ def refuse_for_now(message: str) -> Refusal:
 
 
 @asynccontextmanager
-async def answer_in_time(limits: Limits) -> AsyncIterator[None]:
-    """A block that computes an answer. Raises Refusal 504 when it takes too long."""
+async def finish_within(seconds: float, otherwise: Refusal) -> AsyncIterator[None]:
+    """A block that has so much time. Raises `otherwise` when that is over."""
     try:
-        async with asyncio.timeout(limits.answer_seconds):
+        async with asyncio.timeout(seconds):
             yield
     except TimeoutError:
-        raise Refusal(
-            504, f"the answer was not ready within {limits.answer_seconds:g} s; send less"
-        ) from None
+        raise otherwise from None
+
+
+def answer_in_time(limits: Limits) -> AbstractAsyncContextManager[None]:
+    """A block that computes an answer. Raises Refusal 504 when it takes too long."""
+    message = f"the answer was not ready within {limits.answer_seconds:g} s; send less"
+    return finish_within(limits.answer_seconds, Refusal(504, message))
 
 
 class BodyBudget:
@@ -69,7 +75,7 @@ class BodyBudget:
     @contextmanager
     def hold(self) -> Iterator["HeldBody"]:
         """A block in which one body may be held; its bytes are given back at the end."""
-        body = HeldBody(self, self._limits)
+        body = HeldBody(self, self._limits.body_bytes)
         try:
             yield body
         finally:
@@ -78,23 +84,23 @@ class BodyBudget:
     def take(self, count: int) -> None:
         """Count more bytes. Raises Refusal 429 when all bodies together would hold too many."""
         if self._held + count > self._limits.held_bytes:
-            raise refuse_for_now("the server is receiving too many pictures")
+            raise refuse_for_now("the server is receiving too much")
         self._held += count
 
 
 class HeldBody:
     """The bytes of one body that were received so far."""
 
-    def __init__(self, budget: BodyBudget, limits: Limits) -> None:
+    def __init__(self, budget: BodyBudget, most: int) -> None:
         self._budget = budget
-        self._limits = limits
+        self.most = most
+        """How many there may be; 413 beyond."""
         self.bytes = 0
 
     def check(self, count: int) -> None:
         """Raises Refusal 413 when a body of `count` bytes is too large."""
-        if count > self._limits.body_bytes:
-            most = self._limits.body_bytes // 2**20
-            raise Refusal(413, f"a request has at most {most} MiB; send fewer or smaller pictures")
+        if count > self.most:
+            raise Refusal(413, f"a request of this type has at most {self.most / 2**20:.4g} MiB; send less")
 
     def grow(self, count: int) -> None:
         """Count bytes that arrived. Raises Refusal 413 or 429."""

@@ -33,6 +33,9 @@ class Metrics:
             buckets=SECONDS, registry=registry,
         )  # fmt: skip
         self._waiting = Gauge("lenet_waiting", "Images or pictures in a lane.", ("lane",), registry=registry)
+        self._replaced = Gauge(
+            "lenet_replaced_workers", "Processes that died or were killed while they read.", registry=registry
+        )
         self._images = Counter("lenet_images", "Single images classified.", registry=registry)
         self._readings = Counter(
             "lenet_readings",
@@ -62,6 +65,10 @@ class Metrics:
     def watch_lane(self, lane: str, count: Callable[[], float]) -> None:
         """Report the number of images or pictures in a lane whenever the metrics are read."""
         self._waiting.labels(lane).set_function(count)
+
+    def watch_workers(self, count: Callable[[], float]) -> None:
+        """Report the number of workers that were replaced."""
+        self._replaced.set_function(count)
 
     def count_request(self, method: str, route: str | None, status: int, seconds: float) -> None:
         """Count an answer; `route` is the template of its address, None where there is none."""

@@ -44,9 +44,11 @@ LOGGING: dict[str, Any] = {
     "formatters": {"line": {"()": JsonLines}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "loggers": {
-        name: {"handlers": ["stderr"], "level": "INFO", "propagate": False}
-        for name in ("uvicorn", "lenet.serving")
+        "uvicorn": {"level": "INFO"},
+        "lenet.serving": {"level": "INFO"},
+        "python_multipart": {"level": "ERROR"},  # it warns of what clients do, which gets an answer
     },
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
 }
 
 

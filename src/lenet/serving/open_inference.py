@@ -30,11 +30,12 @@ Images = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class ImageShape:
-    """What a network takes: images of one size, of which a request may bring a limited number."""
+    """What a network takes, and how much of it a request may bring."""
 
     side: int  # pixels
     classes: int
-    most: int  # images of a request
+    images: int  # of a request, at most
+    json_bytes: int  # of a request, at most
 
     def describe(self, name: str, version: str) -> dict[str, Any]:
         """The metadata of the model."""
@@ -63,9 +64,10 @@ class InferenceRequest:
 def decode_request(body: bytes, header_length: str | None, shape: ImageShape) -> InferenceRequest:
     """Decode a request with the value of its header, which is None where it has none.
 
-    Floats 0..1 are rounded to the 256 levels of a pixel. Raises Refusal 400 with one sentence.
+    Floats 0..1 are rounded to the 256 levels of a pixel. Raises Refusal 400, and 413 where
+    the JSON object is too long.
     """
-    message, binary = _split(body, header_length)
+    message, binary = _split(body, header_length, shape.json_bytes)
     name = message.get("id")
     if name is not None and not isinstance(name, str):
         raise Refusal(400, "id is no string")
@@ -108,7 +110,7 @@ def encode_response(
     return b"".join([head, *binary]), len(head) if binary else None
 
 
-def _split(body: bytes, header_length: str | None) -> tuple[dict[str, Any], bytes]:
+def _split(body: bytes, header_length: str | None, most: int) -> tuple[dict[str, Any], bytes]:
     """The JSON object of a body, and the bytes after it."""
     length = len(body)
     if header_length is not None:
@@ -117,6 +119,10 @@ def _split(body: bytes, header_length: str | None) -> tuple[dict[str, Any], byte
         length = int(header_length)
         if length > len(body):
             raise Refusal(400, f"{HEADER_LENGTH} is {length}, but the body has {len(body)} bytes")
+    if length > most:
+        raise Refusal(
+            413, f"the JSON object has {length} bytes, at most {most} are taken; send binary tensors"
+        )
     try:
         message = json.loads(body[:length].decode(), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
@@ -153,10 +159,10 @@ def _get_flag(owner: Mapping[str, Any], key: str, default: bool) -> bool:
 
 def _get_shape(value: object, shape: ImageShape) -> tuple[int, int, int, int]:
     """The shape of the input: Python's numbers, so that none overflows before it is refused."""
-    needed = f"[n, 1, {shape.side}, {shape.side}], n from 1 to {shape.most}"
+    needed = f"[n, 1, {shape.side}, {shape.side}], n from 1 to {shape.images}"
     if not isinstance(value, list) or not all(type(number) is int for number in value):
         raise Refusal(400, f"the shape of {INPUT} must be {needed}")
-    if len(value) != 4 or value[1:] != [1, shape.side, shape.side] or not 1 <= value[0] <= shape.most:
+    if len(value) != 4 or value[1:] != [1, shape.side, shape.side] or not 1 <= value[0] <= shape.images:
         raise Refusal(400, f"the shape of {INPUT} is {_quote(value)}; it must be {needed}")
     return value[0], 1, shape.side, shape.side
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import lenet
 from lenet.models.inference import as_probabilities
-from lenet.serving.bodies import receive_body
+from lenet.serving.bodies import BYTES, JSON, receive_body
 from lenet.serving.faults import Responses, describe_faults
 from lenet.serving.limits import Limits, Refusal
 from lenet.serving.open_inference import (
@@ -34,7 +34,6 @@ from lenet.serving.served import Served
 from lenet.serving.service import Service
 from lenet.serving.tensor_lane import Logits
 
-_JSON, _BYTES = "application/json", "application/octet-stream"
 _FILE = {"type": "string", "format": "binary"}
 _HEADER = {
     "description": "The length of the JSON object in bytes, where binary tensors follow it.",
@@ -44,14 +43,14 @@ _BODY = {  # FastAPI does not parse the body
     "parameters": [{"name": HEADER_LENGTH, "in": "header", "required": False, **_HEADER}],
     "requestBody": {
         "required": True,
-        "content": {_JSON: {"schema": REQUEST}, _BYTES: {"schema": _FILE}},
+        "content": {JSON: {"schema": REQUEST}, BYTES: {"schema": _FILE}},
     },
 }
 _ANSWER: dict[str, Any] = {
     "model": InferenceAnswer,
     "description": "The outputs asked for.",
     "headers": {HEADER_LENGTH: _HEADER},
-    "content": {_BYTES: {"schema": _FILE}},
+    "content": {BYTES: {"schema": _FILE}},
 }
 
 
@@ -94,15 +93,19 @@ def route_open_inference(service: Service) -> APIRouter:
         if request.headers.get("content-encoding", "identity").lower() != "identity":
             raise Refusal(415, "the body is compressed; send it as it is")
         with service.bodies.hold() as held:
+            length = request.headers.get(HEADER_LENGTH)
+            if length is None:  # all of it is JSON
+                held.most = min(held.most, limits.json_bytes)
             body = await receive_body(request, held, limits)
-            question = decode_request(body, request.headers.get(HEADER_LENGTH), _find_shape(served, limits))
+            question = decode_request(body, length, _find_shape(served, limits))
             logits = await lane.classify(served, question.images)
         outputs = compute_outputs(served, logits)
         request.state.images = len(logits)
         service.metrics.count_images(outputs["probabilities"])
-        content, length = encode_response(question, outputs, served.name, served.version)
-        headers = {} if length is None else {HEADER_LENGTH: str(length)}
-        return Response(content, 200, headers, _JSON if length is None else _BYTES)
+        content, head = encode_response(question, outputs, served.name, served.version)
+        if head is None:
+            return Response(content, media_type=JSON)
+        return Response(content, 200, {HEADER_LENGTH: str(head)}, BYTES)
 
     for path in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
         add = router.add_api_route
@@ -135,4 +138,5 @@ def compute_outputs(served: Served, logits: Logits) -> dict[str, NDArray[Any]]:
 
 
 def _find_shape(served: Served, limits: Limits) -> ImageShape:
-    return ImageShape(served.image_shape[0], len(served.checkpoint.classes), limits.images)
+    classes = len(served.checkpoint.classes)
+    return ImageShape(served.image_shape[0], classes, limits.images, limits.json_bytes)

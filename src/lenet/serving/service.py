@@ -27,6 +27,7 @@ class Service:
         self.metrics = Metrics()
         self.metrics.watch_lane("images", lambda: self.tensors.waiting)
         self.metrics.watch_lane("pictures", lambda: self.pictures.waiting)
+        self.metrics.watch_workers(lambda: self.pictures.replaced)
         self.metrics.show_served(served)
         self.has_passed = False
         """Whether the first self-test was passed."""

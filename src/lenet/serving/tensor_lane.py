@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, TypeVarTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +23,8 @@ from lenet.serving.limits import Limits, answer_in_time, refuse_for_now
 if TYPE_CHECKING:
     from lenet.serving.served import Served
 
+Values = TypeVarTuple("Values")
+Result = TypeVar("Result")
 Images = NDArray[np.uint8]
 Logits = NDArray[np.float32]
 
@@ -77,6 +80,16 @@ class TensorLane:
         finally:
             self.waiting -= count
         return logits
+
+    async def run(self, function: Callable[[*Values], Result], *values: *Values) -> Result:
+        """The result of a function that runs in the thread, between two batches. Raises Refusal."""
+        self.check()
+        self.waiting += 1
+        try:
+            async with answer_in_time(self._limits):
+                return await asyncio.get_running_loop().run_in_executor(self._thread, function, *values)
+        finally:
+            self.waiting -= 1
 
     def close(self) -> None:
         """Start nothing more."""
