@@ -66,9 +66,10 @@ class WorkerProcess:
 
 @contextmanager
 def _block_signals() -> Iterator[None]:
-    """Block SIGINT and SIGTERM; processes started in the block inherit this.
+    """Block SIGINT, SIGTERM and SIGHUP; processes started in the block inherit this.
 
-    Ctrl-C and a service manager signal every process of a group: the parent decides what they mean.
+    Ctrl-C, a service manager and a closed terminal signal every process of a group: the parent decides what
+    they mean.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
@@ -76,7 +77,7 @@ def _block_signals() -> Iterator[None]:
     from multiprocessing.resource_tracker import ensure_running
 
     ensure_running()  # started inside this block it would unblock the signals
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     try:
         yield
     finally:

@@ -4,7 +4,7 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -34,7 +34,13 @@ class Served:
             return received
 
 
-def start(folder: Path, *arguments: str) -> Served:
+@pytest.fixture(scope="session")
+def start() -> Callable[..., Served]:
+    """Starts a server in a folder, with arguments; who starts it ends it."""
+    return start_server
+
+
+def start_server(folder: Path, *arguments: str) -> Served:
     """Start a server; its first line is its address."""
     kept = folder / "kept"
     with (folder / "log").open("w") as log:
@@ -52,7 +58,7 @@ def start(folder: Path, *arguments: str) -> Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    served = start(tmp_path_factory.mktemp("served"))
+    served = start_server(tmp_path_factory.mktemp("served"))
     yield served
     served.process.kill()
     served.process.communicate()

@@ -38,7 +38,8 @@ def run_server(
         limits: by default those of `Limits`.
         origins: other origins whose web pages may call, such as https://example.org.
 
-    Clients need the key in the environment variable LENET_API_KEY, where there is one.
+    Clients need the key in the environment variable LENET_API_KEY, where there is one. SIGHUP loads the
+    checkpoint again.
 
     Raises CheckpointError, and ServingError when the server cannot start.
     """
@@ -52,23 +53,23 @@ def run_server(
     from lenet.serving.access import check_origin, read_key
     from lenet.serving.app import make_app
     from lenet.serving.corrections import Corrections
-    from lenet.serving.guard import LOOPBACK
+    from lenet.serving.reloading import Reloader
     from lenet.serving.served import open_served
     from lenet.serving.service import Service
 
     limits = limits or Limits()
     key, allowed = read_key(), tuple(map(check_origin, origins))
-    served = open_served(checkpoint)
-    corrections = None if keep is None else Corrections(keep, served.checkpoint.classes, limits)
-    with open_socket(host, port) as listener:
-        address, bound = listener.getsockname()[:2]
-        is_local = ipaddress.ip_address(address.partition("%")[0]).is_loopback
-        hosts = (*LOOPBACK, *(() if address in LOOPBACK else (_write_host(address),))) if is_local else None
-        service = Service(served, limits)
-        app = make_app(service, corrections, hosts=hosts, key=key, origins=allowed)
-        server = make_server(app, limits)
-        announce(f"http://{_write_host(address)}:{bound}/")
-        server.run([listener])
+    reloader = Reloader(checkpoint)
+    with reloader.handle_hangup():
+        served = open_served(checkpoint)
+        corrections = None if keep is None else Corrections(keep, served.checkpoint.classes, limits)
+        with open_socket(host, port) as listener:
+            address, bound = listener.getsockname()[:2]
+            reloader.service = service = Service(served, limits)
+            app = make_app(service, corrections, hosts=_find_hosts(address), key=key, origins=allowed)
+            server = make_server(app, limits)
+            announce(f"http://{_write_host(address)}:{bound}/")
+            server.run([listener])
 
 
 def make_server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
@@ -117,6 +118,15 @@ def open_socket(host: str, port: int) -> socket.socket:
         reason = os.strerror(error.errno) if error.errno else str(error)
         place = f"{_write_host(str(address[0]))}:{port}"
         raise ServingError(f"{place}: {reason}; take another port, or --port 0 for a free one") from None
+
+
+def _find_hosts(address: str) -> tuple[str, ...] | None:
+    """The names that clients may call a server by that listens on an address; None allows any."""
+    from lenet.serving.guard import LOOPBACK
+
+    if not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+        return None
+    return LOOPBACK if address in LOOPBACK else (*LOOPBACK, _write_host(address))
 
 
 def _write_host(address: str) -> str:
