@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import socket
@@ -65,16 +66,24 @@ def run_server(
         address, bound = listener.getsockname()[:2]
         is_local = ipaddress.ip_address(address.partition("%")[0]).is_loopback
         hosts = (*LOOPBACK, *(() if address in LOOPBACK else (_write_host(address),))) if is_local else None
-        server = make_server(make_app(Service(served, limits), corrections, hosts=hosts), limits)
+        service = Service(served, limits)
+        server = make_server(make_app(service, corrections, hosts=hosts), limits, service.drain)
         announce(f"http://{_write_host(address)}:{bound}/")
+        # A collection of all objects, most of them PyTorch's, stops every request for a tenth of a second.
+        gc.collect()
+        gc.freeze()
         server.run([listener])
 
 
-def make_server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
-    """The HTTP server for an application: its limits, and its log on standard error."""
+def make_server(app: ASGIApp, limits: Limits, drain: Callable[[], None] = lambda: None) -> uvicorn.Server:
+    """The HTTP server for an application: its limits, and its log on standard error.
+
+    `drain` is called when it begins to stop.
+    """
     import uvicorn
 
     from lenet.serving.connections import make_protocol
+    from lenet.serving.draining import DrainingServer
 
     config = uvicorn.Config(
         app,
@@ -87,7 +96,7 @@ def make_server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
         timeout_keep_alive=limits.keep_alive_seconds,
         timeout_graceful_shutdown=limits.finish_seconds,
     )
-    return uvicorn.Server(config)
+    return DrainingServer(config, drain, limits.drain_seconds)
 
 
 def open_socket(host: str, port: int) -> socket.socket:
