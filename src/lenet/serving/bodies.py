@@ -74,7 +74,8 @@ async def receive_images(
         )
     if len(pixels) > limits.images * size:
         raise Refusal(413, f"a request has at most {limits.images:,} images; send several requests")
-    return np.frombuffer(pixels, np.uint8).reshape(-1, 1, *shape)
+    # A copy, because PyTorch takes no arrays that cannot be written to.
+    return np.frombuffer(pixels, np.uint8).reshape(-1, 1, *shape).copy()
 
 
 async def receive_body(request: Request, held: HeldBody, limits: Limits) -> bytes:
