@@ -418,18 +418,41 @@ def test_its_log_is_on_standard_error_and_no_traceback_in_it(served: Any):
 
 
 def test_a_stopped_server_finishes_what_it_has_begun(served: Any):
-    """Run after the others: it ends the process that they share. The signal comes while a body arrives."""
+    """Run after the others: it ends the process that they share. The signal comes while a body arrives, and
+    while other clients send one request after the other; none of those is lost."""
     host, port = httpx.URL(served.address).host, httpx.URL(served.address).port
     sent = httpx.Request("POST", f"{served.address}v1/predict", files=files(*PICTURES))
     head = "".join(f"{name}: {value}\r\n" for name, value in sent.headers.items())
     body = sent.read()
-    with socket.create_connection((host, port or 0), timeout=60) as connection:
+
+    def call_until_refused(address: str, **request: Any) -> list[int]:
+        statuses = []
+        with httpx.Client(base_url=served.address, timeout=60) as client:
+            while True:
+                try:
+                    statuses.append(client.post(address, **request).status_code)
+                except httpx.ConnectError:  # it was not accepted; any other error is a lost request
+                    return statuses
+
+    with (
+        socket.create_connection((host, port or 0), timeout=60) as connection,
+        ThreadPoolExecutor(4) as pool,
+        httpx.Client(base_url=served.address) as other,
+    ):
         connection.sendall(f"POST /v1/predict HTTP/1.1\r\n{head}\r\n".encode() + body[:-1])
-        assert httpx.get(f"{served.address}live").status_code == 200  # so it has accepted the one before
-        served.process.send_signal(signal.SIGTERM)
+        assert other.get("/ready").status_code == 200  # so it has accepted the one before
+        image = {"content": bytes(784), "headers": {"Content-Type": "application/octet-stream"}}
+        calls = [pool.submit(call_until_refused, "/v1/classify", **image) for _ in range(3)]
+        calls.append(pool.submit(call_until_refused, "/v1/predict", files=files(PENCIL)))
         time.sleep(0.2)
-        with pytest.raises(httpx.ConnectError):
-            httpx.get(f"{served.address}live")
+        served.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        draining = other.get("/ready")
+        assert (draining.status_code, draining.json()) == (503, {"ready": False})
+        assert draining.headers["connection"] == "close"
+        statuses = [call.result() for call in calls]
+        assert all(statuses)
+        assert {status for each in statuses for status in each} == {200}
         connection.sendall(body[-1:])
         received = b""
         while part := connection.recv(65536):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager
-from io import BytesIO
 from sys import maxsize
 
 import numpy as np
@@ -22,14 +21,6 @@ JSON = "application/json"
 BYTES = "application/octet-stream"
 MAX_NAME = 255  # characters of a file's name
 NamedPicture = tuple[str, bytes]
-
-
-class NamedBytes(BytesIO):
-    """The bytes of a picture, and the name under which its row and its errors speak of it."""
-
-    def __init__(self, content: bytes, name: str) -> None:
-        super().__init__(content)
-        self.name = name
 
 
 class _Form(MultiPartParser):
@@ -83,7 +74,8 @@ async def receive_images(
         )
     if len(pixels) > limits.images * size:
         raise Refusal(413, f"a request has at most {limits.images:,} images; send several requests")
-    return np.frombuffer(pixels, np.uint8).reshape(-1, 1, *shape)
+    # A copy, because PyTorch takes no arrays that cannot be written to.
+    return np.frombuffer(pixels, np.uint8).reshape(-1, 1, *shape).copy()
 
 
 async def receive_body(request: Request, held: HeldBody, limits: Limits) -> bytes:

@@ -9,8 +9,8 @@ from PIL import Image
 from lenet.errors import ServingError
 from lenet.files import write_bytes
 from lenet.images.decoding import Picture, decode
-from lenet.serving.bodies import NamedBytes
 from lenet.serving.limits import Limits, Refusal
+from lenet.serving.picture_rows import NamedBytes
 
 MAX_LABEL = 100  # characters of a class that becomes the name of a folder
 SPLITS = ("train", "test")  # a folder of this name would not be read as a class

@@ -27,7 +27,8 @@ class Limits:
     receive_seconds: float = 30.0  # for a body
     send_seconds: float = 30.0  # without progress, while a client should read its answer
     keep_alive_seconds: int = 5
-    finish_seconds: int = 30  # for requests in progress, when the server is stopped
+    drain_seconds: float = 1.0  # in which requests are still taken, after SIGTERM
+    finish_seconds: int = 30  # for requests in progress, after that
     kept_files: int = 10_000  # in the folder of corrections
     step_side: int = 640  # pixels of an image of a step
 

@@ -58,7 +58,7 @@ def route_open_inference(service: Service) -> APIRouter:
     """The addresses of the protocol for what a service serves."""
     router = APIRouter()
     limits, lane = service.limits, service.tensors
-    faults = describe_faults(404)
+    faults = describe_faults(404, 422)
     unready: Responses = {503: {"model": ReadyState, "description": "It is not ready."}}
 
     def find(name: str, version: str | None) -> Served:
@@ -121,7 +121,7 @@ def route_open_inference(service: Service) -> APIRouter:
             infer,
             methods=["POST"],
             summary="Classify images",
-            responses={200: _ANSWER, **describe_faults(404, 408, 413, 415, 429, 504)},
+            responses={200: _ANSWER, **describe_faults(404, 408, 413, 415, 422, 429, 504)},
             openapi_extra=_BODY,
         )
     return router

@@ -1,6 +1,7 @@
 """What the workers do with a picture: its row, as `lenet predict --json` prints it, and on demand the steps
-of its reading."""
+of its reading. Workers import this module, so it imports no torch."""
 
+from io import BytesIO
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,14 @@ from PIL import Image
 from lenet.batch.pool import Options, Row, make_row
 from lenet.images.inline import embed_image
 from lenet.reading.reader import Reader
-from lenet.serving.bodies import NamedBytes
+
+
+class NamedBytes(BytesIO):
+    """The bytes of a picture, and the name under which its row and its errors speak of it."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        super().__init__(content)
+        self.name = name
 
 
 def read_picture(reader: Reader, name: str, content: bytes, options: Options, step_side: int = 0) -> Row:
@@ -28,6 +36,11 @@ def read_picture(reader: Reader, name: str, content: bytes, options: Options, st
         return {**reading.to_dict(), "steps": rows}
 
     return make_row(name, read)
+
+
+def read_pixels(reader: Reader, pixels: NDArray[np.uint8]) -> str:
+    """The text that a reader reads in the pixels (H, W) of a picture."""
+    return reader.read(pixels).text
 
 
 def _reduce(pixels: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

@@ -6,10 +6,10 @@ import asyncio
 
 import numpy as np
 
-from lenet.reading.reader import Reader
 from lenet.serving.limits import BodyBudget, Limits
 from lenet.serving.metrics import Metrics
 from lenet.serving.picture_lane import PictureLane
+from lenet.serving.picture_rows import read_pixels
 from lenet.serving.served import Served
 from lenet.serving.tensor_lane import TensorLane
 
@@ -54,6 +54,10 @@ class Service:
         calls = [self.pictures.run(served, read_pixels, image[0, 0]) for _ in range(self.pictures.workers)]
         await asyncio.gather(*calls)
 
+    def drain(self) -> None:
+        """Say from now on that the service is not ready."""
+        self.is_draining = True
+
     def close(self) -> None:
         """End the workers."""
         self._first.cancel()
@@ -63,8 +67,3 @@ class Service:
     async def _test_first(self) -> None:
         await self.test(self.served)
         self.has_passed = True
-
-
-def read_pixels(reader: Reader, pixels: np.ndarray) -> str:
-    """The text that a reader reads in the pixels (H, W) of a picture."""
-    return reader.read(pixels).text
