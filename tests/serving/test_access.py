@@ -3,13 +3,14 @@
 import asyncio
 from base64 import b64encode
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 import httpx
 import pytest
 
 from lenet.serving.app import make_app
-from lenet.serving.served import Served, open_served
+from lenet.serving.served import open_served
 from lenet.serving.service import Service
 
 KEY = "a-key-of-many-characters"
@@ -18,17 +19,13 @@ Call = Callable[..., httpx.Response]
 
 
 @pytest.fixture(scope="module")
-def opened() -> Served:
-    return open_served("reader")
+def call() -> Call:
+    served = open_served("reader")
+    make = cache(lambda **more: make_app(Service(served), **more))
 
-
-@pytest.fixture
-def call(opened: Served) -> Call:
     def call(method: str, path: str, headers: dict[str, str] | None = None, **more: Any) -> httpx.Response:
-        app = make_app(Service(opened), **more)
-
         async def answer() -> httpx.Response:
-            transport = httpx.ASGITransport(app)
+            transport = httpx.ASGITransport(make(**more))
             async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000") as client:
                 return await client.request(method, path, headers=headers)
 

@@ -7,7 +7,6 @@ import re
 import socket
 import subprocess
 import sys
-import time
 import zlib
 from collections.abc import Callable
 from pathlib import Path
@@ -23,15 +22,6 @@ FORM = "multipart/form-data; boundary=b"
 PART = b'--b\r\nContent-Disposition: form-data; name="pictures"; filename="a.png"\r\n\r\nx\r\n'
 PENCIL = Path(__file__).parents[2] / "examples/pictures/9-pencil.jpg"
 ROUNDS = 3
-
-
-@pytest.fixture(scope="module")
-def server(served: Any) -> Any:
-    end = time.monotonic() + 60
-    while httpx.get(f"{served.address}ready").status_code != 200:
-        assert time.monotonic() < end
-        time.sleep(0.1)
-    return served
 
 
 def png(image: Image.Image, **more: Any) -> bytes:
@@ -118,10 +108,10 @@ CORPUS: dict[str, tuple[str, Callable[[], dict[str, Any]], set[int]]] = {
 }  # fmt: skip
 
 
-def measure(server: Any) -> tuple[int, int]:
+def measure(ready: Any) -> tuple[int, int]:
     """The resident memory in bytes of the server and its processes, and the files that it has open."""
     pages, files = 0, 0
-    waiting = [server.process.pid]
+    waiting = [ready.process.pid]
     while waiting:
         folder = Path(f"/proc/{waiting.pop()}")
         pages += int((folder / "statm").read_text().split()[1])
@@ -132,10 +122,10 @@ def measure(server: Any) -> tuple[int, int]:
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="memory is measured by /proc")
-def test_the_corpus_gets_documented_answers_and_leaves_nothing(server: Any):
+def test_the_corpus_gets_documented_answers_and_leaves_nothing(ready: Any):
     requests = {name: (path, make(), statuses) for name, (path, make, statuses) in CORPUS.items()}
     sizes = []
-    with httpx.Client(base_url=server.address, timeout=60) as client:
+    with httpx.Client(base_url=ready.address, timeout=60) as client:
         paths = client.get("openapi.json").json()["paths"]
         for _ in range(ROUNDS):
             for name, (path, request, statuses) in requests.items():
@@ -149,7 +139,7 @@ def test_the_corpus_gets_documented_answers_and_leaves_nothing(server: Any):
                 assert "\n" not in fault, name
             metrics = client.get("metrics").text
             assert re.findall(r'^lenet_waiting\{lane="\w+"\} (\S+)$', metrics, re.M) == ["0.0", "0.0"]
-            sizes.append(measure(server))
+            sizes.append(measure(ready))
         assert [row["text"] for row in client.post(PREDICT, files={"pictures": PENCIL.read_bytes()}).json()]
     (_, _), (before, files), (after, files_after) = sizes
     assert after < before + 48 * 2**20, sizes
@@ -165,17 +155,17 @@ def test_the_corpus_gets_documented_answers_and_leaves_nothing(server: Any):
         b"Transfer-Encoding: chunked\r\n\r\n310\r\n",
     ],
 )
-def test_a_body_that_breaks_off_is_forgotten(server: Any, content: bytes):
-    place = httpx.URL(server.address)
+def test_a_body_that_breaks_off_is_forgotten(ready: Any, content: bytes):
+    place = httpx.URL(ready.address)
     for _ in range(20):
         with socket.create_connection((place.host, place.port or 0), timeout=20) as connection:
             connection.sendall(content)
-    assert httpx.get(f"{server.address}live").status_code == 200
+    assert httpx.get(f"{ready.address}live").status_code == 200
 
 
-def test_what_the_description_of_the_api_suggests_is_answered_as_it_says(server: Any, tmp_path: Path):
+def test_what_the_description_of_the_api_suggests_is_answered_as_it_says(ready: Any, tmp_path: Path):
     """schemathesis makes requests from /openapi.json, right and wrong ones, and checks what comes back."""
-    version = httpx.get(f"{server.address}v1/model").json()["version"]
+    version = httpx.get(f"{ready.address}v1/model").json()["version"]
     config = tmp_path / "schemathesis.toml"
     config.write_text(f'[parameters]\n"path.name" = "reader"\n"path.version" = "{version}"\n')
     checks = (
@@ -185,8 +175,8 @@ def test_what_the_description_of_the_api_suggests_is_answered_as_it_says(server:
     done = subprocess.run(
         [
             Path(sys.executable).with_name("schemathesis"), "--config-file", config, "run",
-            f"{server.address}openapi.json", "--checks", ",".join(checks), "--phases", "coverage,fuzzing",
-            "--max-examples", "5", "--seed", "1", "--request-timeout", "30", "--generation-database", "none",
+            f"{ready.address}openapi.json", "--checks", ",".join(checks), "--phases", "coverage,fuzzing",
+            "--max-examples", "3", "--seed", "1", "--request-timeout", "30", "--generation-database", "none",
         ],
         cwd=tmp_path, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
@@ -194,8 +184,8 @@ def test_what_the_description_of_the_api_suggests_is_answered_as_it_says(server:
     assert re.search(r"(\d{3,}) generated, \1 passed", done.stdout), done.stdout[-2000:]
 
 
-def test_no_answer_was_a_fault(server: Any):
+def test_no_answer_was_a_fault(ready: Any):
     """Run last: it judges what the requests before it left."""
-    lines = [json.loads(line) for line in (server.kept.parent / "log").read_text().splitlines()]
+    lines = [json.loads(line) for line in (ready.kept.parent / "log").read_text().splitlines()]
     assert not [line for line in lines if line.get("status", 0) >= 500 and line["path"] != "/ready"]
     assert not [line for line in lines if line["level"] == "error"]

@@ -19,8 +19,8 @@ PENCIL = Path(__file__).parents[2] / "examples/pictures/9-pencil.jpg"
 
 
 @pytest.fixture(scope="module")
-def client(served: Any) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=served.address, timeout=60) as client:
+def client(ready: Any) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=ready.address, timeout=60) as client:
         yield client
 
 
@@ -98,8 +98,8 @@ def test_the_shares_are_those_of_the_curve():
     assert expect_readings({CARD_KEY: []}) == {}
 
 
-def test_the_log_has_one_line_a_request(served: Any, client: httpx.Client):
-    log = served.kept.parent / "log"
+def test_the_log_has_one_line_a_request(ready: Any, client: httpx.Client):
+    log = ready.kept.parent / "log"
     before = len(log.read_text().splitlines())
     key = "not-a-key-but-secret"
     answer = client.post(
@@ -122,13 +122,13 @@ def test_the_log_has_one_line_a_request(served: Any, client: httpx.Client):
     assert "name-of-a-file" not in text
 
 
-def test_hostile_paths_stay_in_their_line(served: Any):
-    log = served.kept.parent / "log"
+def test_hostile_paths_stay_in_their_line(ready: Any):
+    log = ready.kept.parent / "log"
     before = len(log.read_text().splitlines())
     for path in ("/%0a%7b%22level%22:1", "/%1b[2J", "/%e2%80%a8", "/" + "x" * 5000, "/%ff"):
         head = f"GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-        assert served.send(head.encode()).startswith(b"HTTP/1.1 404 ")
-    served.send(b"GET /live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert ready.send(head.encode()).startswith(b"HTTP/1.1 404 ")
+    ready.send(b"GET /live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
     lines = log.read_bytes().decode("ascii").split("\n")[before:][:5]
     for line in lines:
         assert line.isprintable()
@@ -136,7 +136,7 @@ def test_hostile_paths_stay_in_their_line(served: Any):
         assert len(line) < 600
 
 
-def test_a_fault_is_logged_in_one_line(served: Any):
+def test_a_fault_is_logged_in_one_line(ready: Any):
     """Each line of the log is one JSON object, whatever it tells."""
-    for line in (served.kept.parent / "log").read_text().splitlines():
+    for line in (ready.kept.parent / "log").read_text().splitlines():
         assert json.loads(line)["level"] in ("info", "warning")
