@@ -22,7 +22,7 @@ class Limits:
     workers: int | None = None  # processes that read pictures; None: one for each core but one
     picture_seconds: float = 20.0  # for one picture, after which its worker is killed
     answer_seconds: float = 60.0  # for an answer, once the body is there
-    connections: int = 128
+    connections: int = 512
     head_seconds: float = 10.0  # for the request line and the headers
     receive_seconds: float = 30.0  # for a body
     send_seconds: float = 30.0  # without progress, while a client should read its answer
