@@ -241,11 +241,15 @@ class Load:
 
 
 def measure_megabytes(pid: int) -> int:
-    """The resident memory of a process and of all below it."""
+    """The resident memory of a process and of all below it, whichever of its threads started them."""
     status = Path(f"/proc/{pid}/status").read_text().splitlines()
     own = sum(int(line.split()[1]) // 1000 for line in status if line.startswith("VmRSS"))
-    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return own + sum(measure_megabytes(int(child)) for child in children)
+    children = [
+        int(child)
+        for task in Path(f"/proc/{pid}/task").iterdir()
+        for child in (task / "children").read_text().split()
+    ]
+    return own + sum(measure_megabytes(child) for child in children)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ class Limits:
 
     body_bytes: int = 32 * 2**20  # of one request
     pictures: int = 32  # of one request
-    held_bytes: int = 128 * 2**20  # of the bodies of all requests at a time
+    held_bytes: int = 128 * 2**20  # of the bodies of all requests at a time, for each lane
     json_bytes: int = 2**20  # of a body of JSON
     images: int = 1024  # of one request
     values: int = 500_000  # of activations in one answer

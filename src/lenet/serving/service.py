@@ -26,6 +26,9 @@ class Service:
         self.tensors = TensorLane(self.limits)
         self.pictures = PictureLane(self.limits)
         self.bodies = BodyBudget(self.limits)
+        """Of pictures."""
+        self.image_bodies = BodyBudget(self.limits)
+        """Of images, which pictures that arrive slowly must not keep out."""
         self.has_passed = False
         """Whether the first self-test was passed."""
         self.is_draining = False
