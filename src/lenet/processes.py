@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context, parent_process
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lenet.errors import DeviceError
 
@@ -48,14 +48,22 @@ class WorkerProcess:
     unpickled.)
     """
 
+    BLOCKED: ClassVar = {signal.SIGINT}
+    """Signals that the process does not get: Ctrl-C means its parent."""
+
     def __init__(self, work: Callable[..., None], *arguments: Any) -> None:
         """Start a process that runs `work(pipe, *arguments)`, which calls `begin_worker` first."""
         context = get_context("spawn")
         self.pipe, worker_end = context.Pipe()
         self._process = context.Process(target=work, args=(worker_end, *arguments), daemon=True)
-        with _block_signals():
+        with _block_signals(self.BLOCKED):
             self._process.start()
         worker_end.close()  # so that the pipe ends when the worker dies
+
+    @property
+    def pid(self) -> int:
+        """The identifier of the process."""
+        return self._process.pid or 0
 
     def end(self) -> None:
         """Kill the process, which has no state to lose."""
@@ -65,19 +73,15 @@ class WorkerProcess:
 
 
 @contextmanager
-def _block_signals() -> Iterator[None]:
-    """Block SIGINT, SIGTERM and SIGHUP; processes started in the block inherit this.
-
-    Ctrl-C, a service manager and a closed terminal signal every process of a group: the parent decides what
-    they mean.
-    """
+def _block_signals(signals: set[signal.Signals]) -> Iterator[None]:
+    """Block signals; processes started in the block inherit this."""
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
     from multiprocessing.resource_tracker import ensure_running
 
-    ensure_running()  # started inside this block it would unblock the signals
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+    ensure_running()  # started inside this block it would unblock SIGINT
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     try:
         yield
     finally:

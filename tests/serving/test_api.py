@@ -8,6 +8,7 @@ import signal
 import socket
 import struct
 import subprocess
+import sys
 import time
 import zlib
 from base64 import b64decode
@@ -407,6 +408,18 @@ def test_curl_as_the_how_to_calls_it(served: Any, tmp_path: Path):
             ["bash", "-c", f"{words} --fail --silent"], cwd=ROOT, capture_output=True, timeout=60, check=True
         )
         assert json.loads(done.stdout)
+
+
+def test_python_as_the_how_to_calls_it(served: Any):
+    (block,) = re.findall(r"^```py\n(.*?)^```$", (ROOT / "docs/how-to.md").read_text(), re.M | re.S)
+    assert "http://127.0.0.1:8000/" in block
+    code = block.replace("http://127.0.0.1:8000/", served.address)
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True
+    )
+    labels, shape = done.stdout.splitlines()
+    assert labels.count("'") == 2 * 64
+    assert shape == "[6, 28, 28]"
 
 
 def test_its_log_is_on_standard_error_and_no_traceback_in_it(served: Any):

@@ -1,8 +1,11 @@
 """/v1/classify and /v1/activations, called by httpx, against the network itself."""
 
+import asyncio
+import hashlib
 import json
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,8 +14,11 @@ import numpy as np
 import pytest
 import torch
 
-from lenet.models.checkpoint import load_checkpoint
+from lenet.models.checkpoint import load_checkpoint, save_checkpoint
+from lenet.models.config import LeNetConfig
+from lenet.models.network import LeNet
 from lenet.serving.app import make_app
+from lenet.serving.layers import list_layers
 from lenet.serving.limits import Limits
 from lenet.serving.served import open_served
 from lenet.serving.server import make_server, open_socket
@@ -108,6 +114,32 @@ def test_a_pixel_is_a_byte(client: httpx.Client, pixel: Any):
     image[3][4] = pixel
     answer = client.post("/v1/classify", json={"images": [image]})
     assert (answer.status_code, answer.json()["error"]) == (422, "a pixel is a whole number from 0 to 255")
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_any_checkpoint_is_served(tmp_path: Path, whole: bool):
+    """A small network for other images than digits, read in full or by their components."""
+    config = LeNetConfig(input_size=12, channels=(2,), kernel_size=3, hidden=(3,), classes=2)
+    card = {"classes": ["shirt", "bag"], "whole_pictures": whole}
+    save_checkpoint(tmp_path / "own.safetensors", LeNet(config), card)
+    served = open_served(tmp_path / "own.safetensors")
+    version = hashlib.sha256((tmp_path / "own.safetensors").read_bytes()).hexdigest()[:12]
+    assert (served.name, served.version, served.image_shape) == ("own.safetensors", version, (12, 12))
+
+    async def test() -> None:
+        service = Service(served)
+        try:
+            service.pictures.start()
+            await service.test(served)
+        finally:
+            service.close()
+
+    asyncio.run(test())
+    image = np.zeros((1, 1, 12, 12), np.uint8)
+    assert [row["shape"] for row in list_layers(served, image, ["input", "output"], 1000)] == [
+        [1, 12, 12],
+        [2],
+    ]
 
 
 def test_activations_are_those_of_the_network(client: httpx.Client):

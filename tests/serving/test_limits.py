@@ -1,6 +1,8 @@
 """Limits that take too long at their true size: a server in this process with small ones, on a socket."""
 
 import io
+import os
+import signal
 import socket
 import threading
 import time
@@ -23,6 +25,7 @@ from lenet.serving.server import make_server, open_socket
 from lenet.serving.service import Service
 
 PENCIL = Path(__file__).parents[2] / "examples/pictures/9-pencil.jpg"
+BYTES = "application/octet-stream"
 PAGE = "x" * 8_000_000  # more than the buffers of a connection hold
 SMALL = Limits(
     body_bytes=100_000, held_bytes=150_000, queued_pictures=6, connections=6, head_seconds=0.5,
@@ -35,6 +38,7 @@ class Small:
     address: tuple[str, int]
     url: str
     server: uvicorn.Server
+    service: Service
 
     def connect(self) -> socket.socket:
         return socket.create_connection(self.address, timeout=20)
@@ -44,12 +48,13 @@ class Small:
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
     served = replace(open_served(), page=PAGE)
     kept = Corrections(tmp_path_factory.mktemp("kept"), served.checkpoint.classes, SMALL)
-    server = make_server(make_app(Service(served, SMALL), kept), SMALL)
+    service = Service(served, SMALL)
+    server = make_server(make_app(service, kept), SMALL)
     with open_socket("127.0.0.1", 0) as listener:
         address = listener.getsockname()
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
-        yield Small(address, f"http://127.0.0.1:{address[1]}/", server)
+        yield Small(address, f"http://127.0.0.1:{address[1]}/", server, service)
         server.should_exit = True
         thread.join()
 
@@ -96,9 +101,12 @@ def test_headers_of_a_second_request_do_not_take_longer(small: Small):
         assert len(trickled) < 50
 
 
-def test_a_body_that_trickles_is_refused(small: Small):
+@pytest.mark.parametrize(
+    ("path", "kind"), [("predict", "image/png"), ("classify", "application/json"), ("classify", BYTES)]
+)
+def test_a_body_that_trickles_is_refused(small: Small, path: str, kind: str):
     with small.connect() as connection:
-        connection.sendall(head(1000))
+        connection.sendall(head(1000).replace(b"predict", path.encode()).replace(b"image/png", kind.encode()))
         stop = threading.Event()
 
         def trickle() -> None:
@@ -174,6 +182,26 @@ def test_too_many_connections_are_refused_until_they_end(small: Small):
     assert httpx.get(small.url + "live").status_code == 200
     for connection in idle:
         connection.close()
+
+
+def test_a_worker_that_is_killed_costs_its_picture(small: Small):
+    """As the kernel does where memory ends. Every other picture of the request is read, and the next ones."""
+    files = [("pictures", (f"{number}", PENCIL.read_bytes())) for number in range(6)]
+    while httpx.get(small.url + "ready").status_code != 200:
+        time.sleep(0.05)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(httpx.post, small.url + "v1/predict", files=files, timeout=60)
+        while not small.service.pictures.waiting:
+            time.sleep(0.001)
+        for process in small.service.pictures.processes:
+            os.kill(process, signal.SIGKILL)
+        answer = coming.result()
+    assert answer.status_code == 200
+    assert [row["picture"] for row in answer.json()] == [str(number) for number in range(6)]
+    lost = [row for row in answer.json() if "error" in row]
+    assert 1 <= len(lost) <= small.service.pictures.workers
+    assert "the process that read it died" in lost[0]["error"]
+    assert all(row["text"] == "9" for row in answer.json() if row not in lost)
 
 
 def test_a_full_folder_of_corrections_takes_no_more(small: Small):

@@ -62,7 +62,10 @@ class Corrections:
 
 def keep_correction(_: object, corrections: Corrections, name: str, content: bytes, label: str) -> str:
     """`Corrections.keep` as a function of a worker, whose reader it does not need."""
-    return corrections.keep(NamedBytes(content, name), label)
+    try:
+        return corrections.keep(NamedBytes(content, name), label)
+    except OSError as error:
+        raise Refusal(507, f"the picture cannot be written: {error.strerror}") from None
 
 
 def _is_folder_name(label: str) -> bool:

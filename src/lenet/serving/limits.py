@@ -12,7 +12,7 @@ class Limits:
 
     body_bytes: int = 32 * 2**20  # of one request
     pictures: int = 32  # of one request
-    held_bytes: int = 128 * 2**20  # of the bodies of all requests at a time
+    held_bytes: int = 128 * 2**20  # of the bodies of all requests at a time, for each lane
     json_bytes: int = 2**20  # of a body of JSON
     images: int = 1024  # of one request
     values: int = 500_000  # of activations in one answer
@@ -22,7 +22,7 @@ class Limits:
     workers: int | None = None  # processes that read pictures; None: one for each core but one
     picture_seconds: float = 20.0  # for one picture, after which its worker is killed
     answer_seconds: float = 60.0  # for an answer, once the body is there
-    connections: int = 128
+    connections: int = 512
     head_seconds: float = 10.0  # for the request line and the headers
     receive_seconds: float = 30.0  # for a body
     send_seconds: float = 30.0  # without progress, while a client should read its answer

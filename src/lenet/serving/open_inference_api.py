@@ -92,7 +92,7 @@ def route_open_inference(service: Service) -> APIRouter:
         lane.check()  # refuse before a body is received
         if request.headers.get("content-encoding", "identity").lower() != "identity":
             raise Refusal(415, "the body is compressed; send it as it is")
-        with service.bodies.hold() as held:
+        with service.image_bodies.hold() as held:
             length = request.headers.get(HEADER_LENGTH)
             if length is None:  # all of it is JSON
                 held.most = min(held.most, limits.json_bytes)

@@ -8,11 +8,13 @@ replaced. No numpy is imported here: a worker imports it after its number of thr
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Concatenate, ParamSpec, TypeVar
 
 from lenet.errors import PictureError
 from lenet.processes import MAX_WORKERS, WorkerProcess, begin_worker, count_cores
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from lenet.reading.reader import Reader
     from lenet.serving.served import Served
 
+GIVES_WAY = 10  # niceness of the workers: where cores are short, images and refusals come first
 Values = ParamSpec("Values")
 Result = TypeVar("Result")
 
@@ -40,6 +43,11 @@ class PictureLane:
         self._team: list[_Worker] = []
         # The threads wait for the workers, one for each.
         self._threads = ThreadPoolExecutor(self.workers, "pictures")
+
+    @property
+    def processes(self) -> list[int]:
+        """The process identifiers of the workers."""
+        return [worker.process for worker in self._team]
 
     def start(self) -> None:
         """Start the workers."""
@@ -104,7 +112,10 @@ class PictureLane:
     def _ask(self, worker: _Worker, served: Served, call: tuple[Any, ...]) -> Any:
         """What a worker answers: the result of the call, or the exception. Runs in a thread."""
         try:
-            return worker.ask(served, call, self._limits.picture_seconds)
+            answer = worker.ask(served, call, self._limits.picture_seconds)
+            if isinstance(answer, MemoryError):
+                return PictureError("there is not enough memory for the picture; save it smaller")
+            return answer
         except TimeoutError:
             reason = f"not read within {self._limits.picture_seconds:g} s; save it smaller"
         except (EOFError, OSError):
@@ -114,13 +125,30 @@ class PictureLane:
         return PictureError(f"the picture was given up: {reason}")
 
 
+class _Process(WorkerProcess):
+    """A process that finishes its picture when a service manager, or a terminal that is closed, signals the
+    whole group of the server.
+
+    The standard library would wait for it for ever at the end of the program: `PictureLane.close` kills it.
+    """
+
+    BLOCKED: ClassVar = {
+        getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)
+    }
+
+
 class _Worker:
     """A worker process, which is replaced when it dies, and the checkpoint that it reads with."""
 
     def __init__(self) -> None:
-        self._process = WorkerProcess(_work)
+        self._process = _Process(_work)
         self._served: Served | None = None
         self._has_ended = False
+
+    @property
+    def process(self) -> int:
+        """The identifier of the process that works now."""
+        return self._process.pid
 
     def ask(self, served: Served, call: tuple[Any, ...], seconds: float) -> Any:
         """Send a call and wait for its answer. Raises TimeoutError, and EOFError or OSError where it died."""
@@ -137,7 +165,7 @@ class _Worker:
         self._process.end()
         self._served = None
         if not self._has_ended:
-            self._process = WorkerProcess(_work)
+            self._process = _Process(_work)
 
     def end(self) -> None:
         """Kill the process for good."""
@@ -148,6 +176,8 @@ class _Worker:
 def _work(pipe: Connection) -> None:
     """The main function of a worker: answer calls until the pipe ends."""
     begin_worker()
+    if hasattr(os, "nice"):
+        os.nice(GIVES_WAY)
     from threadpoolctl import threadpool_limits
 
     from lenet.reading.reader import Reader

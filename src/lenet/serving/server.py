@@ -73,7 +73,10 @@ def run_server(
             # A collection of all objects, most of them PyTorch's, stops every request for .1 s.
             gc.collect()
             gc.freeze()
-            server.run([listener])
+            try:
+                server.run([listener])
+            finally:
+                service.close()
 
 
 def make_server(app: ASGIApp, limits: Limits, drain: Callable[[], None] = lambda: None) -> uvicorn.Server:

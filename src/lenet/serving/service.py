@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import numpy as np
 
@@ -13,17 +14,22 @@ from lenet.serving.picture_rows import read_pixels
 from lenet.serving.served import Served
 from lenet.serving.tensor_lane import TensorLane
 
+LOG = logging.getLogger("uvicorn.error")
+
 
 class Service:
     """What every address takes its answers from. Only `served` and the two states change."""
 
     def __init__(self, served: Served, limits: Limits | None = None) -> None:
         self.served = served
-        """What is served now. A reload assigns another one, after `test`."""
+        """What is served now. A reload assigns another one."""
         self.limits = limits or Limits()
         self.tensors = TensorLane(self.limits)
         self.pictures = PictureLane(self.limits)
         self.bodies = BodyBudget(self.limits)
+        """Of pictures."""
+        self.image_bodies = BodyBudget(self.limits)
+        """Of images, which pictures that arrive slowly must not keep out."""
         self.metrics = Metrics()
         self.metrics.watch_lane("images", lambda: self.tensors.waiting)
         self.metrics.watch_lane("pictures", lambda: self.pictures.waiting)
@@ -32,7 +38,8 @@ class Service:
         self.has_passed = False
         """Whether the first self-test was passed."""
         self.is_draining = False
-        """Whether the server finishes what is in progress and takes nothing new."""
+        """Whether the server is being stopped."""
+        self._first: asyncio.Task[None] | None = None
 
     @property
     def is_ready(self) -> bool:
@@ -59,11 +66,15 @@ class Service:
         self.is_draining = True
 
     def close(self) -> None:
-        """End the workers."""
-        self._first.cancel()
+        """End the workers, whatever they do; may be called again."""
+        if self._first is not None:
+            self._first.cancel()
         self.tensors.close()
         self.pictures.close()
 
     async def _test_first(self) -> None:
-        await self.test(self.served)
-        self.has_passed = True
+        try:
+            await self.test(self.served)
+            self.has_passed = True
+        except Exception as error:
+            LOG.error("the self-test failed, so the server is not ready: %s", error)

@@ -55,7 +55,7 @@ def route_tensors(service: Service) -> APIRouter:
     async def classify(request: Request) -> Response:
         lane.check()  # refuse before a body is received
         served = service.served
-        with service.bodies.hold() as held:
+        with service.image_bodies.hold() as held:
             images = await receive_images(request, held, limits, served.image_shape)
             logits = await lane.classify(served, images)
         probabilities = as_probabilities(logits, served.network.config)
@@ -87,7 +87,7 @@ def route_tensors(service: Service) -> APIRouter:
     ) -> Response:
         lane.check()
         served = service.served
-        with service.bodies.hold() as held:
+        with service.image_bodies.hold() as held:
             images = await receive_images(request, held, limits, served.image_shape)
             if len(images) != 1:
                 raise Refusal(422, f"activations are those of one image; this request has {len(images)}")
