@@ -1,13 +1,15 @@
-"""The Dockerfile, as far as it can be tested without Docker."""
+"""The Dockerfile, and the unit for systemd, as far as they can be tested without either."""
 
 import json
 import re
 import shlex
+from configparser import ConfigParser
 from inspect import signature
 from pathlib import Path, PurePosixPath
 
 from lenet.cli.app import register_verbs
 from lenet.cli.serve import serve
+from lenet.serving.limits import Limits
 
 ROOT = Path(__file__).parents[1]
 
@@ -85,3 +87,18 @@ def test_the_command_is_one_of_lenet():
     assert f"http://127.0.0.1:{port}/live" in command[-1]
     compile(command[-1], "<health check>", "exec")
     assert int(port) == signature(serve).parameters["port"].default
+
+
+def test_the_unit_for_systemd_starts_lenet():
+    text = (ROOT / "docs/how-to.md").read_text("utf-8")
+    (unit,) = re.findall(r"^```ini\n(.*?)^```$", text, re.M | re.S)
+    parser = ConfigParser(interpolation=None, strict=True)
+    parser.optionxform = str  # type: ignore[method-assign, assignment]
+    parser.read_string(unit)
+    words = shlex.split(parser["Service"]["ExecStart"])
+    assert words[0].endswith("/lenet")
+    app = register_verbs()
+    _, bound, _ = app.parse_args(words[1:], exit_on_error=False, print_error=False)
+    assert bound.arguments["allow_origin"] == ["https://digits.example.org"]
+    limits = Limits()
+    assert int(parser["Service"]["TimeoutStopSec"]) > limits.drain_seconds + limits.finish_seconds

@@ -76,7 +76,7 @@ def test_without_the_key_nothing_is_answered(call: Call, headers: dict[str, str]
         answer = call(method, path, encoded, key=KEY)
         assert answer.status_code == 401
         assert answer.json()["error"].startswith("the key is missing or wrong")
-        assert answer.headers["www-authenticate"].startswith("Bearer, Basic ")
+        assert answer.headers["www-authenticate"].startswith("Basic realm=")
         assert answer.headers["x-content-type-options"] == "nosniff"
     assert call("GET", f"/v1/model?key={KEY}", encoded, key=KEY).status_code == 401
 

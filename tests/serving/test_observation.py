@@ -73,6 +73,17 @@ def test_what_clients_choose_is_no_label(client: httpx.Client):
     assert seen[2]["lenet_requests_total", "GET", "/v2/models/{name}", "404"] >= 3
 
 
+def test_the_how_to_names_the_metrics(client: httpx.Client):
+    text = (Path(__file__).parents[2] / "docs/how-to.md").read_text("utf-8")
+    (section,) = re.findall(r"^## Watch a server$(.*?)^## ", text, re.M | re.S)
+    table, rules = section.split("```yaml")
+    names = {key[0] for key in read_metrics(client)}
+    listed = set(re.findall(r"^\| `(lenet_\w+)`", table, re.M))
+    plain = {re.sub("_(bucket|sum|count|created)$", "", name) for name in names}
+    assert listed == plain - {"lenet_requests", "lenet_images", "lenet_readings", "lenet_reloads"}
+    assert set(re.findall(r"lenet_\w+", rules)) <= names
+
+
 def test_what_the_cards_expect_stands_beside_what_is_served(client: httpx.Client):
     metrics = read_metrics(client)
     expected = expect_readings(read_stored("line").card) | expect_images(read_stored("reader").card)

@@ -1,7 +1,9 @@
 """The Open Inference Protocol as a stranger speaks it: the stock client of Triton, and httpx."""
 
 import json
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -156,3 +158,11 @@ def test_its_types_are_in_the_description(ready: Any):
         *(f"/v2/models/{{name}}{version}{end}" for version in ("", "/versions/{version}")
           for end in ("", "/ready", "/infer")),
     }  # fmt: skip
+
+
+def test_the_how_to_does_it_so(ready: Any, capsys: pytest.CaptureFixture[str]):
+    text = (Path(__file__).parents[2] / "docs/how-to.md").read_text("utf-8")
+    (block,) = re.findall(r"^```py\n([^`]*tritonclient.*?)^```$", text, re.M | re.S)
+    place = ready.address.removeprefix("http://").strip("/")
+    exec(block.replace("127.0.0.1:8000", place), {})
+    assert capsys.readouterr().out.startswith("(2, 10) [b'")

@@ -64,7 +64,7 @@ class KeyCheck:
             given = _find_keys(headers.get("authorization", ""), headers.get("x-api-key", ""))
             if not any(hmac.compare_digest(one, self._key) for one in given):  # in constant time
                 message = "the key is missing or wrong; send Authorization: Bearer KEY, or X-API-Key: KEY"
-                challenge = {"WWW-Authenticate": 'Bearer, Basic realm="lenet", charset="UTF-8"'}
+                challenge = {"WWW-Authenticate": 'Basic realm="lenet", charset="UTF-8"'}  # browsers ask
                 app = JSONResponse({"error": message}, 401, challenge)
         await app(scope, receive, send)
 
