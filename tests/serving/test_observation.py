@@ -13,6 +13,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lenet.models.stored import read_stored
 from lenet.serving.drift import BOUNDS, expect_images, expect_readings
+from lenet.serving.metrics import Metrics
 from lenet.uncertainty.reading_rejection import CARD_KEY
 
 PENCIL = Path(__file__).parents[2] / "examples/pictures/9-pencil.jpg"
@@ -94,6 +95,19 @@ def test_what_the_cards_expect_stands_beside_what_is_served(client: httpx.Client
             assert metrics["lenet_expected_confidence", group, str(bound)] == pytest.approx(share)
             if group in ("1", "image"):  # of both, one was served
                 assert ("lenet_confidence_bucket", group, str(bound)) in metrics
+
+
+def test_confidences_are_counted_up_to_each_bound():
+    metrics = Metrics()
+    metrics.count_images(np.array([[0.5, 0.5], [0.9, 0.1], [0.0, 0.95001], [1.0, 0.0]], np.float64))
+    metrics.count_images(np.array([[0.2, 0.1]]))
+    text = metrics.render().decode()
+    counts = dict(re.findall(r'^lenet_confidence_bucket\{digits="image",le="(\S+)"\} (\S+)$', text, re.M))
+    assert counts == {
+        "0.5": "2.0", "0.8": "2.0", "0.9": "3.0", "0.95": "3.0", "0.99": "4.0", "0.999": "4.0", "+Inf": "5.0",
+    }  # fmt: skip
+    assert 'lenet_confidence_count{digits="image"} 5.0' in text
+    assert float(re.findall(r"^lenet_confidence_sum\S+ (\S+)$", text, re.M)[0]) == pytest.approx(3.55001)
 
 
 def test_the_shares_are_those_of_the_curve():

@@ -14,6 +14,7 @@ from lenet.serving.schema import RefusedRequest
 
 DESCRIPTIONS = {
     400: "The request or its body is damaged.",
+    401: "The server has a key, and the request has not.",
     403: "The request comes from a foreign web page or calls a foreign host.",
     404: "The server does not offer it.",
     408: "The body arrives too slowly.",
@@ -32,7 +33,7 @@ Responses = dict[int | str, dict[str, Any]]
 def describe_faults(*statuses: int) -> Responses:
     """What `responses=` of an operation says about these statuses and those that each can have."""
     described: Responses = {}
-    for status in sorted({400, 403, 503, *statuses}):
+    for status in sorted({400, 401, 403, 503, *statuses}):
         described[status] = {"model": RefusedRequest, "description": DESCRIPTIONS[status]}
     if 429 in described:
         described[429]["headers"] = {

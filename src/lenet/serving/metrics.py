@@ -1,12 +1,14 @@
 """What Prometheus reads at /metrics. Every label has a bounded number of values, whatever clients send."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import HistogramMetricFamily
 from prometheus_client.exposition import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client.registry import Collector
 
 from lenet.models.stored import StoredCheckpoint
 from lenet.serving.drift import BOUNDS, IMAGES, expect_images, expect_readings
@@ -47,11 +49,8 @@ class Metrics:
         self._reloads = Counter(
             "lenet_reloads", "Reloads of the checkpoint: swapped or refused.", ("outcome",), registry=registry
         )
-        self._confidence = Histogram(
-            "lenet_confidence",
-            "Confidence of accepted readings by their number of digits, and of single images.",
-            ("digits",), buckets=BOUNDS, registry=registry,
-        )  # fmt: skip
+        self._confidence = _ConfidenceHistogram()
+        registry.register(self._confidence)
         self._expected = Gauge(
             "lenet_expected_confidence",
             "The share of pictures held out of training with a confidence up to `le`, from the card.",
@@ -84,14 +83,12 @@ class Metrics:
                 continue
             self._readings.labels("rejected" if row["rejected"] else "accepted").inc()
             if not row["rejected"]:
-                self._confidence.labels(find_group(len(row["digits"]))).observe(row["confidence"])
+                self._confidence.add(find_group(len(row["digits"])), [row["confidence"]])
 
     def count_images(self, probabilities: NDArray[np.float32]) -> None:
         """Count single images by their probabilities (N, classes)."""
         self._images.inc(len(probabilities))
-        confidence = self._confidence.labels(IMAGES)
-        for value in probabilities.max(axis=1).tolist():
-            confidence.observe(value)
+        self._confidence.add(IMAGES, probabilities.max(axis=1))
 
     def show_served(self, served: Served) -> None:
         """Show what is served, in place of what was before, and what the cards expect of it."""
@@ -112,3 +109,27 @@ class Metrics:
     def render(self) -> bytes:
         """All metrics as text, of the type METRICS_TYPE."""
         return generate_latest(self.registry)
+
+
+class _ConfidenceHistogram(Collector):
+    """A histogram that takes the confidences of many images at a time; the library's takes one."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, NDArray[np.int64]] = {}
+        self._sums: dict[str, float] = {}
+
+    def add(self, group: str, values: ArrayLike) -> None:
+        buckets = np.bincount(np.searchsorted(BOUNDS, values), minlength=len(BOUNDS) + 1)
+        self._counts[group] = self._counts.get(group, 0) + buckets
+        self._sums[group] = self._sums.get(group, 0.0) + float(np.sum(values))
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        family = HistogramMetricFamily(
+            "lenet_confidence",
+            "Confidence of accepted readings by their number of digits, and of single images.",
+            labels=("digits",),
+        )
+        for group, counts in self._counts.items():
+            below = zip((*map(str, BOUNDS), "+Inf"), np.cumsum(counts).tolist(), strict=True)
+            family.add_metric((group,), list(below), self._sums[group])
+        yield family
