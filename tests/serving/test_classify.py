@@ -19,7 +19,7 @@ from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
 from lenet.serving.app import make_app
 from lenet.serving.layers import list_layers
-from lenet.serving.limits import Limits
+from lenet.serving.limits import Limits, Refusal
 from lenet.serving.served import open_served
 from lenet.serving.server import make_server, open_socket
 from lenet.serving.service import Service
@@ -140,6 +140,28 @@ def test_any_checkpoint_is_served(tmp_path: Path, whole: bool):
         [1, 12, 12],
         [2],
     ]
+
+
+def test_numbers_that_are_not_finite_are_no_answer(tmp_path: Path):
+    """Finite weights, which overflow for images with ink: such a checkpoint does not become ready."""
+    model = LeNet(LeNetConfig(input_size=28, channels=(2,), kernel_size=3, hidden=(3,)))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.fill_(1e30)
+    save_checkpoint(tmp_path / "huge.safetensors", model, {"classes": list("0123456789")})
+    served = open_served(tmp_path / "huge.safetensors")
+
+    async def test() -> None:
+        service = Service(served)
+        try:
+            with pytest.raises(ValueError, match="not finite"):
+                await service.test(served)
+        finally:
+            service.close()
+
+    asyncio.run(test())
+    with pytest.raises(Refusal, match="no finite numbers"):
+        list_layers(served, IMAGES[1:2, None], ["output"], 1000)
 
 
 def test_activations_are_those_of_the_network(client: httpx.Client):

@@ -40,7 +40,8 @@ def make_app(
     """
 
     @asynccontextmanager
-    async def run(_: FastAPI) -> AsyncIterator[None]:
+    async def run(app: FastAPI) -> AsyncIterator[None]:
+        app.openapi()  # FastAPI prepares its routes at the first use, which takes a third of a second
         await service.start()
         yield
         service.close()

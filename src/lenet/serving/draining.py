@@ -9,8 +9,11 @@ import asyncio
 import signal
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvicorn
+
+HEAD_SECONDS = 0.2  # in which the request of a connection that was accepted last arrives
 
 
 class DrainingServer(uvicorn.Server):
@@ -28,4 +31,25 @@ class DrainingServer(uvicorn.Server):
         self.server_state.default_headers.append((b"connection", b"close"))
         if signal.SIGTERM in self._captured_signals:  # after Ctrl-C nobody sends more
             await asyncio.sleep(self._seconds)
+            await self._accept_last(sockets or [])
+            await asyncio.sleep(HEAD_SECONDS)
         await super().shutdown(sockets)
+
+    async def _accept_last(self, sockets: list[socket.socket]) -> None:
+        """Accept the connections that wait, and no more."""
+        last: list[socket.socket] = []
+        for listener in sockets:
+            with suppress(BlockingIOError):
+                while True:
+                    last.append(listener.accept()[0])
+        for server in self.servers:
+            server.close()  # and its sockets
+        for connection in last:
+            connection.setblocking(False)
+            await asyncio.get_running_loop().connect_accepted_socket(self._make_protocol, connection)
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol

@@ -22,8 +22,8 @@ def list_layers(
 ) -> list[dict[str, Any]]:
     """Name, kind, shape, summary and values of the layers called `wanted`, all for None, in order.
 
-    `image` is uint8 (1, 1, H, W). Raises Refusal 422 for a name of no layer, and where the layers have more
-    than `most` values.
+    `image` is uint8 (1, 1, H, W). Raises Refusal 422 for a name of no layer, where the layers have more
+    than `most` values, and where a value is not finite.
     """
     config = served.network.config
     kinds = {row.name: row for row in config.layers()}
@@ -41,6 +41,8 @@ def list_layers(
         )
     traced = trace_maps(_restore(served), torch.from_numpy(image))
     maps = {name: traced[name] for name in names}
+    if not all(values.isfinite().all() for values in maps.values()):
+        raise Refusal(422, "the network computes no finite numbers for this image")
     return [
         {
             "name": row["name"],

@@ -17,7 +17,7 @@ class Limits:
     images: int = 1024  # of one request
     values: int = 500_000  # of activations in one answer
     queued_pictures: int = 64  # of all requests, waiting or in progress; at least `pictures`
-    queued_images: int = 4096  # of all requests, waiting or in progress; at least `images`
+    queued_images: int = 2048  # of all requests, waiting or in progress; at least `images`
     batch_images: int = 256  # computed at a time
     workers: int | None = None  # processes that read pictures; None: one for each core but one
     picture_seconds: float = 20.0  # for one picture, after which its worker is killed

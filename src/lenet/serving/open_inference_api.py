@@ -99,6 +99,8 @@ def route_open_inference(service: Service) -> APIRouter:
             body = await receive_body(request, held, limits)
             question = decode_request(body, length, _find_shape(served, limits))
             logits = await lane.classify(served, question.images)
+        if not np.isfinite(logits).all():  # very large weights of a stranger
+            raise Refusal(400, "the network computes no finite numbers for an image of this request")
         outputs = compute_outputs(served, logits)
         request.state.images = len(logits)
         service.metrics.count_images(outputs["probabilities"])

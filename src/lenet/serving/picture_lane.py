@@ -166,6 +166,8 @@ class _Worker:
         self._served = None
         if not self._has_ended:
             self._process = _Process(_work)
+            if self._has_ended:  # in the meantime, in another thread
+                self._process.end()
 
     def end(self) -> None:
         """Kill the process for good."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
 from pydantic_core import to_json
@@ -58,6 +59,8 @@ def route_tensors(service: Service) -> APIRouter:
         with service.image_bodies.hold() as held:
             images = await receive_images(request, held, limits, served.image_shape)
             logits = await lane.classify(served, images)
+        if not np.isfinite(logits).all():  # very large weights of a stranger
+            raise Refusal(422, "the network computes no finite numbers for an image of this request")
         probabilities = as_probabilities(logits, served.network.config)
         request.state.images = len(images)
         service.metrics.count_images(probabilities)
