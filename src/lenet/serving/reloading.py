@@ -82,6 +82,8 @@ class Reloader:
                 service.metrics.count_reload("swapped")
                 told = f"the checkpoint was loaded again, in place of version {before.version}"
                 _log.info("reload", extra={FIELDS: {"message": told, "version": served.version}})
+                if not service.has_passed:  # the one before did not pass the first self-test
+                    await service.make_ready()
 
     def _open(self, before: Served) -> Served:
         served = open_served(self._checkpoint)

@@ -49,7 +49,7 @@ class Service:
     async def start(self) -> None:
         """Start the workers, and test in the background what is served."""
         self.pictures.start()
-        self._first = asyncio.create_task(self._test_first())
+        self._first = asyncio.create_task(self.make_ready())
 
     async def test(self, served: Served) -> None:
         """Compute an image and read a picture in every worker. Raises what fails."""
@@ -72,7 +72,8 @@ class Service:
         self.tensors.close()
         self.pictures.close()
 
-    async def _test_first(self) -> None:
+    async def make_ready(self) -> None:
+        """Test what is served; from when it passes, requests may be sent here."""
         try:
             await self.test(self.served)
             self.has_passed = True
