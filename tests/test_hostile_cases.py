@@ -24,6 +24,8 @@ CASES = {
     "images/test_decoding.py::test_truncated_files_never_crash": 6,
     "images/test_decoding.py::test_bombs_of_every_format_are_refused": 6,
     "reading/test_bounds.py::test_specks": 3,
+    "serving/test_api.py::test_bad_bodies_get_one_sentence": 18,
+    "serving/test_classify.py::test_bad_bodies_get_one_sentence": 19,
     "uncertainty/test_rejection.py::test_a_damaged_curve_is_refused_in_one_line": 12,
 }
 

@@ -4,8 +4,10 @@ import os
 import signal
 import sys
 import threading
-from multiprocessing import parent_process
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from multiprocessing import get_context, parent_process
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lenet.errors import DeviceError
 
@@ -43,6 +45,53 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+class WorkerProcess:
+    """The parent's side of a process of its own, which takes messages through a pipe and answers each.
+
+    (The standard library pickles the messages between our two processes. No file and no foreign data are ever
+    unpickled.)
+    """
+
+    BLOCKED: ClassVar = {signal.SIGINT}
+    """Signals that the process does not get: Ctrl-C means its parent."""
+
+    def __init__(self, work: Callable[..., None], *arguments: Any) -> None:
+        """Start a process that runs `work(pipe, *arguments)`, which calls `begin_worker` first."""
+        context = get_context("spawn")
+        self.pipe, worker_end = context.Pipe()
+        self._process = context.Process(target=work, args=(worker_end, *arguments), daemon=True)
+        with _block_signals(self.BLOCKED):
+            self._process.start()
+        worker_end.close()  # so that the pipe ends when the worker dies
+
+    @property
+    def pid(self) -> int:
+        """The identifier of the process."""
+        return self._process.pid or 0
+
+    def end(self) -> None:
+        """Kill the process, which has no state to lose."""
+        self._process.kill()
+        self._process.join()
+        self.pipe.close()
+
+
+@contextmanager
+def _block_signals(signals: set[signal.Signals]) -> Iterator[None]:
+    """Block signals; processes started in the block inherit this."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    from multiprocessing.resource_tracker import ensure_running
+
+    ensure_running()  # started inside this block it would unblock SIGINT
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def find_device(name: str) -> "torch.device":

@@ -4,11 +4,13 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +36,13 @@ class Served:
             return received
 
 
-def start(folder: Path, *arguments: str) -> Served:
+@pytest.fixture(scope="session")
+def start() -> Callable[..., Served]:
+    """Starts a server in a folder, with arguments; who starts it ends it."""
+    return start_server
+
+
+def start_server(folder: Path, *arguments: str) -> Served:
     """Start a server; its first line is its address."""
     kept = folder / "kept"
     with (folder / "log").open("w") as log:
@@ -52,7 +60,20 @@ def start(folder: Path, *arguments: str) -> Served:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    served = start(tmp_path_factory.mktemp("served"))
+    served = start_server(tmp_path_factory.mktemp("served"))
+    yield served
+    served.process.kill()
+    served.process.communicate()
+
+
+@pytest.fixture(scope="session")
+def ready(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    """A server that has passed its self-test, and that several modules share: none may stop it."""
+    served = start_server(tmp_path_factory.mktemp("ready"))
+    end = time.monotonic() + 60
+    while httpx.get(f"{served.address}ready").status_code != 200:
+        assert time.monotonic() < end
+        time.sleep(0.1)
     yield served
     served.process.kill()
     served.process.communicate()

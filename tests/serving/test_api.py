@@ -13,7 +13,7 @@ import zlib
 from base64 import b64decode
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,7 @@ def test_steps_are_pictures_of_bounded_size(client: httpx.Client):
 def test_answers_are_as_the_api_describes_them(client: httpx.Client):
     described = client.get("/openapi.json").json()
     operations = [operation for path in described["paths"].values() for operation in path.values()]
-    assert len(operations) == 5
+    assert described["paths"].keys() >= {"/live", "/ready", "/v1/model", "/v1/predict", "/v1/corrections"}
     assert all(operation["summary"] for operation in operations)
     good = client.post("/v1/predict", params={"steps": True}, files=files(PENCIL))
     for kind, answer in (
@@ -409,26 +409,61 @@ def test_curl_as_the_how_to_calls_it(served: Any, tmp_path: Path):
         assert json.loads(done.stdout)
 
 
+def test_python_as_the_how_to_calls_it(served: Any):
+    (block,) = re.findall(r"^```py\n(.*?)^```$", (ROOT / "docs/how-to.md").read_text(), re.M | re.S)
+    assert "http://127.0.0.1:8000/" in block
+    printed = io.StringIO()
+    with redirect_stdout(printed):
+        exec(block.replace("http://127.0.0.1:8000/", served.address), {})
+    labels, shape = printed.getvalue().splitlines()
+    assert labels.count("'") == 2 * 64
+    assert shape == "[6, 28, 28]"
+
+
 def test_its_log_is_on_standard_error_and_no_traceback_in_it(served: Any):
     """Run last: it judges what the requests before it left."""
     log = (served.kept.parent / "log").read_text()
-    assert '"POST /v1/predict HTTP/1.1" 200' in log
+    lines = [json.loads(line) for line in log.splitlines()]
+    assert ("/v1/predict", 200) in [(line.get("path"), line.get("status")) for line in lines]
     assert "Traceback" not in log
 
 
 def test_a_stopped_server_finishes_what_it_has_begun(served: Any):
-    """Run after the others: it ends the process that they share. The signal comes while a body arrives."""
+    """Run after the others: it ends the process that they share. The signal comes while a body arrives, and
+    while other clients send one request after the other; none of those is lost."""
     host, port = httpx.URL(served.address).host, httpx.URL(served.address).port
     sent = httpx.Request("POST", f"{served.address}v1/predict", files=files(*PICTURES))
     head = "".join(f"{name}: {value}\r\n" for name, value in sent.headers.items())
     body = sent.read()
-    with socket.create_connection((host, port or 0), timeout=60) as connection:
+
+    def call_until_refused(address: str, **request: Any) -> list[int]:
+        statuses = []
+        with httpx.Client(base_url=served.address, timeout=60) as client:
+            while True:
+                try:
+                    statuses.append(client.post(address, **request).status_code)
+                except httpx.ConnectError:  # it was not accepted; any other error is a lost request
+                    return statuses
+
+    with (
+        socket.create_connection((host, port or 0), timeout=60) as connection,
+        ThreadPoolExecutor(4) as pool,
+        httpx.Client(base_url=served.address) as other,
+    ):
         connection.sendall(f"POST /v1/predict HTTP/1.1\r\n{head}\r\n".encode() + body[:-1])
-        assert httpx.get(f"{served.address}live").status_code == 200  # so it has accepted the one before
-        served.process.send_signal(signal.SIGTERM)
+        assert other.get("/ready").status_code == 200  # so it has accepted the one before
+        image = {"content": bytes(784), "headers": {"Content-Type": "application/octet-stream"}}
+        calls = [pool.submit(call_until_refused, "/v1/classify", **image) for _ in range(3)]
+        calls.append(pool.submit(call_until_refused, "/v1/predict", files=files(PENCIL)))
         time.sleep(0.2)
-        with pytest.raises(httpx.ConnectError):
-            httpx.get(f"{served.address}live")
+        served.process.send_signal(signal.SIGTERM)
+        time.sleep(0.3)
+        draining = other.get("/ready")
+        assert (draining.status_code, draining.json()) == (503, {"ready": False})
+        assert draining.headers["connection"] == "close"
+        statuses = [call.result() for call in calls]
+        assert all(statuses)
+        assert {status for each in statuses for status in each} == {200}
         connection.sendall(body[-1:])
         received = b""
         while part := connection.recv(65536):

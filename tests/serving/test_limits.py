@@ -1,13 +1,15 @@
 """Limits that take too long at their true size: a server in this process with small ones, on a socket."""
 
 import io
+import os
+import signal
 import socket
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import httpx
@@ -15,18 +17,19 @@ import pytest
 import uvicorn
 from PIL import Image
 
-from lenet.models.checkpoint import Checkpoint, load_checkpoint
-from lenet.reading.reader import Reader
 from lenet.serving.app import make_app
 from lenet.serving.corrections import Corrections
 from lenet.serving.limits import Limits
+from lenet.serving.served import open_served
 from lenet.serving.server import make_server, open_socket
+from lenet.serving.service import Service
 
 PENCIL = Path(__file__).parents[2] / "examples/pictures/9-pencil.jpg"
+BYTES = "application/octet-stream"
 PAGE = "x" * 8_000_000  # more than the buffers of a connection hold
 SMALL = Limits(
-    body_bytes=100_000, held_bytes=150_000, waiting=0, connections=6, head_seconds=0.5, receive_seconds=0.5,
-    send_seconds=0.5, keep_alive_seconds=1, kept_files=2,
+    body_bytes=100_000, held_bytes=150_000, queued_pictures=6, connections=6, head_seconds=0.5,
+    receive_seconds=0.5, send_seconds=0.5, keep_alive_seconds=1, kept_files=2,
 )  # fmt: skip
 
 
@@ -35,25 +38,23 @@ class Small:
     address: tuple[str, int]
     url: str
     server: uvicorn.Server
+    service: Service
 
     def connect(self) -> socket.socket:
         return socket.create_connection(self.address, timeout=20)
 
 
 @pytest.fixture(scope="module")
-def checkpoint() -> Checkpoint:
-    return load_checkpoint("reader")
-
-
-@pytest.fixture(scope="module")
-def small(checkpoint: Checkpoint, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
-    kept = Corrections(tmp_path_factory.mktemp("kept"), checkpoint.classes, SMALL)
-    server = make_server(make_app(Reader(), checkpoint, "reader", PAGE, kept, limits=SMALL), SMALL)
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
+    served = replace(open_served(), page=PAGE)
+    kept = Corrections(tmp_path_factory.mktemp("kept"), served.checkpoint.classes, SMALL)
+    service = Service(served, SMALL)
+    server = make_server(make_app(service, kept), SMALL)
     with open_socket("127.0.0.1", 0) as listener:
         address = listener.getsockname()
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
-        yield Small(address, f"http://127.0.0.1:{address[1]}/", server)
+        yield Small(address, f"http://127.0.0.1:{address[1]}/", server, service)
         server.should_exit = True
         thread.join()
 
@@ -100,9 +101,12 @@ def test_headers_of_a_second_request_do_not_take_longer(small: Small):
         assert len(trickled) < 50
 
 
-def test_a_body_that_trickles_is_refused(small: Small):
+@pytest.mark.parametrize(
+    ("path", "kind"), [("predict", "image/png"), ("classify", "application/json"), ("classify", BYTES)]
+)
+def test_a_body_that_trickles_is_refused(small: Small, path: str, kind: str):
     with small.connect() as connection:
-        connection.sendall(head(1000))
+        connection.sendall(head(1000).replace(b"predict", path.encode()).replace(b"image/png", kind.encode()))
         stop = threading.Event()
 
         def trickle() -> None:
@@ -164,7 +168,7 @@ def test_too_many_requests_are_told_to_wait(small: Small):
     for answer in answers:
         if answer.status_code == 429:
             assert answer.headers["retry-after"] == "1"
-            assert answer.json()["error"] == "1 requests are waiting; try again in a second"
+            assert answer.json()["error"] == "6 pictures are waiting; try again in a second"
         else:
             assert [row["text"] for row in answer.json()] == ["9"] * 6
 
@@ -178,6 +182,26 @@ def test_too_many_connections_are_refused_until_they_end(small: Small):
     assert httpx.get(small.url + "live").status_code == 200
     for connection in idle:
         connection.close()
+
+
+def test_a_worker_that_is_killed_costs_its_picture(small: Small):
+    """As the kernel does where memory ends. Every other picture of the request is read, and the next ones."""
+    files = [("pictures", (f"{number}", PENCIL.read_bytes())) for number in range(6)]
+    while httpx.get(small.url + "ready").status_code != 200:
+        time.sleep(0.05)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(httpx.post, small.url + "v1/predict", files=files, timeout=60)
+        while not small.service.pictures.waiting:
+            time.sleep(0.001)
+        for process in small.service.pictures.processes:
+            os.kill(process, signal.SIGKILL)
+        answer = coming.result()
+    assert answer.status_code == 200
+    assert [row["picture"] for row in answer.json()] == [str(number) for number in range(6)]
+    lost = [row for row in answer.json() if "error" in row]
+    assert 1 <= len(lost) <= small.service.pictures.workers
+    assert "the process that read it died" in lost[0]["error"]
+    assert all(row["text"] == "9" for row in answer.json() if row not in lost)
 
 
 def test_a_full_folder_of_corrections_takes_no_more(small: Small):

@@ -53,3 +53,25 @@ def test_a_correction_is_kept_only_on_request(page: Any, served: Any):
     page.get_by_role("button", name="This is 6").click()
     page.locator("#corrections", has_text="the server kept it").wait_for()
     assert [file.parent.name for file in served.kept.rglob("*.png")] == ["6"]
+
+
+def test_with_a_key_the_browser_asks_for_it_and_the_page_works(
+    chromium: Any, start: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    key = "a-key-of-many-characters"
+    monkeypatch.setenv("LENET_API_KEY", key)
+    server = start(tmp_path)
+    context = chromium.new_context(locale="en-US", http_credentials={"username": "anybody", "password": key})
+    try:
+        page = context.new_page()
+        page.goto(server.address)
+        page.wait_for_selector("body[data-ready=yes]")
+        page.locator("#file").set_input_files(ROOT / "examples/pictures/3-yellow-paper.jpg")
+        page.locator("#message", has_text="The server reads: 3").wait_for()
+    finally:
+        context.close()
+        server.process.kill()
+        server.process.communicate()
+    (request,) = [line for line in (tmp_path / "log").read_text().splitlines() if "/v1/predict" in line]
+    assert '"status": 200' in request
+    assert key not in (tmp_path / "log").read_text()

@@ -6,18 +6,16 @@ thread and reads picture by picture, so that results do not depend on the number
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
 from itertools import chain, islice
-from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import TYPE_CHECKING, Any
 
 from lenet.batch.sources import NamedPicture, fetch_ahead
 from lenet.errors import LeNetError, PictureError, ResultsError
-from lenet.processes import MAX_WORKERS, begin_worker, count_cores
+from lenet.processes import MAX_WORKERS, WorkerProcess, begin_worker, count_cores
 from lenet.reading.transcription import check_constraints
 
 if TYPE_CHECKING:
@@ -151,23 +149,12 @@ def _cut(pictures: Iterable[NamedPicture]) -> Iterator[list[NamedPicture]]:
         yield chunk
 
 
-class _Worker:
-    """The parent's side of a worker process with a reader: sends chunks and receives rows through a pipe.
-
-    (The standard library pickles the messages between our two processes. No file and no foreign data are ever
-    unpickled.)
-    """
+class _Worker(WorkerProcess):
+    """A worker process with a reader: takes chunks and answers with their rows."""
 
     def __init__(self, reader_settings: ReaderSettings, options: Options) -> None:
-        context = get_context("spawn")
+        super().__init__(_work, reader_settings, options)
         self.chunk: int | None = None  # the number of the chunk in progress
-        self.pipe, worker_end = context.Pipe()
-        self._process = context.Process(
-            target=_work, args=(worker_end, reader_settings, options), daemon=True
-        )
-        with _block_interrupts():
-            self._process.start()
-        worker_end.close()  # so that the pipe ends when the worker dies
 
     def give(self, number: int, chunk: list[NamedPicture]) -> None:
         self.pipe.send(chunk)
@@ -180,27 +167,6 @@ class _Worker:
             raise answer
         number, self.chunk = self.chunk, None
         return number, answer
-
-    def end(self) -> None:
-        self._process.kill()  # a worker has no state to lose
-        self._process.join()
-        self.pipe.close()
-
-
-@contextmanager
-def _block_interrupts() -> Iterator[None]:
-    """Block SIGINT; processes started in the block inherit this, so that Ctrl-C reaches the parent only."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    from multiprocessing.resource_tracker import ensure_running
-
-    ensure_running()  # started inside this block it would unblock SIGINT
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _work(pipe: Connection, reader_settings: ReaderSettings, options: Options) -> None:

@@ -30,8 +30,16 @@ def serve(
     keep: Annotated[
         Path | None, Parameter(help="Keep corrected pictures in this folder, one folder a class.")
     ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        Parameter(
+            negative=(), help="Let web pages of this origin call, such as https://example.org; repeatable."
+        ),
+    ] = None,
 ) -> None:
     """Serve the page and an API that reads pictures; the first line printed is the address.
+
+    Clients need the key in the environment variable LENET_API_KEY, where one is set.
 
     Example: lenet serve
     Example: lenet serve runs/reader-mnist-0 --port 8080
@@ -39,7 +47,7 @@ def serve(
     with stop_with("stopped"):
         from lenet.serving.server import run_server
 
-        run_server(checkpoint, host, port, keep, announce)
+        run_server(checkpoint, host, port, keep, announce, origins=allow_origin or ())
 
 
 def announce(address: str) -> None:

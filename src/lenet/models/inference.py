@@ -33,7 +33,7 @@ class DigitNetwork(Protocol):
 
     config: LeNetConfig
 
-    def compute_logits(self, images: NDArray[np.uint8] | Floats) -> Floats:
+    def compute_logits(self, images: NDArray[np.uint8] | Floats, threads: int | None = None) -> Floats:
         """Logits (N, classes) of images (N, 1, H, W), bytes 0..255 or floats 0..1."""
 
     def compute_probabilities(self, images: NDArray[np.uint8] | Floats) -> Floats:
@@ -53,28 +53,21 @@ class PackedLeNet:
     def __init__(self, network: PackedNetwork, config: LeNetConfig) -> None:
         self.network, self.config = network, config
 
-    def compute_logits(self, images: NDArray[np.uint8] | Floats) -> Floats:
+    def compute_logits(self, images: NDArray[np.uint8] | Floats, threads: int | None = None) -> Floats:
         """Logits (N, classes) of images (N, 1, H, W), bytes 0..255 or floats 0..1.
 
-        Raises ModelError on other shapes and types.
+        `threads` are those of `PackedNetwork.run`. Raises ModelError on other shapes and types.
         """
         if images.ndim != 4 or images.shape[1] != 1 or images.dtype not in (np.uint8, np.float32):
             raise ModelError(
                 f"images are {images.dtype} {images.shape}; uint8 or float32 (N, 1, H, W) is needed"
             )
         fitted = fit_images(images, self.config)
-        return self.network.run(fitted).reshape(len(images), self.config.classes)
+        return self.network.run(fitted, threads).reshape(len(images), self.config.classes)
 
     def compute_probabilities(self, images: NDArray[np.uint8] | Floats) -> Floats:
         """The probability of each class (N, classes); with `reject_class`, rows add up to less than 1."""
-        logits = self.compute_logits(images)
-        highest = logits.max(axis=1, keepdims=True)
-        if self.config.reject_class:  # its logit is 0
-            highest = np.maximum(highest, 0)
-        shares = np.exp(logits - highest)
-        total = shares.sum(axis=1, keepdims=True)
-        probabilities: Floats = shares / (total + np.exp(-highest) if self.config.reject_class else total)
-        return probabilities
+        return as_probabilities(self.compute_logits(images), self.config)
 
 
 class PackedLine:
@@ -164,6 +157,18 @@ def open_line(source: Source) -> StripNetwork:
     from lenet.models.torch_inference import open_line_module  # imports torch
 
     return open_line_module(source)
+
+
+def as_probabilities(logits: Floats, config: LeNetConfig) -> Floats:
+    """The probability of each class (N, classes) from logits (N, classes); with `reject_class`, rows add up
+    to less than 1."""
+    highest = logits.max(axis=1, keepdims=True)
+    if config.reject_class:  # its logit is 0
+        highest = np.maximum(highest, 0)
+    shares = np.exp(logits - highest)
+    total = shares.sum(axis=1, keepdims=True)
+    probabilities: Floats = shares / (total + np.exp(-highest) if config.reject_class else total)
+    return probabilities
 
 
 def fit_images(images: NDArray[np.uint8] | Floats, config: LeNetConfig) -> NDArray[np.uint8] | Floats:

@@ -21,7 +21,7 @@ class ModuleLeNet:
     def __init__(self, model: LeNet) -> None:
         self.model, self.config = model.eval(), model.config
 
-    def compute_logits(self, images: NDArray[np.uint8] | Floats) -> Floats:
+    def compute_logits(self, images: NDArray[np.uint8] | Floats, threads: int | None = None) -> Floats:
         """Logits (N, classes) of images (N, 1, H, W), bytes 0..255 or floats 0..1."""
         device = next(self.model.parameters()).device
         with torch.inference_mode():

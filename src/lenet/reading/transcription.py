@@ -50,11 +50,11 @@ def check_constraints(length: int | None, pattern: str | None, amount: bool) -> 
         return Constraints(length, None, amount)
     count = pattern.count(PLACEHOLDER)
     if not 1 <= count <= MAX_DIGITS:
-        raise PictureError(f"pattern {pattern!r} has {count} digits; write each as #, like #####-####")
+        raise PictureError(f"pattern {pattern[:80]!r} has {count} digits; write each as #, like #####-####")
     if any(sign.isdigit() or not sign.isprintable() for sign in pattern):
-        raise PictureError(f"pattern {pattern!r} may hold # and signs between, like #####-####")
+        raise PictureError(f"pattern {pattern[:80]!r} may hold # and signs between, like #####-####")
     if length is not None and length != count:
-        raise PictureError(f"length is {length}, but pattern {pattern!r} has {count} digits; give one")
+        raise PictureError(f"length is {length}, but pattern {pattern[:80]!r} has {count} digits; give one")
     if amount:
         raise PictureError("an amount has no pattern; give amount or pattern")
     return Constraints(count, pattern)

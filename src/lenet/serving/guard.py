@@ -3,7 +3,7 @@
 A page on the web can send requests to a server on the visitor's own machine. Two checks prevent it. The Host
 header must name the loopback address where the server listens there only: a foreign name that resolves to
 127.0.0.1 is refused (DNS rebinding). The Origin header of a request other than GET and HEAD must be the
-server's own.
+server's own, or one that the user allowed.
 """
 
 import re
@@ -30,10 +30,12 @@ HEADERS = {
 class Guard:
     """Middleware that checks Host and Origin and adds security headers where the answer has none."""
 
-    def __init__(self, app: ASGIApp, hosts: tuple[str, ...] | None) -> None:
-        """`hosts` are the names allowed in the Host header; None allows any."""
+    def __init__(self, app: ASGIApp, hosts: tuple[str, ...] | None, origins: tuple[str, ...] = ()) -> None:
+        """`hosts` are the names allowed in the Host header, None allows any; `origins` those that may call
+        beside the server's own."""
         self._app = app
         self._hosts = hosts
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 403 or pass the request on."""
@@ -57,7 +59,7 @@ class Guard:
         match = HOST.fullmatch(host)
         if self._hosts is not None and (match is None or match[1].lower() not in self._hosts):
             return f"the host {host[:80]!r} is not this server; call it {', '.join(self._hosts)}"
-        own = {f"{scheme}://{host.lower()}" for scheme in ("http", "https")}
+        own = {f"{scheme}://{host.lower()}" for scheme in ("http", "https")} | set(self._origins)
         if method not in ("GET", "HEAD") and any(origin.lower() not in own for origin in origins):
             return f"pages of {origins[0][:80]!r} may not send requests to this server"
         return None

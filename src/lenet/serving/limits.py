@@ -1,7 +1,8 @@
 """The limits of the server: what a request may bring, what waits at a time, and how a refusal looks."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 
 
@@ -11,14 +12,23 @@ class Limits:
 
     body_bytes: int = 32 * 2**20  # of one request
     pictures: int = 32  # of one request
-    held_bytes: int = 128 * 2**20  # of the bodies of all requests at a time
-    waiting: int = 16  # requests that wait until pictures of another one are read
-    connections: int = 128
+    held_bytes: int = 128 * 2**20  # of the bodies of all requests at a time, for each lane
+    json_bytes: int = 2**20  # of a body of JSON
+    images: int = 1024  # of one request
+    values: int = 500_000  # of activations in one answer
+    queued_pictures: int = 64  # of all requests, waiting or in progress; at least `pictures`
+    queued_images: int = 2048  # of all requests, waiting or in progress; at least `images`
+    batch_images: int = 256  # computed at a time
+    workers: int | None = None  # processes that read pictures; None: one for each core but one
+    picture_seconds: float = 20.0  # for one picture, after which its worker is killed
+    answer_seconds: float = 60.0  # for an answer, once the body is there
+    connections: int = 512
     head_seconds: float = 10.0  # for the request line and the headers
     receive_seconds: float = 30.0  # for a body
     send_seconds: float = 30.0  # without progress, while a client should read its answer
     keep_alive_seconds: int = 5
-    finish_seconds: int = 30  # for requests in progress, when the server is stopped
+    drain_seconds: float = 1.0  # in which requests are still taken, after SIGTERM
+    finish_seconds: int = 30  # for requests in progress, after that
     kept_files: int = 10_000  # in the folder of corrections
     step_side: int = 640  # pixels of an image of a step
 
@@ -31,10 +41,29 @@ class Refusal(Exception):
         self.status = status
         self.headers = headers
 
+    def __reduce__(self) -> tuple[object, ...]:
+        return Refusal, (self.status, str(self), self.headers)  # workers send it
+
 
 def refuse_for_now(message: str) -> Refusal:
     """A refusal for want of room, status 429; the client may try again after a second."""
     return Refusal(429, f"{message}; try again in a second", {"Retry-After": "1"})
+
+
+@asynccontextmanager
+async def finish_within(seconds: float, otherwise: Refusal) -> AsyncIterator[None]:
+    """A block that has so much time. Raises `otherwise` when that is over."""
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise otherwise from None
+
+
+def answer_in_time(limits: Limits) -> AbstractAsyncContextManager[None]:
+    """A block that computes an answer. Raises Refusal 504 when it takes too long."""
+    message = f"the answer was not ready within {limits.answer_seconds:g} s; send less"
+    return finish_within(limits.answer_seconds, Refusal(504, message))
 
 
 class BodyBudget:
@@ -47,7 +76,7 @@ class BodyBudget:
     @contextmanager
     def hold(self) -> Iterator["HeldBody"]:
         """A block in which one body may be held; its bytes are given back at the end."""
-        body = HeldBody(self, self._limits)
+        body = HeldBody(self, self._limits.body_bytes)
         try:
             yield body
         finally:
@@ -56,23 +85,23 @@ class BodyBudget:
     def take(self, count: int) -> None:
         """Count more bytes. Raises Refusal 429 when all bodies together would hold too many."""
         if self._held + count > self._limits.held_bytes:
-            raise refuse_for_now("the server is receiving too many pictures")
+            raise refuse_for_now("the server is receiving too much")
         self._held += count
 
 
 class HeldBody:
     """The bytes of one body that were received so far."""
 
-    def __init__(self, budget: BodyBudget, limits: Limits) -> None:
+    def __init__(self, budget: BodyBudget, most: int) -> None:
         self._budget = budget
-        self._limits = limits
+        self.most = most
+        """How many there may be; 413 beyond."""
         self.bytes = 0
 
     def check(self, count: int) -> None:
         """Raises Refusal 413 when a body of `count` bytes is too large."""
-        if count > self._limits.body_bytes:
-            most = self._limits.body_bytes // 2**20
-            raise Refusal(413, f"a request has at most {most} MiB; send fewer or smaller pictures")
+        if count > self.most:
+            raise Refusal(413, f"a request of this type has at most {self.most / 2**20:.4g} MiB; send less")
 
     def grow(self, count: int) -> None:
         """Count bytes that arrived. Raises Refusal 413 or 429."""

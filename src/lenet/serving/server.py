@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import ipaddress
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from lenet.errors import ServingError
 from lenet.serving.limits import Limits
@@ -15,14 +16,6 @@ from lenet.serving.limits import Limits
 if TYPE_CHECKING:
     import uvicorn
     from starlette.types import ASGIApp
-
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "loggers": {"uvicorn": {"handlers": ["stderr"], "level": "INFO", "propagate": False}},
-}
 
 
 def run_server(
@@ -32,6 +25,7 @@ def run_server(
     keep: Path | None,
     announce: Callable[[str], None],
     limits: Limits | None = None,
+    origins: Sequence[str] = (),
 ) -> None:
     """Serve a checkpoint until SIGINT or SIGTERM, then finish what is in progress and raise the signal again.
 
@@ -43,58 +37,72 @@ def run_server(
         keep: the folder for corrected pictures; None keeps none.
         announce: called with the address of the page, once the socket listens.
         limits: by default those of `Limits`.
+        origins: other origins whose web pages may call, such as https://example.org.
+
+    Clients need the key in the environment variable LENET_API_KEY, where there is one. SIGHUP loads the
+    checkpoint again.
 
     Raises CheckpointError, and ServingError when the server cannot start.
     """
     try:
         import fastapi  # noqa: F401
+        import prometheus_client  # noqa: F401
         import python_multipart  # noqa: F401
         import uvicorn  # noqa: F401
     except ImportError:
         raise ServingError("a server needs FastAPI and uvicorn; pip install 'lenet[serve]'") from None
-    from lenet.models.checkpoint import load_checkpoint
-    from lenet.models.line_config import DIGITS
-    from lenet.page.bundle import make_page
-    from lenet.reading.reader import LINE, SINGLE, Reader
+    from lenet.serving.access import check_origin, read_key
     from lenet.serving.app import make_app
     from lenet.serving.corrections import Corrections
-    from lenet.serving.guard import LOOPBACK
+    from lenet.serving.reloading import Reloader
+    from lenet.serving.served import open_served
+    from lenet.serving.service import Service
 
     limits = limits or Limits()
-    shown = SINGLE if checkpoint is None else checkpoint
-    loaded = load_checkpoint(shown)
-    reader = Reader(LINE if checkpoint is None else loaded)
-    corrections = None if keep is None else Corrections(keep, loaded.classes, limits)
-    beside = (SINGLE, "d2l", LINE) if loaded.classes == DIGITS else ()
-    page = make_page(list(dict.fromkeys([str(shown), *beside])), api=True)
-    with open_socket(host, port) as listener:
-        address, bound = listener.getsockname()[:2]
-        is_local = ipaddress.ip_address(address.partition("%")[0]).is_loopback
-        hosts = (*LOOPBACK, *(() if address in LOOPBACK else (_write_host(address),))) if is_local else None
-        app = make_app(reader, loaded, Path(shown).name, page, corrections, hosts=hosts, limits=limits)
-        server = make_server(app, limits)
-        announce(f"http://{_write_host(address)}:{bound}/")
-        server.run([listener])
+    key, allowed = read_key(), tuple(map(check_origin, origins))
+    reloader = Reloader(checkpoint)
+    with reloader.handle_hangup():
+        served = open_served(checkpoint)
+        corrections = None if keep is None else Corrections(keep, served.checkpoint.classes, limits)
+        with open_socket(host, port) as listener:
+            address, bound = listener.getsockname()[:2]
+            reloader.service = service = Service(served, limits)
+            app = make_app(service, corrections, hosts=_find_hosts(address), key=key, origins=allowed)
+            server = make_server(app, limits, service.drain)
+            announce(f"http://{_write_host(address)}:{bound}/")
+            # A collection of all objects, most of them PyTorch's, stops every request for .1 s.
+            gc.collect()
+            gc.freeze()
+            try:
+                server.run([listener])
+            finally:
+                service.close()
 
 
-def make_server(app: ASGIApp, limits: Limits) -> uvicorn.Server:
-    """The HTTP server for an application: its limits, and its log on standard error."""
+def make_server(app: ASGIApp, limits: Limits, drain: Callable[[], None] = lambda: None) -> uvicorn.Server:
+    """The HTTP server for an application: its limits, and its log on standard error.
+
+    `drain` is called when it begins to stop.
+    """
     import uvicorn
 
     from lenet.serving.connections import make_protocol
+    from lenet.serving.draining import DrainingServer
+    from lenet.serving.observation import LOGGING
 
     config = uvicorn.Config(
         app,
         http=make_protocol(limits),
         ws="none",
         log_config=LOGGING,
+        access_log=False,
         server_header=False,
         proxy_headers=False,
         limit_concurrency=limits.connections,
         timeout_keep_alive=limits.keep_alive_seconds,
         timeout_graceful_shutdown=limits.finish_seconds,
     )
-    return uvicorn.Server(config)
+    return DrainingServer(config, drain, limits.drain_seconds)
 
 
 def open_socket(host: str, port: int) -> socket.socket:
@@ -121,6 +129,15 @@ def open_socket(host: str, port: int) -> socket.socket:
         reason = os.strerror(error.errno) if error.errno else str(error)
         place = f"{_write_host(str(address[0]))}:{port}"
         raise ServingError(f"{place}: {reason}; take another port, or --port 0 for a free one") from None
+
+
+def _find_hosts(address: str) -> tuple[str, ...] | None:
+    """The names that clients may call a server by that listens on an address; None allows any."""
+    from lenet.serving.guard import LOOPBACK
+
+    if not ipaddress.ip_address(address.partition("%")[0]).is_loopback:
+        return None
+    return LOOPBACK if address in LOOPBACK else (*LOOPBACK, _write_host(address))
 
 
 def _write_host(address: str) -> str:

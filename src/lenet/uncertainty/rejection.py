@@ -64,7 +64,7 @@ def check_promise(max_error: float) -> None:
 def bound_curve(rejection: object) -> tuple[int, np.ndarray, np.ndarray]:
     """The number of images of a card's curve, its thresholds (M,), and the upper bound (M,) of the share of
     errors at each. Raises CheckpointError on a damaged curve."""
-    count, curve = _check_curve(rejection)
+    count, curve = check_curve(rejection)
     accepted = np.rint((1 - curve[:, 1]) * count)
     wrong = np.rint(curve[:, 2] * accepted)
     return count, curve[:, 0], upper_bound(wrong, accepted)
@@ -89,8 +89,12 @@ def interval(count_right: np.ndarray | int, count: np.ndarray | int) -> tuple[np
     return 1 - upper_bound(total - right, total, certainty), upper_bound(right, total, certainty)
 
 
-def _check_curve(rejection: object) -> tuple[int, np.ndarray]:
-    """The number of images and the rows (M, 3) of a card that may come from a stranger."""
+def check_curve(rejection: object) -> tuple[int, np.ndarray]:
+    """The number of images and the rows (M, 3) of a card that may come from a stranger.
+
+    A row is a threshold, the share of the images below it, and the share of errors among the others. Raises
+    CheckpointError on a damaged curve.
+    """
     try:
         count = rejection["validation_count"]  # type: ignore[index]
         curve = np.array(rejection["curve"], dtype=np.float64)  # type: ignore[index]

@@ -1,0 +1,55 @@
+"""Stops the server so that no accepted request is lost, which uvicorn alone does not do.
+
+uvicorn closes its socket at once: connections that wait to be accepted are reset, and so are requests that
+are on their way on an open connection. Here SIGTERM begins a second in which the server takes requests as
+before, but /ready answers 503, so that a balancer looks elsewhere, and each answer ends its connection.
+"""
+
+import asyncio
+import signal
+import socket
+from collections.abc import Callable
+from contextlib import suppress
+
+import uvicorn
+
+HEAD_SECONDS = 0.2  # in which the request of a connection that was accepted last arrives
+
+
+class DrainingServer(uvicorn.Server):
+    """A uvicorn server that goes on for a while after SIGTERM, and then stops as uvicorn does."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None], seconds: float) -> None:
+        """`announce` is called when the server begins to stop; it takes requests for `seconds` from then."""
+        super().__init__(config)
+        self._announce = announce
+        self._seconds = seconds
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take requests until the time is over, then finish those in progress."""
+        self._announce()
+        self.server_state.default_headers.append((b"connection", b"close"))
+        if signal.SIGTERM in self._captured_signals:  # after Ctrl-C nobody sends more
+            await asyncio.sleep(self._seconds)
+            await self._accept_last(sockets or [])
+            await asyncio.sleep(HEAD_SECONDS)
+        await super().shutdown(sockets)
+
+    async def _accept_last(self, sockets: list[socket.socket]) -> None:
+        """Accept the connections that wait, and no more."""
+        last: list[socket.socket] = []
+        for listener in sockets:
+            with suppress(BlockingIOError):
+                while True:
+                    last.append(listener.accept()[0])
+        for server in self.servers:
+            server.close()  # and its sockets
+        for connection in last:
+            connection.setblocking(False)
+            await asyncio.get_running_loop().connect_accepted_socket(self._make_protocol, connection)
+
+    def _make_protocol(self) -> asyncio.Protocol:
+        protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        return protocol
