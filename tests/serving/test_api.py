@@ -436,9 +436,11 @@ def test_a_stopped_server_finishes_what_it_has_begun(served: Any):
     head = "".join(f"{name}: {value}\r\n" for name, value in sent.headers.items())
     body = sent.read()
 
+    fresh = httpx.Limits(max_keepalive_connections=0)
+
     def call_until_refused(address: str, **request: Any) -> list[int]:
         statuses = []
-        with httpx.Client(base_url=served.address, timeout=60) as client:
+        with httpx.Client(base_url=served.address, timeout=60, limits=fresh) as client:
             while True:
                 try:
                     statuses.append(client.post(address, **request).status_code)
@@ -448,17 +450,18 @@ def test_a_stopped_server_finishes_what_it_has_begun(served: Any):
     with (
         socket.create_connection((host, port or 0), timeout=60) as connection,
         ThreadPoolExecutor(4) as pool,
-        httpx.Client(base_url=served.address) as other,
+        httpx.Client(base_url=served.address, limits=fresh) as other,
     ):
         connection.sendall(f"POST /v1/predict HTTP/1.1\r\n{head}\r\n".encode() + body[:-1])
-        assert other.get("/ready").status_code == 200  # so it has accepted the one before
+        while other.get("/ready").status_code != 200:  # when it is, it has accepted the one before
+            time.sleep(0.1)
         image = {"content": bytes(784), "headers": {"Content-Type": "application/octet-stream"}}
         calls = [pool.submit(call_until_refused, "/v1/classify", **image) for _ in range(3)]
         calls.append(pool.submit(call_until_refused, "/v1/predict", files=files(PENCIL)))
         time.sleep(0.2)
         served.process.send_signal(signal.SIGTERM)
-        time.sleep(0.3)
-        draining = other.get("/ready")
+        while (draining := other.get("/ready")).status_code == 200:
+            time.sleep(0.01)
         assert (draining.status_code, draining.json()) == (503, {"ready": False})
         assert draining.headers["connection"] == "close"
         statuses = [call.result() for call in calls]

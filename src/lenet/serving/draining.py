@@ -8,12 +8,13 @@ before, but /ready answers 503, so that a balancer looks elsewhere, and each ans
 import asyncio
 import signal
 import socket
+import time
 from collections.abc import Callable
 from contextlib import suppress
 
 import uvicorn
 
-HEAD_SECONDS = 0.2  # in which the request of a connection that was accepted last arrives
+HEAD_SECONDS = 1.0  # in which the requests of connections that were accepted last begin
 
 
 class DrainingServer(uvicorn.Server):
@@ -32,7 +33,7 @@ class DrainingServer(uvicorn.Server):
         if signal.SIGTERM in self._captured_signals:  # after Ctrl-C nobody sends more
             await asyncio.sleep(self._seconds)
             await self._accept_last(sockets or [])
-            await asyncio.sleep(HEAD_SECONDS)
+            await self._wait_for_heads()
         await super().shutdown(sockets)
 
     async def _accept_last(self, sockets: list[socket.socket]) -> None:
@@ -47,6 +48,14 @@ class DrainingServer(uvicorn.Server):
         for connection in last:
             connection.setblocking(False)
             await asyncio.get_running_loop().connect_accepted_socket(self._make_protocol, connection)
+
+    async def _wait_for_heads(self) -> None:
+        """Wait while there are connections without a request; uvicorn would close them."""
+        end = time.monotonic() + HEAD_SECONDS
+        while time.monotonic() < end and any(
+            getattr(connection, "cycle", connection) is None for connection in self.server_state.connections
+        ):
+            await asyncio.sleep(0.02)
 
     def _make_protocol(self) -> asyncio.Protocol:
         protocol: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg]
