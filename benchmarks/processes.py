@@ -4,10 +4,10 @@
 
 Three ways take turns (A B C A B C …) in the same two processes, one thread each: plain (whole batches, by the
 first process alone), in slices by the first process alone, in slices by both. Each time an epoch is trained
-from the same initial weights. Wall time is what a user sees where two cores are free; processor time (of both
-processes) is what can be trusted on a machine that others use too: with two free cores, two processes are at
-best as much faster as it says, because they also wait for each other. Figures are medians over the rounds, and
-ratios are medians of the rounds' ratios. Writes benchmarks/results/processes.json.
+from the same initial weights. Wall time is what a user sees where two cores are free. Processor time (of both
+processes) is what can be trusted on a machine that others use too: on two free cores, two processes are at
+best as much faster as it says, because they also wait for each other. Figures are medians over the rounds,
+and ratios are medians of the rounds' ratios. Writes benchmarks/results/processes.json.
 """
 
 import argparse
