@@ -1,11 +1,13 @@
 """One training by one process and by two, on the CPU: how fast each is, and that the bits are equal.
 
-    python benchmarks/processes.py [--rounds 3]
+    torchrun --nproc-per-node 2 benchmarks/processes.py [--rounds 7]
 
-Three ways take turns, each a new process of `lenet train` with one thread a process: plain (whole batches),
-in slices by one process, in slices by two (as torchrun starts them). Examples a second are those of each
-run's fastest epoch, which other work on the machine slows least; ratios are medians over the rounds. With two
-free cores, two processes at best are twice as fast as one. Writes benchmarks/results/processes.json.
+Three ways take turns (A B C A B C …) in the same two processes, one thread each: plain (whole batches, by the
+first process alone), in slices by the first process alone, in slices by both. Each time an epoch is trained
+from the same initial weights. Wall time is what a user sees where two cores are free. Processor time (of both
+processes) is what can be trusted on a machine that others use too: on two free cores, two processes are at
+best as much faster as it says, because they also wait for each other. Figures are medians over the rounds,
+and ratios are medians of the rounds' ratios. Writes benchmarks/results/processes.json.
 """
 
 import argparse
@@ -13,78 +15,113 @@ import hashlib
 import json
 import os
 import shlex
-import shutil
-import subprocess
 import sys
-import tempfile
+import time
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+import torch
+
 from lenet.bench.machine import describe_machine
+from lenet.data.datasets import load
+from lenet.training.loop import Epoch, train_steps
+from lenet.training.recipe import Recipe
+from lenet.training.recipes import find_recipe
+from lenet.training.start import make_model, start
+from lenet.training.team import ALONE, Team, join_team
 
 RESULT = Path(__file__).parent / "results" / "processes.json"
+IMAGES = 10_240
 CASES = {
-    "d2l, batches of 256": ["d2l"],
-    "d2l, batches of 2048": ["d2l", "--batch-size", "2048"],
-    "best (with distortions), batches of 1024": ["best", "--batch-size", "1024"],
+    "d2l, batches of 256": ("d2l", 256),
+    "d2l, batches of 2048": ("d2l", 2048),
+    "best (distorted images), batches of 256": ("best", 256),
+    "best (distorted images), batches of 2048": ("best", 2048),
 }
-WAYS = {"plain": 0, "slices, 1 process": 1, "slices, 2 processes": 2}  # under torchrun
+WAYS = {"plain": (False, False), "slices, 1 process": (True, False), "slices, 2 processes": (True, True)}
 
 
-def train(flags: list[str], processes: int, epochs: int, folder: Path) -> tuple[float, str]:
-    """Examples a second of the fastest epoch, and the SHA-256 of the last checkpoint."""
-    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    command = [sys.executable, *(launcher if processes else []), "-m", "lenet", "train", *flags]
-    command += ["--epochs", str(epochs), "--device", "cpu", "--quiet", "--runs-dir", str(folder)]
-    subprocess.run(
-        command, check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True
+def train_epoch(recipe: Recipe, is_sliced: bool, team: Team) -> tuple[float, float, str]:
+    """Wall and processor seconds of one epoch in this process, and the SHA-256 of the weights."""
+    data = load(recipe.data, "train").subset(torch.arange(IMAGES))
+    state = start(make_model(recipe, 0), recipe)
+    used = time.process_time()
+    [epoch] = [
+        record
+        for record in train_steps(state, data, recipe, seed=0, is_sliced=is_sliced, team=team)
+        if isinstance(record, Epoch)
+    ]
+    used = time.process_time() - used
+    weights = b"".join(tensor.numpy().tobytes() for tensor in state.averaged.state_dict().values())
+    return epoch.seconds, used, hashlib.sha256(weights).hexdigest()
+
+
+def compare(name: str, batch_size: int, rounds: int, team: Team) -> dict[str, object]:
+    recipe = replace(
+        find_recipe(name), batch_size=batch_size, epochs=1, validation=0, patience=0, calibrate=False
     )
-    [run] = folder.iterdir()
-    history = [json.loads(line) for line in (run / "history.jsonl").read_text().splitlines()]
-    digest = hashlib.sha256((run / "last.safetensors").read_bytes()).hexdigest()
-    shutil.rmtree(folder)
-    return max(epoch["examples_per_second"] for epoch in history), digest
+    seen: dict[str, list[tuple[float, float, str]]] = {way: [] for way in WAYS}
+    for number in range(rounds + 1):
+        for way, (is_sliced, is_shared) in WAYS.items():
+            team.tell("ready")  # the second process sleeps while the first one trains alone
+            wall, used, digest = 0.0, 0.0, ""
+            if is_shared or team.leads:
+                wall, used, digest = train_epoch(recipe, is_sliced, team if is_shared else ALONE)
+            figures = [json.loads(text) for text in team.tell(json.dumps([wall, used]))]
+            if number:
+                seen[way].append((max(f[0] for f in figures), sum(f[1] for f in figures), digest))
+    plain, one, two = seen.values()
+
+    def divide(
+        above: list[tuple[float, float, str]], below: list[tuple[float, float, str]], place: int
+    ) -> float:
+        return median(a[place] / b[place] for a, b in zip(above, below, strict=True))  # type: ignore[operator]
+
+    digests = {way: sorted({digest for *_, digest in rows}) for way, rows in seen.items()}
+    return {
+        "examples_per_second": {way: IMAGES / median(row[0] for row in rows) for way, rows in seen.items()},
+        "examples_per_processor_second": {
+            way: IMAGES / median(row[1] for row in rows) for way, rows in seen.items()
+        },
+        "wall": {"one_against_plain": divide(plain, one, 0), "two_against_one": divide(one, two, 0)},
+        "processor": {
+            "one_against_plain": divide(plain, one, 1),
+            "two_against_one_at_best": 2 * divide(one, two, 1),
+            "two_against_plain_at_best": 2 * divide(plain, two, 1),
+        },
+        "sha256": digests,
+        "one_and_two_have_equal_bits": digests["slices, 1 process"] == digests["slices, 2 processes"],
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--rounds", type=int, default=7)
     given = parser.parse_args()
-    cases = {}
-    with tempfile.TemporaryDirectory() as scratch:
-        for case, flags in CASES.items():
-            speeds: dict[str, list[float]] = {way: [] for way in WAYS}
-            digests: dict[str, set[str]] = {way: set() for way in WAYS}
-            for _ in range(given.rounds):
-                for way, processes in WAYS.items():
-                    speed, digest = train(flags, processes, given.epochs, Path(scratch) / "runs")
-                    speeds[way].append(speed)
-                    digests[way].add(digest)
-            plain, one, two = speeds.values()
-            cases[case] = {
-                "command": shlex.join(["lenet", "train", *flags]),
-                "examples_per_second": speeds,
-                "one_against_plain": median(a / b for a, b in zip(one, plain, strict=True)),
-                "two_against_one": median(a / b for a, b in zip(two, one, strict=True)),
-                "two_against_plain": median(a / b for a, b in zip(two, plain, strict=True)),
-                "sha256": {way: sorted(found) for way, found in digests.items()},
-                "one_and_two_have_equal_bits": digests["slices, 1 process"] == digests["slices, 2 processes"]
-                and len(digests["slices, 1 process"]) == 1,
-            }
-            print(case, json.dumps(cases[case]))
-    result = {
-        "what": "training by several processes",
-        "command": shlex.join(["python", "benchmarks/processes.py", *sys.argv[1:]]),
-        "epochs": given.epochs,
-        "rounds": given.rounds,
-        "cases": cases,
-        "load_of_machine": os.getloadavg()[2],
-        "machine": {**describe_machine(), "threads": 1},
-    }
-    RESULT.write_text(json.dumps(result, indent=2) + "\n")
+    torch.set_num_threads(1)
+    with join_team() as team:
+        if team.size != 2:
+            parser.error("start two processes with torchrun")
+        cases = {}
+        for case, (name, batch_size) in CASES.items():
+            cases[case] = compare(name, batch_size, given.rounds, team)
+            if team.leads:
+                print(case, json.dumps(cases[case]), flush=True)
+    if team.leads:
+        command = ["torchrun", "--nproc-per-node", "2", "benchmarks/processes.py", *sys.argv[1:]]
+        result = {
+            "what": "training by several processes",
+            "command": shlex.join(command),
+            "images": IMAGES,
+            "rounds": given.rounds,
+            "cases": cases,
+            "load_of_machine": os.getloadavg()[2],
+            "machine": describe_machine(),
+        }
+        RESULT.write_text(json.dumps(result, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -87,3 +87,8 @@ def test_own_data_are_one_word_and_without_their_place(name: str):
     again, _, _ = read(command)
     assert again.data == f"./{name}"
     assert Path(again.data).name == name
+
+
+def test_a_run_in_slices_is_begun_by_torchrun():
+    command = write_command(replace(plan(RECIPES["quick"]), slices=8))
+    assert command == "torchrun -m lenet train quick --seed 0 --device cpu"

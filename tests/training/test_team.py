@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any
 
@@ -72,14 +72,14 @@ def start_ranks(size: int, arguments: list[str], folder: Path) -> list[subproces
     ]
 
 
-def finish(processes: list[subprocess.Popen[str]], seconds: float = 120) -> list[tuple[int, str, str]]:
+def finish(processes: list[subprocess.Popen[str]], seconds: float = 200) -> list[tuple[int, str, str]]:
     """Exit codes and outputs; none is left running."""
     ended = time.monotonic() + seconds
-    try:
-        outputs = [process.communicate(timeout=ended - time.monotonic()) for process in processes]
-    finally:
+    with ExitStack() as opened:
         for process in processes:
-            process.kill()
+            opened.enter_context(process)
+            opened.callback(process.kill)
+        outputs = [process.communicate(timeout=max(0, ended - time.monotonic())) for process in processes]
     return [(process.returncode, *output) for process, output in zip(processes, outputs, strict=True)]
 
 

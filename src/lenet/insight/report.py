@@ -198,7 +198,8 @@ def write_command(plan: Plan) -> str:
     recipe that is not a named one is written as changes of `quick`.
     """
     name = plan.recipe.name if plan.recipe.name in RECIPES else "quick"
-    words = ["lenet", "train", name]
+    program = ["lenet"] if plan.slices == 1 else ["torchrun", "-m", "lenet"]  # any number of processes
+    words = [*program, "train", name]
     if plan.recipe.data != RECIPES[name].data:
         data = Path(plan.recipe.data).name
         words += ["--data", data if data in SOURCES else f"./{data}"]

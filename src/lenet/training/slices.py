@@ -87,11 +87,11 @@ class SlicedBatches:
             parameter.grad = piece.view_as(parameter)
         return total[-2], total[-1], len(labels)
 
-    def _weigh(self, labels: Tensor, teacher: Network | None) -> Tensor:
+    def _weigh(self, labels: Tensor, teacher: Network | None) -> Tensor | float:
         """The divisor of the mean loss: the weights of the examples, added up."""
         # The mean over targets that are probabilities, as a teacher gives them, is over the examples.
         if self.weights is None or teacher is not None:
-            return torch.tensor(float(len(labels)), device=labels.device)
+            return float(len(labels))
         return self.weights[labels].sum()
 
 
