@@ -34,7 +34,7 @@ import numpy as np
 from PIL import Image
 
 from lenet.batch.cluster import read_on_cluster
-from lenet.batch.jobs import SHARD, Counts, Job, describe_job
+from lenet.batch.jobs import SHARD, BulkJob, Counts, describe_job
 from lenet.batch.stores import open_store
 from lenet.bench.speed import describe_machine
 from lenet.data.datasets import load
@@ -220,7 +220,9 @@ def run_control_plane(scratch: Path, count: int) -> dict[str, Any]:
         for name, _ in pictures:
             yield {"picture": name, "text": "", "confidence": 0.0, "rejected": True, "reason": ""}
 
-    job = Job(open_store(str(scratch / "out")), ".jsonl", describe_job([], ".jsonl", "", {}, SHARD), SHARD)
+    job = BulkJob(
+        open_store(str(scratch / "out")), ".jsonl", describe_job([], ".jsonl", "", {}, SHARD), SHARD
+    )
     job.begin()
     megabytes: list[int] = []
     stop = threading.Event()

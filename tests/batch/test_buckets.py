@@ -7,7 +7,7 @@ from moto.s3.models import s3_backends
 
 from lenet.batch.buckets import StoredPicture, connect, list_objects
 from lenet.batch.pool import read_in_bulk
-from lenet.batch.sources import check_sight, list_pictures, locate
+from lenet.batch.sources import check_sight, list_entries, locate
 from lenet.batch.stores import open_store
 from lenet.errors import PictureError, ResultsError
 from lenet.images.decoding import MAX_BYTES
@@ -32,20 +32,20 @@ def test_one_object_may_be_named_itself(bucket: str, put: Put):
     put("a.png", b"12")
     put("a.png/b.png")
     put("a.pngs")
-    assert list(list_pictures([f"{bucket}/a.png"])) == [(f"{bucket}/a.png", 2), (f"{bucket}/a.png/b.png", 1)]
-    assert list(list_pictures([f"{bucket}/a.png"], after=f"{bucket}/a.png")) == [(f"{bucket}/a.png/b.png", 1)]
+    assert list(list_entries([f"{bucket}/a.png"])) == [(f"{bucket}/a.png", 2), (f"{bucket}/a.png/b.png", 1)]
+    assert list(list_entries([f"{bucket}/a.png"], after=f"{bucket}/a.png")) == [(f"{bucket}/a.png/b.png", 1)]
 
 
 def test_what_is_no_picture_is_omitted_as_in_folders(bucket: str, put: Put):
     for name in ("p/1.png", "p/.hidden", "p/.git/2.png", "p/notes.txt", "p/3", "p/folder/"):
         put(name)
-    assert [name for name, _ in list_pictures([f"{bucket}/p"])] == [f"{bucket}/p/1.png", f"{bucket}/p/3"]
+    assert [name for name, _ in list_entries([f"{bucket}/p"])] == [f"{bucket}/p/1.png", f"{bucket}/p/3"]
 
 
 def test_odd_names_are_read_as_they_are(bucket: str, put: Put):
     for name in ODD:
         put(f"odd/{name}", name.encode())
-    listed = list(list_pictures([f"{bucket}/odd"]))
+    listed = list(list_entries([f"{bucket}/odd"]))
     assert sorted(name for name, _ in listed) == sorted(f"{bucket}/odd/{name}" for name in ODD)
     for entry in listed:
         name, picture = locate(entry)
@@ -109,7 +109,7 @@ def locked(s3: None, s3_server: str) -> Iterator[None]:
 
 def test_faults_are_one_line(s3: None, monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(ResultsError, match="there is no bucket called nowhere"):
-        next(list_pictures(["s3://nowhere/photos"]))
+        next(list_entries(["s3://nowhere/photos"]))
     with pytest.raises(ResultsError, match="there is no bucket called nowhere"):
         open_store("s3://nowhere/r").create("a", b"")
     with pytest.raises(ResultsError, match="names no bucket"):
@@ -119,12 +119,12 @@ def test_faults_are_one_line(s3: None, monkeypatch: pytest.MonkeyPatch):
     connect.cache_clear()
     monkeypatch.setattr(type(connect()), "retries", 1)
     with pytest.raises(ResultsError, match=r"S3 cannot be reached or used .*127\.0\.0\.1:9"):
-        next(list_pictures(["s3://nowhere/photos"]))
+        next(list_entries(["s3://nowhere/photos"]))
 
 
 def test_without_permission(locked: None):
     with pytest.raises(ResultsError, match=r"S3 allows no access .* check the credentials"):
-        next(list_pictures(["s3://nowhere/photos"]))
+        next(list_entries(["s3://nowhere/photos"]))
     with pytest.raises(ResultsError, match="S3 allows no access"):
         StoredPicture("s3://nowhere/a", 1).fetch()
 
@@ -133,7 +133,7 @@ def test_without_s3fs(monkeypatch: pytest.MonkeyPatch):
     connect.cache_clear()
     monkeypatch.setitem(__import__("sys").modules, "s3fs", None)
     with pytest.raises(ResultsError, match=r"pip install 'lenet\[cluster\]'"):
-        next(list_pictures(["s3://bucket/photos"]))
+        next(list_entries(["s3://bucket/photos"]))
 
 
 def test_pictures_that_nobody_here_sees_stop_the_reading(tmp_path, bucket: str, put: Put):

@@ -19,9 +19,9 @@ from PIL import Image
 
 from lenet.batch import cluster
 from lenet.batch.cluster import read_on_cluster
-from lenet.batch.jobs import Counts, Job, describe_job
+from lenet.batch.jobs import BulkJob, Counts, describe_job
 from lenet.batch.pool import Row
-from lenet.batch.sources import NamedPicture, list_pictures
+from lenet.batch.sources import NamedPicture, list_entries
 from lenet.batch.stores import open_store
 from lenet.errors import ResultsError
 from lenet.models.checkpoint import save_checkpoint
@@ -186,13 +186,13 @@ def kill_worker() -> None:
     os.kill(find(), signal.SIGKILL)
 
 
-def make_job(where: str, count: int, shard: int) -> tuple[Job, Callable[[str], Iterator[Any]]]:
+def make_job(where: str, count: int, shard: int) -> tuple[BulkJob, Callable[[str], Iterator[Any]]]:
     Path("many").mkdir(exist_ok=True)
     for number in range(count):
         Path(f"many/{number:02d}").touch()
-    job = Job(open_store(where), ".jsonl", describe_job(["many"], ".jsonl", "", {}, shard), shard)
+    job = BulkJob(open_store(where), ".jsonl", describe_job(["many"], ".jsonl", "", {}, shard), shard)
     job.begin()
-    return job, partial(list_pictures, ["many"])
+    return job, partial(list_entries, ["many"])
 
 
 def test_a_picture_that_ends_its_workers_is_found(here: Path, head: str, monkeypatch: pytest.MonkeyPatch):
@@ -213,7 +213,7 @@ def test_a_picture_that_ends_its_workers_is_found(here: Path, head: str, monkeyp
     assert "3 processes ended while they read it" in rows[5]["error"]
     monkeypatch.setattr(cluster, "MAX_GIVEN_UP", 0)
     again, _ = make_job("again", 11, 8)
-    alone = again.list_shards(lambda after: list_pictures(["many/05"], after))
+    alone = again.list_shards(lambda after: list_entries(["many/05"], after))
     with pytest.raises(ResultsError, match=r"more than 0 pictures of shard 0 end .* many/05"):
         list(read_on_cluster(again, alone, read, head))
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from lenet.batch.jobs import Counts, Job, describe_job
+from lenet.batch.jobs import BulkJob, Counts, describe_job
 from lenet.batch.pool import Row
 from lenet.batch.shards import read_shards
-from lenet.batch.sources import Entry, NamedPicture, check_overlap, list_pictures
+from lenet.batch.sources import Entry, NamedPicture, check_overlap, list_entries
 from lenet.batch.stores import open_store
 from lenet.errors import PictureError, ResultsError
 
@@ -30,13 +30,13 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def make_job(where: str = "out", **changes: object) -> Job:
+def make_job(where: str = "out", **changes: object) -> BulkJob:
     header = describe_job(["photos"], ".jsonl", "0123", {"length": None}, SHARD)
-    return Job(open_store(where), ".jsonl", {**header, **changes}, SHARD)
+    return BulkJob(open_store(where), ".jsonl", {**header, **changes}, SHARD)
 
 
 def listing(after: str) -> Iterator[Entry]:
-    return list_pictures(["photos"], after)
+    return list_entries(["photos"], after)
 
 
 def read(pictures: Iterable[NamedPicture]) -> Iterator[Row]:
@@ -44,7 +44,7 @@ def read(pictures: Iterable[NamedPicture]) -> Iterator[Row]:
         yield {"picture": name, **({"error": "x"} if "7" in name else {"rejected": "8" in name, "text": "7"})}
 
 
-def read_all(job: Job) -> Counts:
+def read_all(job: BulkJob) -> Counts:
     job.begin()
     return sum(read_shards(job, job.list_shards(listing), read), Counts())
 
@@ -185,10 +185,10 @@ def test_any_name_comes_back_from_a_manifest(folder: Path):
 def test_a_listing_goes_on_after_any_picture(folder: Path, start: int):
     entries = list(listing(""))
     assert list(listing(entries[start][0])) == entries[start + 1 :]
-    several = list(list_pictures(["photos/2", "photos/1.png", "photos/0"]))
+    several = list(list_entries(["photos/2", "photos/1.png", "photos/0"]))
     start = min(start, len(several) - 1)
     after = several[start][0]
-    assert list(list_pictures(["photos/2", "photos/1.png", "photos/0"], after)) == several[start + 1 :]
+    assert list(list_entries(["photos/2", "photos/1.png", "photos/0"], after)) == several[start + 1 :]
 
 
 def test_what_would_be_read_twice_is_refused(folder: Path):

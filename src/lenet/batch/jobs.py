@@ -54,7 +54,7 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class Job:
+class BulkJob:
     """What is read, and where its results are written."""
 
     store: Store
@@ -72,7 +72,7 @@ class Job:
 
     def begin(self) -> None:
         """Write the header, or find the same one. Raises ResultsError when another job lies in the store."""
-        content = write_header(self.header)
+        content = encode_header(self.header)
         if not self.store.create(HEADER, content) and (found := self.store.read(HEADER)) != content:
             other = {}
             with suppress(ValueError):
@@ -92,7 +92,7 @@ class Job:
                 os.chdir(folder)
             except OSError as error:
                 raise ResultsError(f"{folder}: a machine of the cluster does not see this folder") from error
-        if self.store.read(HEADER) != write_header(self.header):
+        if self.store.read(HEADER) != encode_header(self.header):
             raise ResultsError(f"{self.store.place}: a machine of the cluster does not see these results")
         if self.header.get("software") != describe_software():
             raise ResultsError("a machine of the cluster has another lenet; install the same on all of them")
@@ -209,7 +209,7 @@ def describe_software() -> dict[str, str]:
     return {"lenet": lenet.__version__, **dict(sorted(digests.items()))}
 
 
-def write_header(header: Mapping[str, Any]) -> bytes:
+def encode_header(header: Mapping[str, Any]) -> bytes:
     """A header as JSON, with its SHA-256."""
     digest = hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()
     return json.dumps({**header, "digest": digest}, indent=2, sort_keys=True).encode() + b"\n"

@@ -21,7 +21,7 @@ NamedPicture = tuple[str, Path | bytes | StoredPicture]
 AHEAD = 8  # pictures that are fetched while another one is read
 
 
-def list_pictures(given: Sequence[str], after: str = "") -> Iterator[Entry]:
+def list_entries(given: Sequence[str], after: str = "") -> Iterator[Entry]:
     """Yield the pictures of `given`, files, folders and s3:// URLs, sorted within each.
 
     With `after`, the name of one of them, only those that follow it. What is no picture is omitted as in

@@ -13,11 +13,11 @@ from typing import Any, TypeVar
 
 from lenet.batch.buckets import SCHEME
 from lenet.batch.cluster import read_on_cluster
-from lenet.batch.jobs import HEADER, SHARD, Counts, Job, describe_job, digest_file
+from lenet.batch.jobs import HEADER, SHARD, BulkJob, Counts, describe_job, digest_file
 from lenet.batch.pool import read_here, read_in_bulk
 from lenet.batch.results import Results, find_suffix
 from lenet.batch.shards import read_shards
-from lenet.batch.sources import check_overlap, list_pictures, locate
+from lenet.batch.sources import check_overlap, list_entries, locate
 from lenet.batch.stores import open_store
 from lenet.cli.app import check_output, end, write_json
 from lenet.errors import PictureError, ResultsError
@@ -52,7 +52,7 @@ class Bulk:
 
     def find_any(self) -> None:
         """Raise PictureError where there is no picture."""
-        if next(list_pictures(self.given), None) is None:
+        if next(list_entries(self.given), None) is None:
             raise PictureError(f"no pictures in {', '.join(self.given)}; check the path")
 
 
@@ -73,8 +73,8 @@ def read_into(out: Path, bulk: Bulk, workers: int | None) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # SIGTERM stops it as Ctrl-C does
     with Results(out) as results:
         kept = results.count
-        total = sum(name not in results for name, _ in list_pictures(bulk.given))
-        new = (locate(entry) for entry in list_pictures(bulk.given) if results.claim(entry[0]))
+        total = sum(name not in results for name, _ in list_entries(bulk.given))
+        new = (locate(entry) for entry in list_entries(bulk.given) if results.claim(entry[0]))
         how = {"max_error": bulk.max_error, "turned": bulk.turned, **bulk.known}
         rows = read_in_bulk(new, bulk.checkpoint, workers=workers, **how)
         try:
@@ -106,13 +106,13 @@ def read_into_store(out: str, bulk: Bulk, workers: int | None, cluster: str | No
     options = {**bulk.known, "max_error": bulk.max_error, "turned": bulk.turned}
     suffix = find_suffix(out.rstrip("/")) or ".jsonl"
     header = describe_job(bulk.given, suffix, digest_file(path), options, SHARD)
-    job = Job(open_store(out), suffix, header, SHARD)
+    job = BulkJob(open_store(out), suffix, header, SHARD)
     bulk.find_any()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     job.begin()
     new = 0
     try:
-        shards = job.list_shards(partial(list_pictures, bulk.given))
+        shards = job.list_shards(partial(list_entries, bulk.given))
         if cluster is None:
             here = partial(read_in_bulk, checkpoint=str(path), workers=workers, **options)
             done = read_shards(job, shards, here)
