@@ -19,7 +19,7 @@ from PIL import Image
 
 from lenet.batch import cluster
 from lenet.batch.cluster import read_on_cluster
-from lenet.batch.jobs import Counts, ReadingJob, describe_job
+from lenet.batch.jobs import BulkJob, Counts, describe_job
 from lenet.batch.pool import Row
 from lenet.batch.sources import NamedPicture, list_entries
 from lenet.batch.stores import open_store
@@ -186,11 +186,11 @@ def kill_worker() -> None:
     os.kill(find(), signal.SIGKILL)
 
 
-def make_job(where: str, count: int, shard: int) -> tuple[ReadingJob, Callable[[str], Iterator[Any]]]:
+def make_job(where: str, count: int, shard: int) -> tuple[BulkJob, Callable[[str], Iterator[Any]]]:
     Path("many").mkdir(exist_ok=True)
     for number in range(count):
         Path(f"many/{number:02d}").touch()
-    job = ReadingJob(open_store(where), ".jsonl", describe_job(["many"], ".jsonl", "", {}, shard), shard)
+    job = BulkJob(open_store(where), ".jsonl", describe_job(["many"], ".jsonl", "", {}, shard), shard)
     job.begin()
     return job, partial(list_entries, ["many"])
 

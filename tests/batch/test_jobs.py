@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lenet.batch.jobs import Counts, ReadingJob, describe_job
+from lenet.batch.jobs import BulkJob, Counts, describe_job
 from lenet.batch.pool import Row
 from lenet.batch.shards import read_shards
 from lenet.batch.sources import Entry, NamedPicture, check_overlap, list_entries
@@ -30,9 +30,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def make_job(where: str = "out", **changes: object) -> ReadingJob:
+def make_job(where: str = "out", **changes: object) -> BulkJob:
     header = describe_job(["photos"], ".jsonl", "0123", {"length": None}, SHARD)
-    return ReadingJob(open_store(where), ".jsonl", {**header, **changes}, SHARD)
+    return BulkJob(open_store(where), ".jsonl", {**header, **changes}, SHARD)
 
 
 def listing(after: str) -> Iterator[Entry]:
@@ -44,7 +44,7 @@ def read(pictures: Iterable[NamedPicture]) -> Iterator[Row]:
         yield {"picture": name, **({"error": "x"} if "7" in name else {"rejected": "8" in name, "text": "7"})}
 
 
-def read_all(job: ReadingJob) -> Counts:
+def read_all(job: BulkJob) -> Counts:
     job.begin()
     return sum(read_shards(job, job.list_shards(listing), read), Counts())
 

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from lenet.batch.jobs import Counts, ReadingJob, Shard
+from lenet.batch.jobs import BulkJob, Counts, Shard
 from lenet.batch.pool import Row
 from lenet.batch.shards import ReadPictures
 from lenet.batch.sources import check_sight, locate
@@ -38,7 +38,7 @@ MAX_GIVEN_UP = 10  # pictures of a shard; more mean that something else is wrong
 
 
 @dataclass(frozen=True)
-class Span:
+class ShardPiece:
     """Consecutive pictures of a shard; how many workers ended, and how many tasks stopped, reading it."""
 
     number: int
@@ -50,11 +50,11 @@ class Span:
     kills: int = 0
     stops: int = 0
 
-    def split(self) -> list[Span]:
+    def split(self) -> list[ShardPiece]:
         """Two halves."""
         middle = (self.first + self.last) // 2
         halves = (self.first, middle), (middle, self.last)
-        return [Span(self.number, first, last, is_whole=False) for first, last in halves]
+        return [ShardPiece(self.number, first, last, is_whole=False) for first, last in halves]
 
 
 @dataclass
@@ -77,7 +77,7 @@ class Answer:
 
 
 def read_on_cluster(
-    job: ReadingJob, shards: Iterable[Shard], read: ReadPictures, address: str = AUTO
+    job: BulkJob, shards: Iterable[Shard], read: ReadPictures, address: str = AUTO
 ) -> Generator[Counts, None, None]:
     """Read shards on the cluster at `address`, as Ray writes addresses; yield the numbers of each.
 
@@ -93,13 +93,13 @@ def read_on_cluster(
 class _Reading:
     """The driver's side: what is in flight, what is to be sent again, and the shards read in halves."""
 
-    def __init__(self, ray: ModuleType, job: ReadingJob, read: ReadPictures) -> None:
+    def __init__(self, ray: ModuleType, job: BulkJob, read: ReadPictures) -> None:
         self._ray, self._job = ray, job
         # A worker that dies is our affair: Ray does not know when to stop.
         self._task = ray.remote(num_cpus=1, max_retries=0)(read_piece)
         self._work = ray.put((job, read))
-        self._flying: dict[Any, Span] = {}
-        self._again: list[Span] = []
+        self._flying: dict[Any, ShardPiece] = {}
+        self._again: list[ShardPiece] = []
         self._bisected: dict[int, Bisection] = {}
 
     def run(self, shards: Iterable[Shard]) -> Iterator[Counts]:
@@ -110,7 +110,7 @@ class _Reading:
                 if not self._again:
                     if (shard := next(coming, None)) is None:
                         break
-                    self._again.append(Span(shard.number, 0, len(shard.entries)))
+                    self._again.append(ShardPiece(shard.number, 0, len(shard.entries)))
                 piece = self._again.pop()
                 self._flying[self._task.remote(self._work, piece)] = piece
             if not self._flying:
@@ -122,7 +122,7 @@ class _Reading:
                     self._job.write_counts(piece.number, counts)
                     yield counts
 
-    def _take(self, reference: Any, piece: Span) -> Counts | None:
+    def _take(self, reference: Any, piece: ShardPiece) -> Counts | None:
         """The numbers of a shard if this answer completes it."""
         errors = self._ray.exceptions
         try:
@@ -142,7 +142,7 @@ class _Reading:
             return None
         return answer.counts if piece.is_whole else self._assemble(piece, answer)
 
-    def _bisect(self, piece: Span) -> Counts | None:
+    def _bisect(self, piece: ShardPiece) -> Counts | None:
         length = piece.last - piece.first
         if piece.is_whole and piece.kills >= KILLS:
             self._bisected[piece.number] = Bisection(length)
@@ -155,7 +155,7 @@ class _Reading:
             self._again.append(replace(piece, is_whole=is_whole))
         return None
 
-    def _give_up(self, piece: Span) -> Counts | None:
+    def _give_up(self, piece: ShardPiece) -> Counts | None:
         bisection = self._bisected[piece.number]
         bisection.given_up += 1
         name, _ = self._job.read_shard(piece.number).entries[piece.first]
@@ -168,7 +168,7 @@ class _Reading:
         lines, counts = self._job.write_rows([{"picture": name, "error": error}])
         return self._assemble(piece, Answer(counts, lines))
 
-    def _assemble(self, piece: Span, answer: Answer) -> Counts | None:
+    def _assemble(self, piece: ShardPiece, answer: Answer) -> Counts | None:
         bisection = self._bisected[piece.number]
         bisection.lines[piece.first] = answer.lines
         bisection.counts += answer.counts
@@ -180,7 +180,7 @@ class _Reading:
         return bisection.counts
 
 
-def read_piece(work: tuple[ReadingJob, Callable[..., Iterable[Row]]], piece: Span) -> Answer:
+def read_piece(work: tuple[BulkJob, Callable[..., Iterable[Row]]], piece: ShardPiece) -> Answer:
     """The task of a worker: read a shard and write its part, or read a piece of one and return its rows."""
     job, read = work
     try:

@@ -54,7 +54,7 @@ class Shard:
 
 
 @dataclass(frozen=True)
-class ReadingJob:
+class BulkJob:
     """What is read, and where its results are written."""
 
     store: Store

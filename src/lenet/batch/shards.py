@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain, islice
 
-from lenet.batch.jobs import Counts, ReadingJob, Shard
+from lenet.batch.jobs import BulkJob, Counts, Shard
 from lenet.batch.pool import Row
 from lenet.batch.sources import NamedPicture, check_sight, locate
 
@@ -14,9 +14,7 @@ ReadPictures = Callable[[Iterable[NamedPicture]], Iterable[Row]]
 """Reads pictures into their rows, in order."""
 
 
-def read_shards(
-    job: ReadingJob, shards: Iterable[Shard], read: ReadPictures
-) -> Generator[Counts, None, None]:
+def read_shards(job: BulkJob, shards: Iterable[Shard], read: ReadPictures) -> Generator[Counts, None, None]:
     """Read shards and write their parts; yield the numbers of each.
 
     The pictures of all shards go through one call of `read`, so that its workers start once.

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from lenet.batch.buckets import SCHEME
 from lenet.batch.cluster import read_on_cluster
-from lenet.batch.jobs import HEADER, SHARD, Counts, ReadingJob, describe_job, digest_file
+from lenet.batch.jobs import HEADER, SHARD, BulkJob, Counts, describe_job, digest_file
 from lenet.batch.pool import read_here, read_in_bulk
 from lenet.batch.results import Results, find_suffix
 from lenet.batch.shards import read_shards
@@ -106,7 +106,7 @@ def read_into_store(out: str, bulk: Bulk, workers: int | None, cluster: str | No
     options = {**bulk.known, "max_error": bulk.max_error, "turned": bulk.turned}
     suffix = find_suffix(out.rstrip("/")) or ".jsonl"
     header = describe_job(bulk.given, suffix, digest_file(path), options, SHARD)
-    job = ReadingJob(open_store(out), suffix, header, SHARD)
+    job = BulkJob(open_store(out), suffix, header, SHARD)
     bulk.find_any()
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     job.begin()
