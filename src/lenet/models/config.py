@@ -13,11 +13,13 @@ from math import prod
 from typing import Annotated, Any, Literal, get_args
 
 from lenet.errors import ModelError
+from lenet.models.classic import BITMAP_PIXELS, BLACK, COPIES, LINKS, WHITE, Wiring
 
-Activation = Literal["sigmoid", "tanh", "relu", "leaky-relu", "elu", "gelu", "silu"]
-Pooling = Literal["avg", "max"]
+Activation = Literal["sigmoid", "tanh", "relu", "leaky-relu", "elu", "gelu", "silu", "scaled-tanh"]
+Pooling = Literal["avg", "max", "sum"]
 Fit = Literal["pad", "resize"]
-Initialisation = Literal["default", "xavier", "kaiming"]
+Initialisation = Literal["default", "xavier", "kaiming", "fan-in"]
+Output = Literal["linear", "rbf"]
 LARGEST_SIDE = 512
 LARGEST_WIDTH = 8192
 MOST_PARAMETERS = 50_000_000  # 200 MB: a card from a stranger cannot ask for more memory than this
@@ -35,6 +37,8 @@ class Layer:
     output_shape: tuple[int, ...]
     parameters: int = 0
     multiply_adds: int = 0
+    connections: int = 0
+    """Weights and biases as the paper counts them: a shared one counts wherever it is used."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,8 @@ class LeNetConfig:
     activation: Annotated[Activation, "After every convolution and every hidden dense layer."] = "relu"
     pooling: Annotated[
         Pooling,
-        "2×2 with stride 2 after every convolution, as long as there is more than one pixel left to pool.",
+        "2×2 with stride 2 after every convolution, as long as there is more than one pixel left to pool. sum: "
+        "the subsampling of 1998: a trained coefficient, a trained bias and the activation follow.",
     ] = "max"
     hidden: Annotated[tuple[int, ...], "Widths of the dense layers before the output."] = (120, 84)
     classes: Annotated[int, "Number of logits."] = 10
@@ -73,8 +78,19 @@ class LeNetConfig:
     ] = False
     initialisation: Annotated[
         Initialisation,
-        "Initial weights. default: PyTorch's layers; xavier: Glorot uniform; kaiming: He uniform.",
+        "Initial weights. default: PyTorch's layers; xavier: Glorot uniform; kaiming: He uniform; fan-in: "
+        "uniform in ± 2.4 / inputs of a unit, as in 1998.",
     ] = "default"
+    wiring: Annotated[
+        Wiring,
+        "Which maps each map of the second convolution sees: all, or those of a table of 1990 or 1998.",
+    ] = "full"
+    output: Annotated[
+        Output, "linear, or rbf: the distance from a bitmap of 7×12 pixels for each digit, as in 1998."
+    ] = "linear"
+    margin: Annotated[
+        int, "Blank pixels on every side of the image within `input_size`, which is fitted into the rest."
+    ] = 0
 
     def __post_init__(self) -> None:
         for name in ("channels", "hidden"):
@@ -104,6 +120,10 @@ class LeNetConfig:
         _check_number("pixel_mean", self.pixel_mean, -1000, 1000)
         _check_number("pixel_std", self.pixel_std, 1e-6, 1000)
         _check_number("contrast_sigma", self.contrast_sigma, 0, LARGEST_SIDE)
+        _check_choice("wiring", self.wiring, get_args(Wiring))
+        _check_choice("output", self.output, get_args(Output))
+        _check_whole("margin", self.margin, 0, (self.input_size - 1) // 2)
+        self._check_classic()
         if self.parameters > MOST_PARAMETERS:
             raise ModelError(f"{self.parameters:,} parameters; at most {MOST_PARAMETERS:,} are taken")
         largest = max(self.layers(), key=lambda layer: prod(layer.output_shape))
@@ -112,6 +132,33 @@ class LeNetConfig:
                 f"{largest.name}: {prod(largest.output_shape):,} numbers leave it for one image; "
                 f"at most {MOST_OUTPUTS:,} are taken"
             )
+
+    def _check_classic(self) -> None:
+        links = LINKS.get(self.wiring, ())
+        inputs, outputs = 1 + max((max(row) for row in links), default=0), len(links)
+        channels = (inputs // COPIES.get(self.wiring, 1), outputs)
+        if links and self.channels[:2] != channels:
+            raise ModelError(
+                f"wiring {self.wiring} needs channels that begin with {channels[0]} and {outputs}"
+            )
+        if self.wiring in COPIES and (self.pooling != "sum" or self.input_size - self.kernel_size < 1):
+            raise ModelError(f"wiring {self.wiring} needs the pooling sum, which makes more maps of each")
+        if self.output == "rbf" and self.classes > 10:
+            raise ModelError(f"output rbf has bitmaps for 10 classes, not for {self.classes}; take linear")
+        if self.output == "rbf" and (not self.hidden or self.hidden[-1] != BITMAP_PIXELS):
+            raise ModelError(
+                f"output rbf compares {BITMAP_PIXELS} numbers; `hidden` must end with {BITMAP_PIXELS}"
+            )
+
+    @property
+    def is_classic(self) -> bool:
+        """Whether it has a part of 1998 that the fused kernel does not compute."""
+        return (
+            self.activation == "scaled-tanh"
+            or self.pooling == "sum"
+            or self.wiring != "full"
+            or self.output != "linear"
+        )
 
     def layers(self) -> tuple[Layer, ...]:
         """Every layer in order, for an input of (1, input_size, input_size).
@@ -129,50 +176,78 @@ class LeNetConfig:
                     f"{before}×{before} with padding {padding}; take fewer convolutions, a smaller kernel "
                     "or a larger input"
                 )
-            weights = outputs * inputs * self.kernel_size**2
+            is_partial = number == 2 and self.wiring != "full"
+            kernels = sum(map(len, LINKS[self.wiring])) if is_partial else outputs * inputs
+            kind = "PartialConv2d" if is_partial else "Conv2d"
             shape = (outputs, side, side)
-            layers.append(Layer(f"conv{number}", "Conv2d", shape, weights + outputs, weights * side * side))
+            layers.append(_layer(f"conv{number}", kind, shape, kernels * self.kernel_size**2, side * side))
             layers.append(Layer(f"{self._slug}{number}", ACTIVATION_KINDS[self.activation], shape))
             if side >= POOL:
                 side //= POOL
-                layers.append(Layer(f"pool{number}", POOLING_KINDS[self.pooling], (outputs, side, side)))
+                if number == 1:
+                    outputs *= COPIES.get(self.wiring, 1)
+                layers += self._pool(number, (outputs, side, side))
             inputs = outputs
         width = inputs * side * side
         layers.append(Layer("flatten", "Flatten", (width,)))
         for number, outputs in enumerate(self.hidden, 1):
-            layers.append(_linear(f"dense{number}", width, outputs))
+            layers.append(_layer(f"dense{number}", "Linear", (outputs,), width * outputs))
             name = f"{self._slug}{len(self.channels) + number}"
             layers.append(Layer(name, ACTIVATION_KINDS[self.activation], (outputs,)))
             if self.dropout:
                 layers.append(Layer(f"dropout{number}", "Dropout", (outputs,)))
             width = outputs
-        layers.append(_linear("output", width, self.classes))
+        if self.output == "rbf":
+            adds = width * self.classes
+            layers.append(Layer("output", "RadialBasis", (self.classes,), 0, adds, adds))
+        else:
+            layers.append(_layer("output", "Linear", (self.classes,), width * self.classes))
         return tuple(layers)
 
+    def _pool(self, number: int, shape: tuple[int, int, int]) -> list[Layer]:
+        """The pooling behind a convolution; with its activation where it is trained."""
+        kind, (maps, side, _) = POOLING_KINDS[self.pooling], shape
+        if self.pooling != "sum":
+            return [Layer(f"pool{number}", kind, shape)]
+        units = maps * side * side
+        pool = Layer(f"pool{number}", kind, shape, 2 * maps, units, units * (POOL**2 + 1))
+        return [pool, Layer(f"pool{number}_{self._slug}", ACTIVATION_KINDS[self.activation], shape)]
+
     def find_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of each weight and bias by its name: conv1.weight, conv1.bias, …, output.bias."""
+        """The shape of each tensor by its name: conv1.weight, conv1.bias, …, output.bias."""
         shapes: dict[str, tuple[int, ...]] = {}
         inputs = 1
         for layer in self.layers():
-            outputs = layer.output_shape[0]
-            if layer.kind in ("Conv2d", "Linear"):
-                kernel = (self.kernel_size, self.kernel_size) if layer.kind == "Conv2d" else ()
-                shapes |= {
-                    f"{layer.name}.weight": (outputs, inputs, *kernel),
-                    f"{layer.name}.bias": (outputs,),
-                }
+            outputs, name = layer.output_shape[0], layer.name
+            kernel = (self.kernel_size, self.kernel_size)
+            weight: dict[str, tuple[int, ...]] = {
+                "Conv2d": (outputs, inputs, *kernel),
+                "PartialConv2d": (sum(map(len, LINKS.get(self.wiring, ()))), *kernel),
+                "Subsampling": (outputs,),
+                "Linear": (outputs, inputs),
+                "RadialBasis": (outputs, inputs),
+            }
+            if layer.kind in weight:
+                shapes |= {f"{name}.weight": weight[layer.kind], f"{name}.bias": (outputs,)}
+            if layer.kind == "RadialBasis":
+                shapes[f"{name}.scale"] = (outputs,)
             inputs = outputs
         return shapes
 
     @property
     def parameters(self) -> int:
-        """Number of weights and biases."""
+        """Number of weights and biases that are trained."""
         return sum(layer.parameters for layer in self.layers())
 
     @property
     def multiply_adds(self) -> int:
         """Multiplications with addition for one image, biases not counted."""
         return sum(layer.multiply_adds for layer in self.layers())
+
+    @property
+    def connections(self) -> int:
+        """Weights and biases, each counted wherever it is used, as the paper of 1998 counts."""
+        return sum(layer.connections for layer in self.layers())
 
     @property
     def _slug(self) -> str:
@@ -204,12 +279,15 @@ ACTIVATION_KINDS: dict[str, str] = {
     "elu": "ELU",
     "gelu": "GELU",
     "silu": "SiLU",
+    "scaled-tanh": "ScaledTanh",
 }
-POOLING_KINDS: dict[str, str] = {"avg": "AvgPool2d", "max": "MaxPool2d"}
+POOLING_KINDS: dict[str, str] = {"avg": "AvgPool2d", "max": "MaxPool2d", "sum": "Subsampling"}
 
 
-def _linear(name: str, inputs: int, outputs: int) -> Layer:
-    return Layer(name, "Linear", (outputs,), inputs * outputs + outputs, inputs * outputs)
+def _layer(name: str, kind: str, shape: tuple[int, ...], weights: int, places: int = 1) -> Layer:
+    """A layer with biases whose weights are used at so many places."""
+    parameters = weights + shape[0]
+    return Layer(name, kind, shape, parameters, weights * places, parameters * places)
 
 
 def _check_whole(name: str, value: object, least: int, most: int) -> None:
@@ -226,6 +304,16 @@ def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ModelError(f"{name} is {value!r}; it must be one of {', '.join(choices)}")
 
+
+AS_1998: dict[str, Any] = {
+    "input_size": 32,
+    "padding": 0,
+    "activation": "scaled-tanh",
+    "pooling": "sum",
+    "pixel_mean": -WHITE / (BLACK - WHITE),
+    "pixel_std": 1 / (BLACK - WHITE),
+    "initialisation": "fan-in",
+}
 
 MODELS: dict[str, LeNetConfig] = {
     # Dive into Deep Learning, section "Convolutional Neural Networks (LeNet)".
@@ -245,6 +333,18 @@ MODELS: dict[str, LeNetConfig] = {
         pixel_mean=0.1307,
         pixel_std=0.3081,
         fit="resize",
+    ),
+    # LeCun et al. 1998 as published: partial connections, trained subsampling, bitmaps; section II.B.
+    "lenet5-1998": LeNetConfig(
+        channels=(6, 16, 120), hidden=(84,), output="rbf", reject_class=True, wiring="lenet5", **AS_1998
+    ),
+    # Its smaller relatives, section III.C; LeNet-1 is the network of LeCun et al. 1990.
+    "lenet4-1998": LeNetConfig(channels=(4, 16), hidden=(120,), wiring="lenet4", **AS_1998),
+    "lenet1-1998": LeNetConfig(
+        channels=(4, 12),
+        hidden=(),
+        wiring="lenet1",
+        **AS_1998 | {"input_size": 28, "margin": 3, "fit": "resize"},
     ),
     # The textbook description: 32×32 input, no padding, sigmoid; 400-120-84-10 behind the convolutions.
     "lenet5-textbook": LeNetConfig(input_size=32, padding=0, activation="sigmoid", pooling="avg"),

@@ -18,7 +18,9 @@ def prepare_images(images: Tensor, config: LeNetConfig) -> Tensor:
 
     Takes and raises what `fit_pixels` does; returns floats (N, 1, input_size, input_size).
     """
-    pixels = fit_pixels(images, config.input_size, config.fit)
+    pixels = fit_pixels(images, config.input_size - 2 * config.margin, config.fit)
+    if config.margin:
+        pixels = functional.pad(pixels, (config.margin,) * 4)
     if config.contrast_sigma:
         pixels = normalise_contrast(pixels, config.contrast_sigma)
     if (config.pixel_mean, config.pixel_std) != (0, 1):  # else two passes for nothing

@@ -22,6 +22,7 @@ from lenet.models.adapter import Network, as_network, draws_at_random
 from lenet.processes import find_device
 from lenet.training.batches import gather_images, make_batch, open_streams
 from lenet.training.evaluation import compute_logits
+from lenet.training.levenberg import PATTERNS, LevenbergMarquardt
 from lenet.training.optimisation import (
     learning_rate,
     measure_loss,
@@ -137,6 +138,11 @@ def train_steps(
         examples, last_report = 0, 0.0
         began = time.perf_counter()
         state.model.train()
+        if isinstance(state.optimizer, LevenbergMarquardt):
+            # The first images of the epoch, with the distortions that they will have.
+            early = open_streams(len(material.labels), recipe, seed, epoch, device)
+            patterns = make_batch(material, early.order[:PATTERNS], recipe, early)
+            state.optimizer.measure(state.model, *patterns, recipe.loss)
         for number, indices in enumerate(streams.order.split(recipe.batch_size), 1):
             images, labels = make_batch(material, indices, recipe, streams)
             targets = labels
@@ -190,7 +196,7 @@ def step(
     rate: float,
     weights: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """One step of the optimiser on a batch; changes `state`. Returns the loss and the logits, detached.
+    """One step of the optimiser on a batch (with sdlm, one for each image); changes `state`. Returns the loss and the logits, detached.
 
     Args:
         state: the network, in training mode, and its optimiser.
@@ -200,6 +206,8 @@ def step(
         rate: the learning rate of this step.
         weights: the weight of each class in the loss, (classes,).
     """
+    if isinstance(state.optimizer, LevenbergMarquardt):
+        return state.optimizer.learn(state.model, images, targets, recipe.loss, rate)
     logits = state.model.with_reject_logit(state.model(images))
     loss = measure_loss(logits, targets, recipe.loss, recipe.label_smoothing, weights)
     state.optimizer.zero_grad()
