@@ -281,6 +281,7 @@ ACTIVATION_KINDS: dict[str, str] = {
     "silu": "SiLU",
     "scaled-tanh": "ScaledTanh",
 }
+CONVOLUTION_KINDS = ("Conv2d", "PartialConv2d")
 POOLING_KINDS: dict[str, str] = {"avg": "AvgPool2d", "max": "MaxPool2d", "sum": "Subsampling"}
 
 

@@ -138,6 +138,15 @@ class LeNet(nn.Module):
             outputs[name] = layer(next(reversed(outputs.values())))
         return outputs
 
+    def find_kernels(self) -> dict[str, Tensor]:
+        """The kernels of each convolution, (outputs, inputs, K, K), by its name; 0 where a map sees another not."""
+        weights = {
+            name: layer.dense_weight if isinstance(layer, PartialConv2d) else layer.weight
+            for name, layer in self.named_children()
+            if isinstance(layer, nn.Conv2d | PartialConv2d)
+        }
+        return {name: weight.detach().cpu() for name, weight in weights.items()}
+
     def probabilities(self, images: Tensor) -> Tensor:
         """The probability of each class: (N, classes).
 

@@ -103,7 +103,8 @@ def describe_online(model: LeNet, loss: Loss) -> OnlineNetwork | None:
     config = model.config
     if (
         not is_available()
-        or (config.activation, config.pooling, config.kernel_size, config.padding) != ("scaled-tanh", "sum", KERNEL, 0)
+        or (config.activation, config.pooling, config.kernel_size, config.padding)
+        != ("scaled-tanh", "sum", KERNEL, 0)
         or config.classes > MAX_CLASSES
         or loss == "mean-squared-error"
         or any(value.dtype != torch.float32 or value.device.type != "cpu" for value in model.parameters())
