@@ -6,7 +6,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lenet.models.config import CONVOLUTION_KINDS, POOL, POOLING_KINDS, LeNetConfig
+from lenet.models.config import LeNetConfig
+from lenet.models.layers import CONVOLUTION_KINDS, POOL, POOLING_KINDS
 from lenet.models.network import LeNet
 from lenet.models.preprocessing import fit_within
 from lenet.training.evaluation import BATCH

@@ -16,7 +16,7 @@ from lenet.insight.activations import Subject, describe_layers, find_patches, tr
 from lenet.insight.attribution import compute_attribution
 from lenet.insight.plots.layers import draw_attribution, draw_filters, draw_layers, draw_patches
 from lenet.models.checkpoint import Checkpoint
-from lenet.models.config import CONVOLUTION_KINDS
+from lenet.models.layers import CONVOLUTION_KINDS
 from lenet.models.network import LeNet
 from lenet.phrases import ClassName, Phrase
 from lenet.reading.reader import Reader

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from lenet.insight.symptoms import Symptoms
-from lenet.models.config import CONVOLUTION_KINDS
+from lenet.models.layers import CONVOLUTION_KINDS
 from lenet.phrases import ClassName, Phrase
 from lenet.training.recipe import Recipe
 

@@ -71,8 +71,8 @@ def learn_online(
         labels: int64 (N,).
 
     Returns:
-        The logits (N, classes) of each image before its step. Raises RuntimeError where there is no kernel, or
-        it cannot compute the network.
+        The logits (N, classes) of each image before its step. Raises RuntimeError where there is no kernel,
+        or where it cannot compute the network.
     """
     library = load_library()[0]
     if library is None:

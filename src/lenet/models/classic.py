@@ -1,4 +1,4 @@
-"""What the networks of 1990 to 1998 had and today's do not, as plain numbers: partial connections and bitmaps.
+"""What the networks of 1990 to 1998 had and today's do not, as plain numbers: partial connections, bitmaps.
 
 LeCun, Bottou, Bengio and Haffner 1998, "Gradient-based learning applied to document recognition", sections
 II.B and III.C. No torch here. docs/classic.md lists what the paper leaves open, and what is assumed.
@@ -10,7 +10,8 @@ Wiring = Literal["full", "lenet1", "lenet4", "lenet5"]
 
 AMPLITUDE, SLOPE = 1.7159, 2 / 3  # of the squashing function A · tanh(S · a); f(1) = 1 and f(-1) = -1
 WHITE, BLACK = -0.1, 1.175  # of pixels: background and ink, so that they have mean 0 and variance 1
-MARGIN = 84.0  # the constant j of equation 9
+SCALE = 1 / 84  # of the squared distance from a bitmap, which is then the mean over its pixels
+MARGIN = 1.0  # the constant j of equation 9: the distance of a code of zeros from every bitmap
 
 # For each map of the second convolution, the maps of the subsampling layer before it that it sees.
 LINKS: dict[str, tuple[tuple[int, ...], ...]] = {
@@ -51,6 +52,6 @@ BITMAP_PIXELS = 84
 
 
 def read_bitmaps(classes: int) -> list[list[int]]:
-    """The target of each output unit's input: `classes` lists of 84 numbers, row by row, 1 ink and -1 paper."""
+    """The bitmaps of so many classes: lists of 84 numbers, row by row, 1 for ink and -1 for paper."""
     rows = [line.split() for line in BITMAPS.split("\n") if line]
     return [[1 if pixel == "#" else -1 for row in rows for pixel in row[digit]] for digit in range(classes)]

@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lenet.models.classic import AMPLITUDE, MARGIN, SLOPE, read_bitmaps
-from lenet.models.config import POOL
+from lenet.models.classic import AMPLITUDE, MARGIN, SCALE, SLOPE, read_bitmaps
+from lenet.models.layers import POOL
 
 
 class ScaledTanh(nn.Module):
@@ -57,7 +57,7 @@ class PartialConv2d(nn.Module):
         self.bias = nn.Parameter(torch.zeros(len(links)))
         places = iter(range(count))
         dense = [[next(places) if number in row else count for number in range(inputs)] for row in links]
-        # Not a buffer: it is no part of the weights, and has values also where the network is made without any.
+        # No buffer: it is no weight, and has values also where the network is made without any.
         self._places = torch.tensor(dense, device="cpu")
 
     @property
@@ -90,7 +90,7 @@ class RadialBasis(nn.Module):
         super().__init__()
         self.register_buffer("weight", torch.tensor(read_bitmaps(classes), dtype=torch.float32))
         self.register_buffer("bias", torch.full((classes,), MARGIN))
-        self.register_buffer("scale", torch.ones(classes))
+        self.register_buffer("scale", torch.full((classes,), SCALE))
 
     def forward(self, codes: Tensor) -> Tensor:
         """Logits (N, classes) of codes (N, 84)."""

@@ -1,7 +1,6 @@
 """What a LeNet is made of, as plain numbers: no torch, so that help texts and tables come at once.
 
-`LeNetConfig.layers()` is the one place that knows the order and the shapes of the layers; the network is
-built from it and the summary is printed from it, so the two cannot disagree.
+`lenet.models.layers` knows the order and the shapes of the layers that a configuration describes.
 """
 
 from __future__ import annotations
@@ -14,6 +13,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from lenet.errors import ModelError
 from lenet.models.classic import BITMAP_PIXELS, BLACK, COPIES, LINKS, WHITE, Wiring
+from lenet.models.layers import Layer, find_shapes, list_layers
 
 Activation = Literal["sigmoid", "tanh", "relu", "leaky-relu", "elu", "gelu", "silu", "scaled-tanh"]
 Pooling = Literal["avg", "max", "sum"]
@@ -24,21 +24,7 @@ LARGEST_SIDE = 512
 LARGEST_WIDTH = 8192
 MOST_PARAMETERS = 50_000_000  # 200 MB: a card from a stranger cannot ask for more memory than this
 MOST_OUTPUTS = 10_000_000  # of one layer for one image, for the same reason
-POOL = 2
 OLD_NAMES = {"neighbourhood": "contrast_sigma", "background": "reject_class"}  # in older checkpoints
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One row of the summary: what a layer is called, what it is, and what leaves it for one image."""
-
-    name: str
-    kind: str
-    output_shape: tuple[int, ...]
-    parameters: int = 0
-    multiply_adds: int = 0
-    connections: int = 0
-    """Weights and biases as the paper counts them: a shared one counts wherever it is used."""
 
 
 @dataclass(frozen=True)
@@ -56,8 +42,8 @@ class LeNetConfig:
     activation: Annotated[Activation, "After every convolution and every hidden dense layer."] = "relu"
     pooling: Annotated[
         Pooling,
-        "2×2 with stride 2 after every convolution, as long as there is more than one pixel left to pool. sum: "
-        "the subsampling of 1998: a trained coefficient, a trained bias and the activation follow.",
+        "2×2 with stride 2 after every convolution, as long as there is more than one pixel left to pool. "
+        "sum: the subsampling of 1998: a trained coefficient, a trained bias and the activation follow.",
     ] = "max"
     hidden: Annotated[tuple[int, ...], "Widths of the dense layers before the output."] = (120, 84)
     classes: Annotated[int, "Number of logits."] = 10
@@ -165,74 +151,11 @@ class LeNetConfig:
 
         Raises ModelError naming the first layer that has no room.
         """
-        layers: list[Layer] = []
-        inputs, side = 1, self.input_size
-        for number, outputs in enumerate(self.channels, 1):
-            padding = self.padding if number == 1 else 0
-            before, side = side, side + 2 * padding - self.kernel_size + 1
-            if side < 1:
-                raise ModelError(
-                    f"conv{number}: a {self.kernel_size}×{self.kernel_size} kernel does not fit on "
-                    f"{before}×{before} with padding {padding}; take fewer convolutions, a smaller kernel "
-                    "or a larger input"
-                )
-            is_partial = number == 2 and self.wiring != "full"
-            kernels = sum(map(len, LINKS[self.wiring])) if is_partial else outputs * inputs
-            kind = "PartialConv2d" if is_partial else "Conv2d"
-            shape = (outputs, side, side)
-            layers.append(_layer(f"conv{number}", kind, shape, kernels * self.kernel_size**2, side * side))
-            layers.append(Layer(f"{self._slug}{number}", ACTIVATION_KINDS[self.activation], shape))
-            if side >= POOL:
-                side //= POOL
-                if number == 1:
-                    outputs *= COPIES.get(self.wiring, 1)
-                layers += self._pool(number, (outputs, side, side))
-            inputs = outputs
-        width = inputs * side * side
-        layers.append(Layer("flatten", "Flatten", (width,)))
-        for number, outputs in enumerate(self.hidden, 1):
-            layers.append(_layer(f"dense{number}", "Linear", (outputs,), width * outputs))
-            name = f"{self._slug}{len(self.channels) + number}"
-            layers.append(Layer(name, ACTIVATION_KINDS[self.activation], (outputs,)))
-            if self.dropout:
-                layers.append(Layer(f"dropout{number}", "Dropout", (outputs,)))
-            width = outputs
-        if self.output == "rbf":
-            adds = width * self.classes
-            layers.append(Layer("output", "RadialBasis", (self.classes,), 0, adds, adds))
-        else:
-            layers.append(_layer("output", "Linear", (self.classes,), width * self.classes))
-        return tuple(layers)
-
-    def _pool(self, number: int, shape: tuple[int, int, int]) -> list[Layer]:
-        """The pooling behind a convolution; with its activation where it is trained."""
-        kind, (maps, side, _) = POOLING_KINDS[self.pooling], shape
-        if self.pooling != "sum":
-            return [Layer(f"pool{number}", kind, shape)]
-        units = maps * side * side
-        pool = Layer(f"pool{number}", kind, shape, 2 * maps, units, units * (POOL**2 + 1))
-        return [pool, Layer(f"pool{number}_{self._slug}", ACTIVATION_KINDS[self.activation], shape)]
+        return list_layers(self)
 
     def find_shapes(self) -> dict[str, tuple[int, ...]]:
         """The shape of each tensor by its name: conv1.weight, conv1.bias, …, output.bias."""
-        shapes: dict[str, tuple[int, ...]] = {}
-        inputs = 1
-        for layer in self.layers():
-            outputs, name = layer.output_shape[0], layer.name
-            kernel = (self.kernel_size, self.kernel_size)
-            weight: dict[str, tuple[int, ...]] = {
-                "Conv2d": (outputs, inputs, *kernel),
-                "PartialConv2d": (sum(map(len, LINKS.get(self.wiring, ()))), *kernel),
-                "Subsampling": (outputs,),
-                "Linear": (outputs, inputs),
-                "RadialBasis": (outputs, inputs),
-            }
-            if layer.kind in weight:
-                shapes |= {f"{name}.weight": weight[layer.kind], f"{name}.bias": (outputs,)}
-            if layer.kind == "RadialBasis":
-                shapes[f"{name}.scale"] = (outputs,)
-            inputs = outputs
-        return shapes
+        return find_shapes(self)
 
     @property
     def parameters(self) -> int:
@@ -248,10 +171,6 @@ class LeNetConfig:
     def connections(self) -> int:
         """Weights and biases, each counted wherever it is used, as the paper of 1998 counts."""
         return sum(layer.connections for layer in self.layers())
-
-    @property
-    def _slug(self) -> str:
-        return self.activation.replace("-", "_")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` takes them back."""
@@ -269,26 +188,6 @@ class LeNetConfig:
                     f"a LeNet has no setting {name!r}" + (f"; did you mean {near[0]!r}?" if near else "")
                 )
         return cls(**values)
-
-
-ACTIVATION_KINDS: dict[str, str] = {
-    "sigmoid": "Sigmoid",
-    "tanh": "Tanh",
-    "relu": "ReLU",
-    "leaky-relu": "LeakyReLU",
-    "elu": "ELU",
-    "gelu": "GELU",
-    "silu": "SiLU",
-    "scaled-tanh": "ScaledTanh",
-}
-CONVOLUTION_KINDS = ("Conv2d", "PartialConv2d")
-POOLING_KINDS: dict[str, str] = {"avg": "AvgPool2d", "max": "MaxPool2d", "sum": "Subsampling"}
-
-
-def _layer(name: str, kind: str, shape: tuple[int, ...], weights: int, places: int = 1) -> Layer:
-    """A layer with biases whose weights are used at so many places."""
-    parameters = weights + shape[0]
-    return Layer(name, kind, shape, parameters, weights * places, parameters * places)
 
 
 def _check_whole(name: str, value: object, least: int, most: int) -> None:

@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 
 from lenet.errors import ModelError
 from lenet.kernels.infer import Floats, NetworkLayer, PackedNetwork, pack_network
-from lenet.models.config import POOL, LeNetConfig
+from lenet.models.config import LeNetConfig
 from lenet.models.filters import MIN_CONTRAST, gaussian_rows, resizing_rows
+from lenet.models.layers import POOL
 from lenet.models.line_config import BLANK, CONVOLUTIONS, FRAMES_PER_STEP
 from lenet.models.stored import StoredCheckpoint
 
@@ -172,9 +173,9 @@ def open_line(source: Source) -> StripNetwork:
 def fit_images(images: NDArray[np.uint8] | Floats, config: LeNetConfig) -> NDArray[np.uint8] | Floats:
     """Images (N, 1, H, W), padded with 0 or resized to the network's square, as `fit_within` does it."""
     if config.margin:
-        around = (config.margin, config.margin)
+        frame = (config.margin, config.margin)
         inner = replace(config, input_size=config.input_size - 2 * config.margin, margin=0)
-        within: NDArray[Any] = np.pad(fit_images(images, inner), ((0, 0), (0, 0), around, around))
+        within: NDArray[Any] = np.pad(fit_images(images, inner), ((0, 0), (0, 0), frame, frame))
         return within
     side, (height, width) = config.input_size, images.shape[2:]
     if (height, width) == (side, side):

@@ -13,7 +13,8 @@ from lenet.kernels.convolution import run_convolutions
 from lenet.kernels.dense import run_dense
 from lenet.models.classic import COPIES, LINKS
 from lenet.models.classic_layers import PartialConv2d, RadialBasis, ScaledTanh, Subsampling
-from lenet.models.config import POOL, Initialisation, LeNetConfig
+from lenet.models.config import Initialisation, LeNetConfig
+from lenet.models.layers import POOL
 from lenet.models.preprocessing import prepare_images
 
 INITIAL = 2.4  # of 1998: initial weights are within ± this share of a unit's number of inputs
@@ -139,7 +140,7 @@ class LeNet(nn.Module):
         return outputs
 
     def find_kernels(self) -> dict[str, Tensor]:
-        """The kernels of each convolution, (outputs, inputs, K, K), by its name; 0 where a map sees another not."""
+        """The kernels of each convolution by its name: (outputs, inputs, K, K), 0 for maps not seen."""
         weights = {
             name: layer.dense_weight if isinstance(layer, PartialConv2d) else layer.weight
             for name, layer in self.named_children()
@@ -235,12 +236,15 @@ def _initialise_by_inputs(
     layer: nn.Conv2d | nn.Linear | PartialConv2d | Subsampling, generator: torch.Generator | None
 ) -> None:
     """Draw the weights and the bias of each unit within ±2.4 / inputs."""
+    if layer.weight.is_meta:  # which has no values
+        return
     if isinstance(layer, PartialConv2d):
-        inputs = torch.tensor([len(row) for row in layer.links]) * layer.weight[0].numel()
-        of_weights = inputs.repeat_interleave(torch.tensor([len(row) for row in layer.links]))[:, None, None]
+        area = layer.weight[0].numel()
+        of_biases = torch.tensor([float(len(row) * area) for row in layer.links])
+        of_weights = torch.tensor([float(len(row) * area) for row in layer.links for _ in row])[:, None, None]
     else:
         count = POOL**2 if isinstance(layer, Subsampling) else layer.weight[0].numel()
-        inputs = of_weights = torch.tensor(count)
-    for values, fan_in in ((layer.weight, of_weights), (layer.bias, inputs)):
+        of_biases = of_weights = torch.tensor(float(count))
+    for values, inputs in ((layer.weight, of_weights), (layer.bias, of_biases)):
         if values is not None:
-            nn.init.uniform_(values, -INITIAL, INITIAL, generator=generator).div_(fan_in.to(values.device))
+            nn.init.uniform_(values, -INITIAL, INITIAL, generator=generator).div_(inputs.to(values.device))

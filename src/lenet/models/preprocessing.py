@@ -27,7 +27,7 @@ def prepare_images(images: Tensor, config: LeNetConfig) -> Tensor:
 
 
 def fit_within(images: Tensor, config: LeNetConfig) -> Tensor:
-    """Pixels 0..1 (N, 1, input_size, input_size), blank in the margin; takes and raises what `fit_pixels` does."""
+    """Pixels 0..1 (N, 1, input_size, input_size), blank in the margin. Raises what `fit_pixels` does."""
     pixels = fit_pixels(images, config.input_size - 2 * config.margin, config.fit)
     return functional.pad(pixels, (config.margin,) * 4) if config.margin else pixels
 

@@ -63,7 +63,7 @@ class LevenbergMarquardt(torch.optim.Optimizer):
     def learn(
         self, model: LeNet, images: Tensor, labels: Tensor, loss: Loss, rate: float
     ) -> tuple[Tensor, Tensor]:
-        """A step for each of `images` (N, 1, H, W), in order. Returns the mean loss and the logits before each.
+        """A step for each of `images` (N, 1, H, W), in order. Returns the mean loss and all logits before.
 
         Args:
             model: the network, changed in place.

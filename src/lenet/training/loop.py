@@ -19,6 +19,7 @@ from torch.nn.utils import clip_grad_norm_
 from lenet.data.imageset import ImageSet
 from lenet.errors import DivergedError, ModelError
 from lenet.models.adapter import Network, as_network, draws_at_random
+from lenet.models.network import LeNet
 from lenet.processes import find_device
 from lenet.training.batches import gather_images, make_batch, open_streams
 from lenet.training.evaluation import compute_logits
@@ -139,6 +140,7 @@ def train_steps(
         began = time.perf_counter()
         state.model.train()
         if isinstance(state.optimizer, LevenbergMarquardt):
+            assert isinstance(state.model, LeNet)  # as `start` has checked
             # The first images of the epoch, with the distortions that they will have.
             early = open_streams(len(material.labels), recipe, seed, epoch, device)
             patterns = make_batch(material, early.order[:PATTERNS], recipe, early)
@@ -196,7 +198,9 @@ def step(
     rate: float,
     weights: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """One step of the optimiser on a batch (with sdlm, one for each image); changes `state`. Returns the loss and the logits, detached.
+    """One step of the optimiser on a batch; with sdlm, one for each image. Changes `state`.
+
+    Returns the loss and the logits, detached.
 
     Args:
         state: the network, in training mode, and its optimiser.
@@ -207,6 +211,7 @@ def step(
         weights: the weight of each class in the loss, (classes,).
     """
     if isinstance(state.optimizer, LevenbergMarquardt):
+        assert isinstance(state.model, LeNet)
         return state.optimizer.learn(state.model, images, targets, recipe.loss, rate)
     logits = state.model.with_reject_logit(state.model(images))
     loss = measure_loss(logits, targets, recipe.loss, recipe.label_smoothing, weights)

@@ -68,8 +68,8 @@ END_DIVISOR = 25 * 10_000
 def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     """The rate for `step`, counted from 0 over the whole run.
 
-    1998: lr times the shares that the paper gives for passes 1 to 13, and the last one from then on · constant:
-    lr · step: lr × step_factor for every step_epochs finished · cosine: lr to 0 (Loshchilov and
+    1998: lr times the shares that the paper gives for its passes, the last one from pass 13 on ·
+    constant: lr · step: lr × step_factor for every step_epochs finished · cosine: lr to 0 (Loshchilov and
     Hutter 2017, no restarts) · one-cycle: up, then down to almost 0 (Smith 2018, cosine form).
     """
     last = max(recipe.epochs * steps_per_epoch - 1, 1)

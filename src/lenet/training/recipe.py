@@ -33,7 +33,8 @@ class Recipe:
     ]
     optimizer: Annotated[
         Optimizer,
-        "PyTorch's own, in its fused form; or sdlm, the stochastic diagonal Levenberg-Marquardt method of 1998.",
+        "PyTorch's own, in its fused form; or sdlm, the stochastic diagonal Levenberg-Marquardt method of "
+        "1998.",
     ]
     lr: Annotated[float, "Learning rate; the peak of a schedule that changes it."]
     source: Annotated[str, "Where the values come from."] = "your own"
@@ -48,8 +49,8 @@ class Recipe:
     step_factor: Annotated[float, "With the schedule 'step': what each drop multiplies the rate by."] = 0.1
     loss: Annotated[
         Loss,
-        "mean-squared-error compares the outputs with one-hot targets; bipolar-squared-error, that of 1998, the "
-        "squashed outputs with 1 and -1.",
+        "mean-squared-error compares the outputs with one-hot targets; bipolar-squared-error, that of 1998, "
+        "the squashed outputs with 1 and -1.",
     ] = "cross-entropy"
     label_smoothing: Annotated[float, "Share of each target spread over all classes."] = 0.0
     class_weights: Annotated[

@@ -11,10 +11,11 @@ from lenet.insight.activations import find_patches, trace_maps
 from lenet.insight.attribution import compute_attribution
 from lenet.insight.plots.canvas import Array, Colours, choose_colours, colour_patch, colour_values
 from lenet.models.checkpoint import Checkpoint
-from lenet.models.config import CONVOLUTION_KINDS
+from lenet.models.layers import CONVOLUTION_KINDS
 from lenet.models.network import LeNet
 from lenet.training.evaluation import Evaluation, compute_logits
 
+SIGNED = (*CONVOLUTION_KINDS, "Linear", "Subsampling")  # kinds of layers with outputs on both sides of 0
 MAX_MAPS = 32  # of one layer
 MAX_KERNELS = 8  # of one map
 PATCHES = 8
