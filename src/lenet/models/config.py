@@ -212,7 +212,6 @@ AS_1998: dict[str, Any] = {
     "pooling": "sum",
     "pixel_mean": -WHITE / (BLACK - WHITE),
     "pixel_std": 1 / (BLACK - WHITE),
-    "initialisation": "fan-in",
 }
 
 MODELS: dict[str, LeNetConfig] = {

@@ -213,9 +213,9 @@ def initialise(model: LeNet, scheme: Initialisation, generator: torch.Generator 
             if scheme == "fan-in":
                 _initialise_by_inputs(layer, generator)
                 continue
-            if isinstance(layer, Subsampling):  # which is an average then
-                layer.weight.fill_(POOL**-2)
-                layer.bias.zero_()
+            if isinstance(layer, Subsampling):  # whose units have four inputs
+                nn.init.uniform_(layer.weight, -1 / POOL, 1 / POOL, generator=generator)
+                nn.init.uniform_(layer.bias, -1 / POOL, 1 / POOL, generator=generator)
                 continue
             weight = layer.dense_weight if isinstance(layer, PartialConv2d) else layer.weight
             bound = weight[0].numel() ** -0.5
