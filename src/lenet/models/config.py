@@ -233,7 +233,7 @@ MODELS: dict[str, LeNetConfig] = {
         pixel_std=0.3081,
         fit="resize",
     ),
-    # LeCun et al. 1998 as published: partial connections, trained subsampling, bitmaps; section II.B.
+    # LeCun et al. 1998, as published: partial connections, trained subsampling, bitmaps; section II.B.
     "lenet5-1998": LeNetConfig(
         channels=(6, 16, 120), hidden=(84,), output="rbf", reject_class=True, wiring="lenet5", **AS_1998
     ),

@@ -220,7 +220,7 @@ ADAPT = Recipe(
 
 LENET5_1998 = Recipe(
     name="lenet5-1998",
-    source="LeCun et al. 1998, section III: the network and its training as published, without distortions",
+    source="LeCun et al. 1998, section III: LeNet-5 and its training, without distortions",
     published={"test_accuracy": 0.9905, "distorted": "test accuracy .992 with distorted images in addition"},
     model=MODELS["lenet5-1998"],
     data="mnist",
