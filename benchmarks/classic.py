@@ -54,7 +54,7 @@ NETWORKS = ("lenet5-1998", "lenet4-1998", "lenet1-1998")
 SEEDS = range(5)
 HELD_OUT, CHOOSING_PASSES = 10_000, 12
 COPIES = 9  # distorted images for each of the 60,000
-# Translation, scaling, squeezing and horizontal shearing, as section III.A names them; the strengths are ours.
+# Translation, scaling, squeezing and horizontal shearing, as the paper names them; the strengths are ours.
 DISTORTIONS = Distortions(shift=0.07, scale=0.12, aspect=0.12, shear=0.2)
 TOLERATED = 0.005  # error among the accepted
 POOL = 40  # times 60,000 distorted images, of which a network of the committee is given those it needs

@@ -7,7 +7,7 @@ from typing import Any
 from classic import CHOICES, climb
 from results_text import Say, show_mean, write_head, write_row
 
-# LeCun et al. 1998, figures 9 and 10: test error and, for an error of .5 %, the share that is rejected; percent.
+# LeCun et al. 1998, figures 9 and 10: test error, and what is rejected for an error of .5 %; percent.
 PAPER: dict[str, tuple[float | None, float | None]] = {
     "plain/lenet5-1998": (0.95, None),
     "plain/lenet4-1998": (1.1, 1.8),
@@ -34,8 +34,8 @@ def show_classic(result: dict[str, Any], say: Say) -> str:
     head = say(
         "`python benchmarks/classic.py`: the networks of 1998, trained one image at a time by the stochastic "
         "diagonal Levenberg–Marquardt method, 20 passes. Errors are on MNIST's 10,000 test images after the "
-        "last pass, in percent; ± is the standard deviation over the seeds. The last columns are the paper's. "
-        "Rejected: what must be refused for an error of 0.5 % among the others."
+        "last pass, in percent; ± is the standard deviation over the seeds. The last columns are the "
+        "paper's. Rejected: what must be refused for an error of 0.5 % among the others."
     )
     parts = [head, show_table(groups, say), show_curves(groups, say), show_ladder(groups, say)]
     parts += [show_choices(result["entries"], say)]
