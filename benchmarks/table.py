@@ -15,6 +15,7 @@ from lenet.training.recipes import RECIPES
 sys.path.append(str(Path(__file__).parents[1] / "docs"))
 from catalogue import Say, translate
 
+from results_classic import show_classic
 from results_reading import (
     show_adapt,
     show_corruptions,
@@ -186,6 +187,7 @@ SECTIONS = {
     "kernel": ("The fused kernel and PyTorch's own operators", show_kernel),
     "kernel-spinning": ("The same with PyTorch's own thread settings", show_kernel),
     "peers": ("Comparison with other libraries", show_peers),
+    "classic": ("The networks of 1998", show_classic),
     "sprint": ("Time to 99 % on MNIST", show_sprint),
     "pictures-line": ("Pictures of single digits", show_pictures),
     "readers": ("Beside OCR systems", show_readers),

@@ -185,6 +185,54 @@ static void put_edges(std::vector<int64_t>& numbers, std::mt19937& random) {
 
 static int fail(const char* what) { return std::fprintf(stderr, "%s\n", what), 1; }
 
+// Training one image at a time: convolutions with random links, each with subsampling, then dense layers.
+struct Online {
+    std::vector<int64_t> numbers, links;
+    OnlineNetwork network{};
+    bool possible;
+    Tensors weights, biases, weight_rates, bias_rates;
+    Floats pixels, scale;
+    std::vector<int64_t> labels{0, 1, 0};
+
+    Online(int convolutions, int dense, std::mt19937& random) {
+        auto pick = [&](int from, int to) { return int(from + random() % (to - from + 1)); };
+        const int classes = pick(2, 20);
+        int inputs = 1, layers = 0, side = pick(8, 36);
+        numbers = {0, side, classes, pick(0, 1), pick(0, 1), pick(0, 1)};
+        for (int i = 0; i < convolutions; i++, layers += 2) {
+            const int outputs = pick(1, 5), copies = pick(1, 2), before = links.size();
+            for (int output = 0; output < outputs; output++)
+                for (int input = 0; input < inputs; input++)
+                    if (pick(0, 2)) links.insert(links.end(), {output, input});
+            if (int(links.size()) == before) links.insert(links.end(), {0, 0});
+            numbers.insert(numbers.end(), {CONVOLUTION, outputs, int(links.size() - before) / 2});
+            numbers.insert(numbers.end(), {SUBSAMPLING, outputs * copies, 0});
+            inputs = outputs * copies;
+        }
+        for (int i = 0; i < dense; i++, layers++) numbers.insert(numbers.end(), {DENSE, pick(1, 40), 0});
+        numbers[0] = layers;
+        possible = read_online(numbers.data(), links.data(), network);
+        if (!possible) return;
+        auto add = [&](long weight, long bias) {
+            weights.add(make(random, weight)), biases.add(make(random, bias));
+            weight_rates.add(Floats(weight, 1e-3f)), bias_rates.add(Floats(bias, 1e-3f));
+        };
+        for (int i = 0; i < network.count; i++) {
+            const OnlineLayer& layer = network.layers[i];
+            const long sizes[] = {25 * layer.link_count, layer.outputs, layer.outputs * layer.width};
+            add(sizes[layer.kind], layer.outputs);
+        }
+        add(classes * network.code, classes);
+        pixels = make(random, 3L * side * side), scale = Floats(classes, 0.01f);
+    }
+    int run() {
+        Floats logits(3 * network.classes);
+        return lenet_online_learn(numbers.data(), links.data(), 3, pixels.data(), labels.data(), weights.pointers.data(),
+                                  biases.pointers.data(), weight_rates.pointers.data(), bias_rates.pointers.data(),
+                                  scale.data(), logits.data());
+    }
+};
+
 int main(int count, char** words) {
     std::mt19937 random(1);
     auto pick = [&](int from, int to) { return int(from + random() % (to - from + 1)); };
@@ -285,6 +333,21 @@ int main(int count, char** words) {
                 return fail("inference at an edge differs");
         }
     }
+    int trained = 0;
+    for (int round = 0; round < rounds; round++) {
+        lenet_choose(round % 3);
+        Online online(pick(1, 2), pick(0, 2), random);
+        if (online.possible != !online.run()) return fail("training one image at a time");
+        trained += online.possible;
+        if (!online.possible) continue;
+        put_edges(online.numbers, random);
+        online.numbers.resize(6 + 3 * MAXIMUM_LAYERS, 1), online.links.resize(1 << 16, 0);
+        bool few = true;  // links that a hostile number asks for
+        for (int i = 0; i < MAXIMUM_LAYERS; i++) few = few && online.numbers[8 + 3 * i] < 1000;
+        OnlineNetwork network{};
+        if (few && !read_online(online.numbers.data(), online.links.data(), network)) hostile++;
+    }
+    if (!trained) return fail("nothing was trained");
     lenet_choose(-1);
     // Each of two callers has the team at times, and works alone at times; both must have the bits of one thread.
     const Convolutions convolutions({70, 1, 12, 12, 1, RELU, MAX, 2, 4, 3, 5, 3}, random);

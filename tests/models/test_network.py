@@ -14,7 +14,9 @@ from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from lenet.errors import ModelError
-from lenet.models.config import ACTIVATION_KINDS, MODELS, LeNetConfig, find_model
+from lenet.models.classic_layers import PartialConv2d, Subsampling
+from lenet.models.config import MODELS, LeNetConfig, find_model
+from lenet.models.layers import ACTIVATION_KINDS
 from lenet.models.network import LeNet, initialise
 
 
@@ -37,8 +39,9 @@ def measure(model: LeNet) -> list[tuple[str, str, tuple[int, ...], int, int]]:
     with torch.no_grad():
         outputs = model.trace(torch.zeros(1, 1, side, side))
     for name, layer in model.named_children():
-        weights = next((p.numel() for n, p in layer.named_parameters() if n == "weight"), 0)
-        places = outputs[name][0, 0].numel() if isinstance(layer, nn.Conv2d) else 1
+        weights = next((p.numel() for n, p in layer.state_dict().items() if n == "weight"), 0)
+        is_shared = isinstance(layer, nn.Conv2d | PartialConv2d | Subsampling)
+        places = outputs[name][0, 0].numel() if is_shared else 1
         parameters = sum(p.numel() for p in layer.parameters())
         shape = tuple(outputs[name].shape[1:])
         rows.append((name, type(layer).__name__, shape, parameters, weights * places))
@@ -159,7 +162,8 @@ def test_bytes_and_floats_are_the_same_pixels(name: str):
         logits = model(images)
         assert torch.equal(logits, model(images.float() / 255))
         torch.testing.assert_close(model(images.double() / 255), logits, rtol=0, atol=1e-5)
-        torch.testing.assert_close(model.probabilities(images), logits.softmax(1))
+        everything = model.with_reject_logit(logits).softmax(1)
+        torch.testing.assert_close(model.probabilities(images), everything[:, : logits.shape[1]])
 
 
 def test_whole_numbers_that_are_not_bytes_are_refused():

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 import lenet
 from lenet.data.imageset import ImageSet
 from lenet.errors import DataError, DeviceError, DivergedError, ModelError, RecipeError
-from lenet.models.config import ACTIVATION_KINDS, POOLING_KINDS, Initialisation, LeNetConfig
+from lenet.models.config import Initialisation, LeNetConfig
+from lenet.models.layers import ACTIVATION_KINDS, POOLING_KINDS
 from lenet.models.network import LeNet
 from lenet.synthesis.augmentation import augment
 from lenet.synthesis.glyphs import draw_glyphs

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from lenet.data.sources import SOURCES
 from lenet.errors import LeNetError, ModelError, RecipeError
-from lenet.models.config import ACTIVATION_KINDS, LeNetConfig
+from lenet.models.config import LeNetConfig
+from lenet.models.layers import ACTIVATION_KINDS
 from lenet.synthesis.distortions import Distortions
 from lenet.training.recipe import RANGES, SETTINGS, Recipe
 from lenet.training.recipes import RECIPES, describe_recipe, find_recipe
@@ -22,7 +23,7 @@ def test_named_recipes_are_whole(name: str):
     assert recipe.name == name
     assert recipe.data in SOURCES or name == "adapt"  # whose data are a folder of corrections
     assert len(recipe.source) > 20
-    assert recipe.model.parameters == 61_706
+    assert recipe.model.parameters == 61_706 or name.endswith("-1998")
     assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
     assert not recipe.distortions.flip or SOURCES[recipe.data].flips
 
@@ -120,6 +121,9 @@ def test_every_value_can_be_changed_and_none_twice():
         {"class_weights": (float("nan"),) * 10}, {"class_weights": (0.0,) * 10},
         {"class_weights": ("a",) * 10}, {"class_weights": None}, {"class_weights": {}},
         {"degrees": -1}, {"degrees": float("nan")}, {"degrees": "much"}, {"shift": 2}, {"elastic": None},
+        {"optimizer": "sdlm", "momentum": 0.9}, {"optimizer": "sdlm", "dropout": 0.5},
+        {"optimizer": "sdlm", "class_weights": "balanced"}, {"optimizer": "sdlm", "label_smoothing": 0.1},
+        {"output": "rbf", "loss": "mean-squared-error"},
         {"reject_class": True, "loss": "mean-squared-error"}, {"negatives": 0.1}, {"calibrate": True},
         {"calibrate": 1, "validation": 10}, {"negatives": -1, "reject_class": True}, {"glyph_variants": 11},
         {"pen": 3}, {"aspect": 1}, {"noise": "much"}, {"cover": -0.1},
@@ -162,7 +166,7 @@ possible = st.fixed_dictionaries(
 )
 
 
-@given(name=st.sampled_from(list(RECIPES)), changes=possible)
+@given(name=st.sampled_from([name for name in RECIPES if not name.endswith("-1998")]), changes=possible)
 def test_a_changed_recipe_holds_the_changes_and_survives_json(name: str, changes: dict[str, Any]):
     recipe = RECIPES[name].override(changes)
     flat = asdict(recipe) | asdict(recipe.model) | asdict(recipe.distortions)

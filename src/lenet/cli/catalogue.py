@@ -79,12 +79,19 @@ def summary(
 ) -> None:
     """Print the layers of a network: output shapes, parameters and multiply-adds per image.
 
+    For the networks of 1998, also the connections, as the paper counts them.
+
     Example: lenet summary d2l
+    Example: lenet summary lenet5-1998
     """
     config = RECIPES[model].model if model in RECIPES else find_model(model)
     if json:
         layers = [asdict(layer) | {"output_shape": list(layer.output_shape)} for layer in config.layers()]
-        counts = {"parameters": config.parameters, "multiply_adds": config.multiply_adds}
+        counts = {
+            "parameters": config.parameters,
+            "multiply_adds": config.multiply_adds,
+            "connections": config.connections,
+        }
         print(write_json({**counts, "layers": layers}))
     else:
         print(show_network(config))

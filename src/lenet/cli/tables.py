@@ -36,13 +36,14 @@ def align(rows: Sequence[Sequence[object]], right: Sequence[int] = ()) -> str:
 def show_network(config: LeNetConfig) -> str:
     """The layer table that `lenet summary` prints."""
     side = config.input_size
-    rows: list[list[str]] = [["layer", "kind", "output", "parameters", "multiply-adds"]]
-    rows.append(["input", "", f"1×{side}×{side}", "", ""])
+    counted = ["parameters", "multiply_adds", *(["connections"] if config.is_classic else [])]
+    rows: list[list[str]] = [["layer", "kind", "output", *(name.replace("_", "-") for name in counted)]]
+    rows.append(["input", "", f"1×{side}×{side}", *([""] * len(counted))])
     for layer in config.layers():
-        counts = [f"{n:,}" if n else "" for n in (layer.parameters, layer.multiply_adds)]
+        counts = [f"{n:,}" if n else "" for n in (getattr(layer, name) for name in counted)]
         rows.append([layer.name, layer.kind, "×".join(map(str, layer.output_shape)), *counts])
-    rows.append(["total", "", "", f"{config.parameters:,}", f"{config.multiply_adds:,}"])
-    return align(rows, right=(3, 4))
+    rows.append(["total", "", "", *(f"{getattr(config, name):,}" for name in counted)])
+    return align(rows, right=(3, 4, 5))
 
 
 def show_machine(machine: Mapping[str, object]) -> str:

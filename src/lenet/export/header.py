@@ -20,7 +20,7 @@ from lenet.export.integer import (
     Array,
     IntegerNetwork,
 )
-from lenet.models.config import POOL
+from lenet.models.layers import POOL
 
 WIDTH = 110  # of the lines of numbers
 FRAMED = tuple("0123456789")  # the classes whose images are framed as MNIST's

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lenet.models.config import POOL, Pooling
+from lenet.models.config import Pooling
+from lenet.models.layers import POOL
 
 Array = NDArray[Any]
 Bytes = NDArray[np.uint8]

@@ -6,9 +6,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lenet.models.config import POOL, LeNetConfig
+from lenet.models.config import LeNetConfig
+from lenet.models.layers import CONVOLUTION_KINDS, POOL, POOLING_KINDS
 from lenet.models.network import LeNet
-from lenet.models.preprocessing import fit_pixels
+from lenet.models.preprocessing import fit_within
 from lenet.training.evaluation import BATCH
 
 PATCHES = 9
@@ -98,10 +99,10 @@ def find_receptive_field(config: LeNetConfig, layer: str) -> ReceptiveField:
     """
     size, stride, start = 1, 1, 0
     for row in config.layers():
-        if row.kind == "Conv2d":
+        if row.kind in CONVOLUTION_KINDS:
             start -= stride * (config.padding if row.name == "conv1" else 0)
             size += (config.kernel_size - 1) * stride
-        elif row.kind in ("AvgPool2d", "MaxPool2d"):
+        elif row.kind in POOLING_KINDS.values():
             size += (POOL - 1) * stride
             stride *= POOL
         elif row.kind == "Flatten":
@@ -142,7 +143,7 @@ def crop_input(model: LeNet, image: Tensor, field: ReceptiveField, row: int, col
     """The receptive field of (row, column) in an image (1, H, W): (size, size) in 0..1, NaN for padding."""
     config = model.config
     with torch.inference_mode():
-        pixels = fit_pixels(image[None].cpu(), config.input_size, config.fit)[0, 0]
+        pixels = fit_within(image[None].cpu(), config)[0, 0]
     top, left = (field.stride * place + field.start for place in (row, column))
     crop = torch.full((field.size, field.size), float("nan"))
     side = config.input_size

@@ -16,6 +16,7 @@ from lenet.insight.activations import Subject, describe_layers, find_patches, tr
 from lenet.insight.attribution import compute_attribution
 from lenet.insight.plots.layers import draw_attribution, draw_filters, draw_layers, draw_patches
 from lenet.models.checkpoint import Checkpoint
+from lenet.models.layers import CONVOLUTION_KINDS
 from lenet.models.network import LeNet
 from lenet.phrases import ClassName, Phrase
 from lenet.reading.reader import Reader
@@ -164,7 +165,7 @@ def compare_classes(
 def first_layers(model: LeNet) -> list[str]:
     """The names of the activations of the first two convolutions."""
     rows = model.config.layers()
-    return [after.name for row, after in pairwise(rows) if row.kind == "Conv2d"][:2]
+    return [after.name for row, after in pairwise(rows) if row.kind in CONVOLUTION_KINDS][:2]
 
 
 def measure_maps(

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from lenet.insight.symptoms import Symptoms
+from lenet.models.layers import CONVOLUTION_KINDS
 from lenet.phrases import ClassName, Phrase
 from lenet.training.recipe import Recipe
 
@@ -189,7 +190,7 @@ def _find_overfitting(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
 
 def _find_dead_maps(symptoms: Symptoms, recipe: Recipe) -> Fault | None:
     rows = recipe.model.layers()
-    convolutions = {after.name: row for row, after in pairwise(rows) if row.kind == "Conv2d"}
+    convolutions = {after.name: row for row, after in pairwise(rows) if row.kind in CONVOLUTION_KINDS}
     layer, share = find_largest({n: s for n, s in symptoms.dead_units.items() if n in convolutions})
     if not DEAD_MAPS <= share < DEAD:
         return None

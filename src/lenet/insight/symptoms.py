@@ -14,7 +14,9 @@ from lenet.insight.activations import trace_maps
 from lenet.models.checkpoint import load_checkpoint
 from lenet.models.network import LeNet
 from lenet.training.initial import load_images, make_initial_model
-from lenet.training.optimisation import measure_loss, weigh_classes
+from lenet.training.levenberg import LevenbergMarquardt
+from lenet.training.loop import step
+from lenet.training.optimisation import weigh_classes
 from lenet.training.plan import Plan
 from lenet.training.randomness import random_stream
 from lenet.training.recipe import Recipe
@@ -170,15 +172,9 @@ def measure_updates(state: TrainingState[LeNet], sample: ImageSet, recipe: Recip
     before = {name: layer.weight.detach().clone() for name, layer in layers.items()}
     images, labels = sample.images[: recipe.batch_size], sample.labels[: recipe.batch_size]
     state.model.train()
-    logits = state.model.with_reject_logit(state.model(images))
-    weights = weigh_classes(recipe, sample.labels)
-    state.optimizer.zero_grad()
-    measure_loss(logits, labels, recipe.loss, recipe.label_smoothing, weights).backward()
-    if recipe.clip_norm:
-        torch.nn.utils.clip_grad_norm_(state.model.parameters(), recipe.clip_norm)
-    for group in state.optimizer.param_groups:
-        group["lr"] = recipe.lr
-    state.optimizer.step()
+    if isinstance(state.optimizer, LevenbergMarquardt):
+        state.optimizer.measure(state.model, images, labels, recipe.loss)
+    step(state, images, labels, recipe, recipe.lr, weigh_classes(recipe, sample.labels))
     moved = {name: (layer.weight.detach() - before[name]).norm() for name, layer in layers.items()}
     return {name: (moved[name] / before[name].norm()).item() for name in layers}
 

@@ -14,15 +14,18 @@
 //     tiles.inc                  one layer of inference; lanes are output channels        for each instruction set
 //     pixels.inc                 what comes before the first layer of inference           for each instruction set
 //     network.inc                inference: all layers, packed weights                    for each instruction set
+//     online.h                   training one image at a time: layers, checked, memory    once
+//     online.inc                 the networks of 1998, forward, backward and change       for each instruction set
 //
 // The entry points are plain C without Python's or torch's headers, so that one build serves every version of both.
 
 #include "network.h"
+#include "online.h"
 #include "shapes.h"
 #include "team.h"
 
 // Count up whenever an entry point, or what `numbers` means, changes. library.py refuses a library with another number.
-constexpr int ABI = 3;
+constexpr int ABI = 4;
 
 #define STRING(...) #__VA_ARGS__
 #if defined(__clang__)
@@ -211,6 +214,20 @@ EXPORT int lenet_network_run(const void* handle, int64_t images, int64_t height,
         else
             DISPATCH_TO(network.instruction_set,
                         run_network(network, sizes, images, height, width, (const float*)pixels, results, threads));
+    });
+}
+
+// A step of gradient descent for each image, in order, on one thread; see OnlineCall.
+EXPORT int lenet_online_learn(const int64_t* numbers, const int64_t* links, int64_t images, const float* pixels,
+                              const int64_t* labels, float* const* weights, float* const* biases,
+                              const float* const* weight_rates, const float* const* bias_rates, const float* scale,
+                              float* logits) {
+    OnlineNetwork network{};
+    if (images < 0 || images > 1 << 30 || !read_online(numbers, links, network)) return 1;
+    const OnlineCall call{images, pixels, labels, weights, biases, weight_rates, bias_rates, scale, logits};
+    return guard([&] {
+        OnlineMemory memory(network);
+        for (int64_t image = 0; image < images; image++) DISPATCH(learn_image(network, call, memory, image));
     });
 }
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from lenet.errors import DeviceError
 
-ABI = 3  # the same number as in kernel.cpp; counted up whenever what is handed over changes
+ABI = 4  # the same number as in kernel.cpp; counted up whenever what is handed over changes
 ACTIVATIONS = ("identity", "relu", "tanh", "sigmoid")  # numbered as in shapes.h
 POOLINGS = ("none", "max", "avg")
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
@@ -48,6 +48,7 @@ def load_library() -> tuple[ctypes.CDLL | None, str]:
     library.lenet_network_pack.restype = ctypes.c_void_p
     library.lenet_network_free.argtypes = [ctypes.c_void_p]
     address, number, flag = ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+    library.lenet_online_learn.argtypes = [address, address, number, *[address] * 8]
     library.lenet_network_shape.argtypes = [address, number, number, address]
     library.lenet_network_run.argtypes = [address, number, number, number, address, flag, address, flag]
     library.lenet_flops_a_round.restype = ctypes.c_int64

@@ -1,7 +1,6 @@
 """What a LeNet is made of, as plain numbers: no torch, so that help texts and tables come at once.
 
-`LeNetConfig.layers()` is the one place that knows the order and the shapes of the layers; the network is
-built from it and the summary is printed from it, so the two cannot disagree.
+`lenet.models.layers` knows the order and the shapes of the layers that a configuration describes.
 """
 
 from __future__ import annotations
@@ -13,28 +12,19 @@ from math import prod
 from typing import Annotated, Any, Literal, get_args
 
 from lenet.errors import ModelError
+from lenet.models.classic import BITMAP_PIXELS, BLACK, COPIES, LINKS, WHITE, Wiring
+from lenet.models.layers import Layer, find_shapes, list_layers
 
-Activation = Literal["sigmoid", "tanh", "relu", "leaky-relu", "elu", "gelu", "silu"]
-Pooling = Literal["avg", "max"]
+Activation = Literal["sigmoid", "tanh", "relu", "leaky-relu", "elu", "gelu", "silu", "scaled-tanh"]
+Pooling = Literal["avg", "max", "sum"]
 Fit = Literal["pad", "resize"]
-Initialisation = Literal["default", "xavier", "kaiming"]
+Initialisation = Literal["default", "xavier", "kaiming", "fan-in"]
+Output = Literal["linear", "rbf"]
 LARGEST_SIDE = 512
 LARGEST_WIDTH = 8192
 MOST_PARAMETERS = 50_000_000  # 200 MB: a card from a stranger cannot ask for more memory than this
 MOST_OUTPUTS = 10_000_000  # of one layer for one image, for the same reason
-POOL = 2
 OLD_NAMES = {"neighbourhood": "contrast_sigma", "background": "reject_class"}  # in older checkpoints
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One row of the summary: what a layer is called, what it is, and what leaves it for one image."""
-
-    name: str
-    kind: str
-    output_shape: tuple[int, ...]
-    parameters: int = 0
-    multiply_adds: int = 0
 
 
 @dataclass(frozen=True)
@@ -52,7 +42,8 @@ class LeNetConfig:
     activation: Annotated[Activation, "After every convolution and every hidden dense layer."] = "relu"
     pooling: Annotated[
         Pooling,
-        "2×2 with stride 2 after every convolution, as long as there is more than one pixel left to pool.",
+        "2×2 with stride 2 after every convolution, as long as there is more than one pixel left to pool. "
+        "sum: the subsampling of 1998: a trained coefficient, a trained bias and the activation follow.",
     ] = "max"
     hidden: Annotated[tuple[int, ...], "Widths of the dense layers before the output."] = (120, 84)
     classes: Annotated[int, "Number of logits."] = 10
@@ -73,8 +64,19 @@ class LeNetConfig:
     ] = False
     initialisation: Annotated[
         Initialisation,
-        "Initial weights. default: PyTorch's layers; xavier: Glorot uniform; kaiming: He uniform.",
+        "Initial weights. default: PyTorch's layers; xavier: Glorot uniform; kaiming: He uniform; fan-in: "
+        "uniform in ± 2.4 / inputs of a unit, as in 1998.",
     ] = "default"
+    wiring: Annotated[
+        Wiring,
+        "Which maps each map of the second convolution sees: all, or those of a table of 1990 or 1998.",
+    ] = "full"
+    output: Annotated[
+        Output, "linear, or rbf: the distance from a bitmap of 7×12 pixels for each digit, as in 1998."
+    ] = "linear"
+    margin: Annotated[
+        int, "Blank pixels on every side of the image within `input_size`, which is fitted into the rest."
+    ] = 0
 
     def __post_init__(self) -> None:
         for name in ("channels", "hidden"):
@@ -104,6 +106,10 @@ class LeNetConfig:
         _check_number("pixel_mean", self.pixel_mean, -1000, 1000)
         _check_number("pixel_std", self.pixel_std, 1e-6, 1000)
         _check_number("contrast_sigma", self.contrast_sigma, 0, LARGEST_SIDE)
+        _check_choice("wiring", self.wiring, get_args(Wiring))
+        _check_choice("output", self.output, get_args(Output))
+        _check_whole("margin", self.margin, 0, (self.input_size - 1) // 2)
+        self._check_classic()
         if self.parameters > MOST_PARAMETERS:
             raise ModelError(f"{self.parameters:,} parameters; at most {MOST_PARAMETERS:,} are taken")
         largest = max(self.layers(), key=lambda layer: prod(layer.output_shape))
@@ -113,60 +119,47 @@ class LeNetConfig:
                 f"at most {MOST_OUTPUTS:,} are taken"
             )
 
+    def _check_classic(self) -> None:
+        links = LINKS.get(self.wiring, ())
+        inputs, outputs = 1 + max((max(row) for row in links), default=0), len(links)
+        channels = (inputs // COPIES.get(self.wiring, 1), outputs)
+        if links and self.channels[:2] != channels:
+            raise ModelError(
+                f"wiring {self.wiring} needs channels that begin with {channels[0]} and {outputs}"
+            )
+        if self.wiring in COPIES and (self.pooling != "sum" or self.input_size - self.kernel_size < 1):
+            raise ModelError(f"wiring {self.wiring} needs the pooling sum, which makes more maps of each")
+        if self.output == "rbf" and self.classes > 10:
+            raise ModelError(f"output rbf has bitmaps for 10 classes, not for {self.classes}; take linear")
+        if self.output == "rbf" and (not self.hidden or self.hidden[-1] != BITMAP_PIXELS):
+            raise ModelError(
+                f"output rbf compares {BITMAP_PIXELS} numbers; `hidden` must end with {BITMAP_PIXELS}"
+            )
+
+    @property
+    def is_classic(self) -> bool:
+        """Whether it has a part of 1998 that the fused kernel does not compute."""
+        return (
+            self.activation == "scaled-tanh"
+            or self.pooling == "sum"
+            or self.wiring != "full"
+            or self.output != "linear"
+        )
+
     def layers(self) -> tuple[Layer, ...]:
         """Every layer in order, for an input of (1, input_size, input_size).
 
         Raises ModelError naming the first layer that has no room.
         """
-        layers: list[Layer] = []
-        inputs, side = 1, self.input_size
-        for number, outputs in enumerate(self.channels, 1):
-            padding = self.padding if number == 1 else 0
-            before, side = side, side + 2 * padding - self.kernel_size + 1
-            if side < 1:
-                raise ModelError(
-                    f"conv{number}: a {self.kernel_size}×{self.kernel_size} kernel does not fit on "
-                    f"{before}×{before} with padding {padding}; take fewer convolutions, a smaller kernel "
-                    "or a larger input"
-                )
-            weights = outputs * inputs * self.kernel_size**2
-            shape = (outputs, side, side)
-            layers.append(Layer(f"conv{number}", "Conv2d", shape, weights + outputs, weights * side * side))
-            layers.append(Layer(f"{self._slug}{number}", ACTIVATION_KINDS[self.activation], shape))
-            if side >= POOL:
-                side //= POOL
-                layers.append(Layer(f"pool{number}", POOLING_KINDS[self.pooling], (outputs, side, side)))
-            inputs = outputs
-        width = inputs * side * side
-        layers.append(Layer("flatten", "Flatten", (width,)))
-        for number, outputs in enumerate(self.hidden, 1):
-            layers.append(_linear(f"dense{number}", width, outputs))
-            name = f"{self._slug}{len(self.channels) + number}"
-            layers.append(Layer(name, ACTIVATION_KINDS[self.activation], (outputs,)))
-            if self.dropout:
-                layers.append(Layer(f"dropout{number}", "Dropout", (outputs,)))
-            width = outputs
-        layers.append(_linear("output", width, self.classes))
-        return tuple(layers)
+        return list_layers(self)
 
     def find_shapes(self) -> dict[str, tuple[int, ...]]:
-        """The shape of each weight and bias by its name: conv1.weight, conv1.bias, …, output.bias."""
-        shapes: dict[str, tuple[int, ...]] = {}
-        inputs = 1
-        for layer in self.layers():
-            outputs = layer.output_shape[0]
-            if layer.kind in ("Conv2d", "Linear"):
-                kernel = (self.kernel_size, self.kernel_size) if layer.kind == "Conv2d" else ()
-                shapes |= {
-                    f"{layer.name}.weight": (outputs, inputs, *kernel),
-                    f"{layer.name}.bias": (outputs,),
-                }
-            inputs = outputs
-        return shapes
+        """The shape of each tensor by its name: conv1.weight, conv1.bias, …, output.bias."""
+        return find_shapes(self)
 
     @property
     def parameters(self) -> int:
-        """Number of weights and biases."""
+        """Number of weights and biases that are trained."""
         return sum(layer.parameters for layer in self.layers())
 
     @property
@@ -175,8 +168,9 @@ class LeNetConfig:
         return sum(layer.multiply_adds for layer in self.layers())
 
     @property
-    def _slug(self) -> str:
-        return self.activation.replace("-", "_")
+    def connections(self) -> int:
+        """Weights and biases, each counted wherever it is used, as the paper of 1998 counts."""
+        return sum(layer.connections for layer in self.layers())
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; `from_dict` takes them back."""
@@ -196,22 +190,6 @@ class LeNetConfig:
         return cls(**values)
 
 
-ACTIVATION_KINDS: dict[str, str] = {
-    "sigmoid": "Sigmoid",
-    "tanh": "Tanh",
-    "relu": "ReLU",
-    "leaky-relu": "LeakyReLU",
-    "elu": "ELU",
-    "gelu": "GELU",
-    "silu": "SiLU",
-}
-POOLING_KINDS: dict[str, str] = {"avg": "AvgPool2d", "max": "MaxPool2d"}
-
-
-def _linear(name: str, inputs: int, outputs: int) -> Layer:
-    return Layer(name, "Linear", (outputs,), inputs * outputs + outputs, inputs * outputs)
-
-
 def _check_whole(name: str, value: object, least: int, most: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
         raise ModelError(f"{name} is {value!r}; it must be a whole number from {least} to {most}")
@@ -226,6 +204,15 @@ def _check_choice(name: str, value: object, choices: tuple[str, ...]) -> None:
     if value not in choices:
         raise ModelError(f"{name} is {value!r}; it must be one of {', '.join(choices)}")
 
+
+AS_1998: dict[str, Any] = {
+    "input_size": 32,
+    "padding": 0,
+    "activation": "scaled-tanh",
+    "pooling": "sum",
+    "pixel_mean": -WHITE / (BLACK - WHITE),
+    "pixel_std": 1 / (BLACK - WHITE),
+}
 
 MODELS: dict[str, LeNetConfig] = {
     # Dive into Deep Learning, section "Convolutional Neural Networks (LeNet)".
@@ -245,6 +232,18 @@ MODELS: dict[str, LeNetConfig] = {
         pixel_mean=0.1307,
         pixel_std=0.3081,
         fit="resize",
+    ),
+    # LeCun et al. 1998, as published: partial connections, trained subsampling, bitmaps; section II.B.
+    "lenet5-1998": LeNetConfig(
+        channels=(6, 16, 120), hidden=(84,), output="rbf", reject_class=True, wiring="lenet5", **AS_1998
+    ),
+    # Its smaller relatives, section III.C; LeNet-1 is the network of LeCun et al. 1990.
+    "lenet4-1998": LeNetConfig(channels=(4, 16), hidden=(120,), wiring="lenet4", **AS_1998),
+    "lenet1-1998": LeNetConfig(
+        channels=(4, 12),
+        hidden=(),
+        wiring="lenet1",
+        **AS_1998 | {"input_size": 28, "margin": 3, "fit": "resize"},
     ),
     # The textbook description: 32×32 input, no padding, sigmoid; 400-120-84-10 behind the convolutions.
     "lenet5-textbook": LeNetConfig(input_size=32, padding=0, activation="sigmoid", pooling="avg"),

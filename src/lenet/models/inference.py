@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 
 from lenet.errors import ModelError
 from lenet.kernels.infer import Floats, NetworkLayer, PackedNetwork, pack_network
-from lenet.models.config import POOL, LeNetConfig
+from lenet.models.config import LeNetConfig
 from lenet.models.filters import MIN_CONTRAST, gaussian_rows, resizing_rows
+from lenet.models.layers import POOL
 from lenet.models.line_config import BLANK, CONVOLUTIONS, FRAMES_PER_STEP
 from lenet.models.stored import StoredCheckpoint
 
@@ -86,6 +88,8 @@ class PackedLine:
 
 def pack_lenet(config: LeNetConfig, tensors: Tensors) -> PackedLeNet | None:
     """Pack a LeNet with the weights of a checkpoint."""
+    if config.is_classic:
+        return None
     layers: list[NetworkLayer] = []
     inputs = (1, config.input_size, config.input_size)
     kinds = [layer for layer in config.layers() if layer.kind != "Dropout"]
@@ -172,7 +176,12 @@ def as_probabilities(logits: Floats, config: LeNetConfig) -> Floats:
 
 
 def fit_images(images: NDArray[np.uint8] | Floats, config: LeNetConfig) -> NDArray[np.uint8] | Floats:
-    """Images (N, 1, H, W), padded with 0 or resized to the network's square, as `fit_pixels` does it."""
+    """Images (N, 1, H, W), padded with 0 or resized to the network's square, as `fit_within` does it."""
+    if config.margin:
+        frame = (config.margin, config.margin)
+        inner = replace(config, input_size=config.input_size - 2 * config.margin, margin=0)
+        within: NDArray[Any] = np.pad(fit_images(images, inner), ((0, 0), (0, 0), frame, frame))
+        return within
     side, (height, width) = config.input_size, images.shape[2:]
     if (height, width) == (side, side):
         return images

@@ -11,9 +11,13 @@ from torch.nn.modules import module as torch_module
 from lenet.errors import ModelError
 from lenet.kernels.convolution import run_convolutions
 from lenet.kernels.dense import run_dense
-from lenet.models.config import POOL, Initialisation, LeNetConfig
+from lenet.models.classic import COPIES, LINKS
+from lenet.models.classic_layers import PartialConv2d, RadialBasis, ScaledTanh, Subsampling
+from lenet.models.config import Initialisation, LeNetConfig
+from lenet.models.layers import POOL
 from lenet.models.preprocessing import prepare_images
 
+INITIAL = 2.4  # of 1998: initial weights are within ± this share of a unit's number of inputs
 LOWEST_PIXEL, HIGHEST_PIXEL = -0.3, 1.3  # standardised MNIST goes from -0.42 to 2.82
 
 
@@ -36,6 +40,15 @@ class LeNet(nn.Module):
                     module: nn.Module = nn.Conv2d(
                         shape[0], layer.output_shape[0], config.kernel_size, padding=padding
                     )
+                case "PartialConv2d":
+                    module = PartialConv2d(shape[0], LINKS[config.wiring], config.kernel_size)
+                case "Subsampling":
+                    copies = COPIES.get(config.wiring, 1) if layer.name == "pool1" else 1
+                    module = Subsampling(shape[0], copies)
+                case "RadialBasis":
+                    module = RadialBasis(config.classes)
+                case "ScaledTanh":
+                    module = ScaledTanh()
                 case "Linear":
                     module = nn.Linear(shape[0], layer.output_shape[0])
                 case "AvgPool2d" | "MaxPool2d":
@@ -97,10 +110,18 @@ class LeNet(nn.Module):
 
     @property
     def is_plain(self) -> bool:
-        """Whether the layers are those that were built, and nobody watches them."""
+        """Whether the kernel can compute the network: the layers are those that were built, and unwatched."""
         return self._is_fused(list(self._modules.values()))
 
+    @property
+    def is_unwatched(self) -> bool:
+        """Whether the layers are those that were built, and nobody watches them."""
+        return self._is_as_built(list(self._modules.values()))
+
     def _is_fused(self, layers: list[nn.Module | None]) -> bool:
+        return not self.config.is_classic and self._is_as_built(layers)
+
+    def _is_as_built(self, layers: list[nn.Module | None]) -> bool:
         return (
             layers == self._built
             and not any(self._hooks)
@@ -117,6 +138,15 @@ class LeNet(nn.Module):
         for name, layer in self.named_children():
             outputs[name] = layer(next(reversed(outputs.values())))
         return outputs
+
+    def find_kernels(self) -> dict[str, Tensor]:
+        """The kernels of each convolution by its name: (outputs, inputs, K, K), 0 for maps not seen."""
+        weights = {
+            name: layer.dense_weight if isinstance(layer, PartialConv2d) else layer.weight
+            for name, layer in self.named_children()
+            if isinstance(layer, nn.Conv2d | PartialConv2d)
+        }
+        return {name: weight.detach().cpu() for name, weight in weights.items()}
 
     def probabilities(self, images: Tensor) -> Tensor:
         """The probability of each class: (N, classes).
@@ -173,19 +203,48 @@ def initialise(model: LeNet, scheme: Initialisation, generator: torch.Generator 
     """Draw initial weights from `generator` alone, by default torch's own.
 
     'default' is what torch layers do, uniform within ±1/√fan-in; 'xavier' and 'kaiming' are the uniform
-    forms of Glorot and Bengio 2010 and of He et al. 2015. Biases are always torch's default.
+    forms of Glorot and Bengio 2010 and of He et al. 2015. Biases are then always torch's default. 'fan-in' is
+    that of 1998: all weights and biases of a unit with F inputs are uniform within ±2.4/F.
     """
     with torch.no_grad():
         for layer in model.children():
-            if not isinstance(layer, nn.Conv2d | nn.Linear):
+            if not isinstance(layer, nn.Conv2d | nn.Linear | PartialConv2d | Subsampling):
                 continue
-            bound = layer.weight[0].numel() ** -0.5
+            if scheme == "fan-in":
+                _initialise_by_inputs(layer, generator)
+                continue
+            if isinstance(layer, Subsampling):  # whose units have four inputs
+                nn.init.uniform_(layer.weight, -1 / POOL, 1 / POOL, generator=generator)
+                nn.init.uniform_(layer.bias, -1 / POOL, 1 / POOL, generator=generator)
+                continue
+            weight = layer.dense_weight if isinstance(layer, PartialConv2d) else layer.weight
+            bound = weight[0].numel() ** -0.5
             match scheme:
                 case "xavier":
-                    nn.init.xavier_uniform_(layer.weight, generator=generator)
+                    nn.init.xavier_uniform_(weight, generator=generator)
                 case "kaiming":
-                    nn.init.kaiming_uniform_(layer.weight, nonlinearity="relu", generator=generator)
+                    nn.init.kaiming_uniform_(weight, nonlinearity="relu", generator=generator)
                 case _:
-                    nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+                    nn.init.uniform_(weight, -bound, bound, generator=generator)
+            if isinstance(layer, PartialConv2d):
+                layer.fill(weight)
             if layer.bias is not None:
                 nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+
+
+def _initialise_by_inputs(
+    layer: nn.Conv2d | nn.Linear | PartialConv2d | Subsampling, generator: torch.Generator | None
+) -> None:
+    """Draw the weights and the bias of each unit within ±2.4 / inputs."""
+    if layer.weight.is_meta:  # which has no values
+        return
+    if isinstance(layer, PartialConv2d):
+        area = layer.weight[0].numel()
+        of_biases = torch.tensor([float(len(row) * area) for row in layer.links])
+        of_weights = torch.tensor([float(len(row) * area) for row in layer.links for _ in row])[:, None, None]
+    else:
+        count = POOL**2 if isinstance(layer, Subsampling) else layer.weight[0].numel()
+        of_biases = of_weights = torch.tensor(float(count))
+    for values, inputs in ((layer.weight, of_weights), (layer.bias, of_biases)):
+        if values is not None:
+            nn.init.uniform_(values, -INITIAL, INITIAL, generator=generator).div_(inputs.to(values.device))

@@ -18,12 +18,18 @@ def prepare_images(images: Tensor, config: LeNetConfig) -> Tensor:
 
     Takes and raises what `fit_pixels` does; returns floats (N, 1, input_size, input_size).
     """
-    pixels = fit_pixels(images, config.input_size, config.fit)
+    pixels = fit_within(images, config)
     if config.contrast_sigma:
         pixels = normalise_contrast(pixels, config.contrast_sigma)
     if (config.pixel_mean, config.pixel_std) != (0, 1):  # else two passes for nothing
         pixels = (pixels - config.pixel_mean) / config.pixel_std
     return pixels
+
+
+def fit_within(images: Tensor, config: LeNetConfig) -> Tensor:
+    """Pixels 0..1 (N, 1, input_size, input_size), blank in the margin. Raises what `fit_pixels` does."""
+    pixels = fit_pixels(images, config.input_size - 2 * config.margin, config.fit)
+    return functional.pad(pixels, (config.margin,) * 4) if config.margin else pixels
 
 
 def fit_pixels(images: Tensor, side: int, fit: Fit) -> Tensor:

@@ -1,5 +1,6 @@
 // What a LeNet is made of: the settings on a checkpoint's card, and the layers that they describe.
 // The same rules as models/config.py, so that the page refuses what the package refuses.
+import { BITMAP_PIXELS, COPIES, countLinks, LINKS } from "lenet/classic.js";
 
 /**
  * @typedef {object} Config
@@ -8,7 +9,7 @@
  * @property {number} kernel_size
  * @property {number} padding of the first convolution
  * @property {string} activation
- * @property {string} pooling "avg" or "max"
+ * @property {string} pooling "avg", "max" or "sum"
  * @property {number[]} hidden widths of the dense layers before the output
  * @property {number} classes
  * @property {number} dropout
@@ -18,6 +19,9 @@
  * @property {number} contrast_sigma 0: no local contrast normalisation
  * @property {boolean} reject_class
  * @property {string} initialisation
+ * @property {string} wiring "full", or the name of a table
+ * @property {string} output "linear" or "rbf"
+ * @property {number} margin
  */
 
 /**
@@ -44,9 +48,10 @@ const ACTIVATION_KINDS = {
   elu: "ELU",
   gelu: "GELU",
   silu: "SiLU",
+  "scaled-tanh": "ScaledTanh",
 };
 /** @type {Record<string, string>} */
-const POOLING_KINDS = { avg: "AvgPool2d", max: "MaxPool2d" };
+const POOLING_KINDS = { avg: "AvgPool2d", max: "MaxPool2d", sum: "Subsampling" };
 /** The spelling of older checkpoints. @type {Record<string, string>} */
 const OLD_NAMES = { neighbourhood: "contrast_sigma", background: "reject_class" };
 
@@ -82,7 +87,10 @@ const SETTINGS = {
   fit: ["pad", oneOf("pad", "resize")],
   contrast_sigma: [0, number(0, LARGEST_SIDE)],
   reject_class: [false, (value) => typeof value === "boolean"],
-  initialisation: ["default", oneOf("default", "xavier", "kaiming")],
+  initialisation: ["default", oneOf("default", "xavier", "kaiming", "fan-in")],
+  wiring: ["full", oneOf("full", ...Object.keys(LINKS))],
+  output: ["linear", oneOf("linear", "rbf")],
+  margin: [0, whole(0, LARGEST_SIDE)],
 };
 
 /**
@@ -108,6 +116,7 @@ export function readConfig(card) {
   );
   if (config.channels.length + config.hidden.length > MOST_LAYERS)
     throw new RangeError(`more than ${MOST_LAYERS} layers`);
+  checkClassic(config);
   const layers = describeLayers(config);
   const parameters = layers.reduce((sum, layer) => sum + layer.parameters, 0);
   if (parameters > MOST_PARAMETERS) throw new RangeError(`${parameters} parameters; at most ${MOST_PARAMETERS}`);
@@ -115,6 +124,18 @@ export function readConfig(card) {
     if (size(shape) > MOST_OUTPUTS) throw new RangeError(`${name}: ${size(shape)} outputs; at most ${MOST_OUTPUTS}`);
   }
   return config;
+}
+
+/** Throws RangeError where a part of 1998 does not fit. @param {Config} config */
+function checkClassic({ wiring, channels, pooling, output, classes, hidden, margin, input_size }) {
+  const copies = COPIES[wiring] ?? 1;
+  if (wiring !== "full") {
+    const inputs = (Math.max(...LINKS[wiring].flat()) + 1) / copies;
+    if (channels[0] !== inputs || channels[1] !== LINKS[wiring].length) throw new RangeError(`wiring ${wiring}`);
+    if (copies > 1 && pooling !== "sum") throw new RangeError(`wiring ${wiring} needs the pooling sum`);
+  }
+  if (output === "rbf" && (classes > 10 || hidden.at(-1) !== BITMAP_PIXELS)) throw new RangeError("output rbf");
+  if (2 * margin >= input_size) throw new RangeError(`margin is ${margin}`);
 }
 
 /**
@@ -135,13 +156,19 @@ export function describeLayers(config) {
     const order = index + 1;
     side += 2 * (index === 0 ? config.padding : 0) - config.kernel_size + 1;
     if (side < 1) throw new RangeError(`conv${order}: the kernel does not fit on its input`);
-    add(`conv${order}`, "Conv2d", [outputs, side, side], outputs * (inputs * config.kernel_size ** 2 + 1));
+    const partial = index === 1 && config.wiring !== "full";
+    const kernels = partial ? countLinks(config.wiring) : outputs * inputs;
+    const parameters = kernels * config.kernel_size ** 2 + outputs;
+    add(`conv${order}`, partial ? "PartialConv2d" : "Conv2d", [outputs, side, side], parameters);
     add(`${slug}${order}`, activation, [outputs, side, side]);
+    inputs = outputs;
     if (side >= POOL) {
       side = Math.floor(side / POOL);
-      add(`pool${order}`, POOLING_KINDS[config.pooling], [outputs, side, side]);
+      if (index === 0) inputs *= COPIES[config.wiring] ?? 1;
+      const trained = config.pooling === "sum";
+      add(`pool${order}`, POOLING_KINDS[config.pooling], [inputs, side, side], trained ? 2 * inputs : 0);
+      if (trained) add(`pool${order}_${slug}`, activation, [inputs, side, side]);
     }
-    inputs = outputs;
   });
   let width = inputs * side * side;
   add("flatten", "Flatten", [width]);
@@ -151,7 +178,8 @@ export function describeLayers(config) {
     if (config.dropout) add(`dropout${index + 1}`, "Dropout", [outputs]);
     width = outputs;
   });
-  add("output", "Linear", [config.classes], config.classes * (width + 1));
+  if (config.output === "rbf") add("output", "RadialBasis", [config.classes]);
+  else add("output", "Linear", [config.classes], config.classes * (width + 1));
   return layers;
 }
 
@@ -164,11 +192,19 @@ export function describeTensors(config) {
   const shapes = new Map();
   let before = [1];
   for (const { name, kind, shape } of describeLayers(config)) {
-    if (kind === "Conv2d" || kind === "Linear") {
-      const kernel = kind === "Conv2d" ? [config.kernel_size, config.kernel_size] : [];
-      shapes.set(`${name}.weight`, [shape[0], before[0], ...kernel]);
+    const kernel = [config.kernel_size, config.kernel_size];
+    const weight = {
+      Conv2d: [shape[0], before[0], ...kernel],
+      PartialConv2d: [config.wiring === "full" ? 0 : countLinks(config.wiring), ...kernel],
+      Subsampling: [shape[0]],
+      Linear: [shape[0], before[0]],
+      RadialBasis: [shape[0], before[0]],
+    }[kind];
+    if (weight) {
+      shapes.set(`${name}.weight`, weight);
       shapes.set(`${name}.bias`, [shape[0]]);
     }
+    if (kind === "RadialBasis") shapes.set(`${name}.scale`, [shape[0]]);
     before = shape;
   }
   return shapes;

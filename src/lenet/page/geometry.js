@@ -6,11 +6,12 @@ import { POOL } from "lenet/config.js";
 /** @typedef {{layer: string, index: number}} Unit one number of a layer's output, by its flat index */
 /** @typedef {{top: number, left: number, height: number, width: number}} Box */
 
-const ACTIVATIONS = new Set(["Sigmoid", "Tanh", "ReLU", "LeakyReLU", "ELU", "GELU", "SiLU"]);
+const ACTIVATIONS = new Set(["Sigmoid", "Tanh", "ScaledTanh", "ReLU", "LeakyReLU", "ELU", "GELU", "SiLU"]);
 
 export const isActivation = (kind) => ACTIVATIONS.has(kind);
-export const isConvolution = (kind) => kind === "Conv2d";
-export const isPooling = (kind) => kind.endsWith("Pool2d");
+export const isConvolution = (kind) => kind === "Conv2d" || kind === "PartialConv2d";
+export const isPooling = (kind) => kind.endsWith("Pool2d") || kind === "Subsampling";
+export const isDense = (kind) => kind === "Linear" || kind === "RadialBasis";
 
 /** Maps, rows and columns of a layer; a dense layer has maps of one number.
  * @param {Layer} layer
@@ -53,13 +54,14 @@ export function windowOf(network, unit) {
     return { layer: before, box: { top: y - padding, left: x - padding, height: side, width: side }, map: null };
   }
   if (isPooling(layer.kind)) {
-    return { layer: before, box: { top: y * POOL, left: x * POOL, height: POOL, width: POOL }, map };
+    const source = Math.floor((map * before.shape[0]) / layer.shape[0]); // in 1998, several maps may follow one
+    return { layer: before, box: { top: y * POOL, left: x * POOL, height: POOL, width: POOL }, map: source };
   }
   if (layer.kind === "Flatten") {
     const place = placeOf(before, unit.index);
     return { layer: before, box: { top: place.y, left: place.x, height: 1, width: 1 }, map: place.map };
   }
-  if (layer.kind === "Linear") return { layer: before, box: { top: 0, left: 0, height, width }, map: null };
+  if (isDense(layer.kind)) return { layer: before, box: { top: 0, left: 0, height, width }, map: null };
   return { layer: before, box: { top: y, left: x, height: 1, width: 1 }, map };
 }
 
@@ -68,5 +70,5 @@ export function weightsOf(network, name) {
   let number = network.layers.findIndex((layer) => layer.name === name);
   if (number > 0 && isActivation(network.layers[number].kind)) number -= 1;
   const layer = network.layers[number];
-  return layer && (isConvolution(layer.kind) || layer.kind === "Linear") ? layer : null;
+  return layer && (isConvolution(layer.kind) || isDense(layer.kind) || layer.kind === "Subsampling") ? layer : null;
 }

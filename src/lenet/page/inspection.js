@@ -1,5 +1,7 @@
 // Where a number of a layer comes from: the pixels that it depends on, and the sum that it is.
+import { LINKS } from "lenet/classic.js";
 import { POOL } from "lenet/config.js";
+import { isConvolution, isPooling } from "lenet/geometry.js";
 
 /** @typedef {import("lenet/config.js").Config} Config */
 /** @typedef {import("lenet/config.js").Layer} Layer */
@@ -13,10 +15,11 @@ import { POOL } from "lenet/config.js";
 
 /**
  * One summand. Of a convolution: an input map, the patch of it, the kernel, and the sum of their products. Of a dense
- * layer: `map` is the number of the input, the patch its value, the kernel its weight. Otherwise there is no kernel.
+ * layer: `map` is the number of the input, the patch its value, the kernel its weight; behind bitmaps, the sum is
+ * minus the squared difference. Otherwise there is no kernel. `place` is where the kernel begins in the weights.
  * @typedef {object} Summand
  * @property {number} map @property {Float32Array} patch @property {Float32Array | null} kernel
- * @property {number} height @property {number} width @property {number} sum
+ * @property {number} height @property {number} width @property {number} sum @property {number} [place]
  */
 /**
  * `sum` is that of all inputs and the bias; of pooling, the average or maximum; of an activation, what enters it.
@@ -34,10 +37,10 @@ const MOST_INPUTS = 20; // of a dense layer, the largest products
 export function findReceptiveField(config, layers, name, y, x) {
   let [extent, stride, start] = [1, 1, 0]; // as insight/activations.py: the output starts at stride · y + start
   for (const layer of layers) {
-    if (layer.kind === "Conv2d") {
+    if (isConvolution(layer.kind)) {
       if (layer.name === "conv1") start -= config.padding;
       extent += (config.kernel_size - 1) * stride;
-    } else if (layer.kind.endsWith("Pool2d")) {
+    } else if (isPooling(layer.kind)) {
       extent += (POOL - 1) * stride;
       stride *= POOL;
     } else if (layer.kind === "Flatten") break;
@@ -67,13 +70,16 @@ export function explainOutput({ config, layers, parameters }, result, name, inde
   const [map, y, x] = [Math.floor(index / area), Math.floor((index % area) / layer.shape[2]), index % layer.shape[2]];
   const bias = parameters.get(`${name}.bias`)?.[map] ?? 0;
 
-  if (layer.kind === "Conv2d") {
+  if (isConvolution(layer.kind)) {
     const kernel = config.kernel_size;
     const padding = name === "conv1" ? config.padding : 0;
-    const summands = Array.from({ length: before.shape[0] }, (_, input) => {
+    const all = [...Array(before.shape[0]).keys()];
+    const rows = layer.kind === "Conv2d" ? Array(layer.shape[0]).fill(all) : LINKS[config.wiring];
+    const first = rows.slice(0, map).reduce((total, row) => total + row.length, 0);
+    const summands = rows[map].map((/** @type {number} */ input, /** @type {number} */ number) => {
       const patch = cut(inputs, input, side, y - padding, x - padding, kernel);
-      const from = (map * before.shape[0] + input) * kernel * kernel;
-      return multiply(input, patch, weight.slice(from, from + kernel * kernel), kernel);
+      const place = (first + number) * kernel * kernel;
+      return { ...multiply(input, patch, weight.slice(place, place + kernel * kernel), kernel), place };
     });
     return { inputs: summands, bias, sum: add(summands) + bias, output };
   }
@@ -84,7 +90,25 @@ export function explainOutput({ config, layers, parameters }, result, name, inde
     const largest = [...summands].sort((one, other) => Math.abs(other.sum) - Math.abs(one.sum)).slice(0, MOST_INPUTS);
     return { inputs: largest, bias, sum: add(summands) + bias, output };
   }
-  if (layer.kind.endsWith("Pool2d")) {
+  if (layer.kind === "RadialBasis") {
+    const scale = parameters.get(`${name}.scale`)?.[map] ?? 1;
+    const summands = Array.from(inputs, (value, input) => {
+      const pixel = weight[map * inputs.length + input];
+      const kernel = Float32Array.of(pixel);
+      const sum = -scale * (value - pixel) ** 2;
+      return { map: input, patch: Float32Array.of(value), kernel, height: 1, width: 1, sum };
+    });
+    const largest = [...summands].sort((one, other) => one.sum - other.sum).slice(0, MOST_INPUTS);
+    return { inputs: largest, bias, sum: add(summands) + bias, output };
+  }
+  if (layer.kind === "Subsampling") {
+    const source = Math.floor((map * before.shape[0]) / layer.shape[0]);
+    const patch = cut(inputs, source, side, POOL * y, POOL * x, POOL);
+    const kernel = new Float32Array(patch.length).fill(weight[map]);
+    const part = multiply(source, patch, kernel, POOL);
+    return { inputs: [part], bias, sum: part.sum + bias, output };
+  }
+  if (isPooling(layer.kind)) {
     const patch = cut(inputs, map, side, POOL * y, POOL * x, POOL);
     const sum =
       config.pooling === "max" ? Math.max(...patch) : patch.reduce((one, other) => one + other) / patch.length;

@@ -75,8 +75,16 @@ export class Inspector {
     }
     const sum = network.arithmetic(result, layer.name, unit.index);
     if (isPooling(layer.kind)) {
+      const [{ patch, kernel, height, width }] = sum.inputs;
+      if (layer.kind === "Subsampling") {
+        const added = `(${Array.from(patch, write).join(" + ")}) × ${write(kernel[0])}`;
+        return [
+          this.picture(patch, height, width),
+          paragraph(`${added} + ${this.texts.get("bias")} ${write(sum.bias)} = ${write(sum.sum)}`, "sum"),
+          paragraph(this.texts.get("explain.Subsampling"), "note"),
+        ];
+      }
       const operation = layer.kind === "MaxPool2d" ? "max" : "mean";
-      const [{ patch, height, width }] = sum.inputs;
       return [
         this.picture(patch, height, width),
         paragraph(`${operation}(${Array.from(patch, write).join(", ")}) = ${write(sum.output)}`, "sum"),
@@ -87,8 +95,9 @@ export class Inspector {
       ? this.listMaps(network, layer, unit, sum, editable)
       : this.listUnits(network, before, layer, unit, sum, editable);
     const total = sum.sum - sum.bias;
+    const note = layer.kind === "RadialBasis" ? [paragraph(this.texts.get("explain.RadialBasis"), "note")] : [];
     const formula = `${write(total)} + ${this.texts.get("bias")} ${write(sum.bias)} = ${write(sum.sum)}`;
-    return [parts, paragraph(`Σ = ${formula}`, "sum"), ...this.probability(network, result, layer, unit)];
+    return [parts, paragraph(`Σ = ${formula}`, "sum"), ...note, ...this.probability(network, result, layer, unit)];
   }
 
   probability(network, result, layer, unit) {
@@ -115,18 +124,15 @@ export class Inspector {
         `= ${write(input.sum)}`,
       );
       list.append(row);
-      if (i === 0 && editable) list.append(this.numbers(network, layer, unit, input));
+      if (i === 0 && editable) list.append(this.numbers(layer, input));
     });
     return list;
   }
 
   /** The patch as numbers, and the kernel as numbers that can be changed. */
-  numbers(network, layer, unit, input) {
-    const { map } = placeOf(layer, unit.index);
+  numbers(layer, input) {
     const name = `${layer.name}.weight`;
-    const count = input.kernel.length;
-    const inputs = network.parameters.get(name).length / (layer.shape[0] * count);
-    const first = (map * inputs + input.map) * count;
+    const first = input.place;
     const details = document.createElement("details");
     details.open = true;
     const summary = document.createElement("summary");
@@ -155,11 +161,11 @@ export class Inspector {
       const row = table.insertRow();
       row.insertCell().append(small(`${before.name} ${index + 1}`));
       row.insertCell().append(write(patch[0]));
-      row.insertCell().append("×");
+      row.insertCell().append(layer.kind === "RadialBasis" ? "−" : "×");
       const at = unit.index * count + index;
       const cell = row.insertCell();
       cell.append(editable ? this.editor(`${layer.name}.weight`, at, kernel[0]) : write(kernel[0]));
-      row.insertCell().append(`= ${write(product)}`);
+      row.insertCell().append(layer.kind === "RadialBasis" ? `→ ${write(product)}` : `= ${write(product)}`);
       const bar = document.createElement("span");
       bar.className = product < 0 ? "bar negative" : "bar";
       bar.style.width = `${(100 * Math.abs(product)) / largest}%`;

@@ -1,4 +1,11 @@
 // A LeNet that runs in the page: what leaves every layer, gradients, and the answer. As models/network.py.
+import {
+  measureDistances,
+  measureDistancesBackward,
+  spreadKernels,
+  subsample,
+  subsampleBackward,
+} from "lenet/classic.js";
 import { describeLayers, size } from "lenet/config.js";
 import { explainOutput, findReceptiveField } from "lenet/inspection.js";
 import {
@@ -153,7 +160,12 @@ export class Network {
   #apply({ name, kind, shape }, values, before) {
     switch (kind) {
       case "Conv2d":
-        return convolve(values, ...this.#weights(name), this.#sizes(name, shape, before));
+      case "PartialConv2d":
+        return convolve(values, ...this.#kernels(name, kind, before), this.#sizes(name, shape, before));
+      case "Subsampling":
+        return subsample(values, ...this.#weights(name), before[0], before[1]);
+      case "RadialBasis":
+        return measureDistances(values, ...this.#weights(name), this.#scale(name));
       case "Linear":
         return dense(values, ...this.#weights(name));
       case "AvgPool2d":
@@ -174,7 +186,12 @@ export class Network {
   #applyBackward({ name, kind, shape }, gradient, values, before) {
     switch (kind) {
       case "Conv2d":
-        return convolveBackward(gradient, this.#weights(name)[0], this.#sizes(name, shape, before));
+      case "PartialConv2d":
+        return convolveBackward(gradient, this.#kernels(name, kind, before)[0], this.#sizes(name, shape, before));
+      case "Subsampling":
+        return subsampleBackward(gradient, this.#weights(name)[0], before[0], before[1]);
+      case "RadialBasis":
+        return measureDistancesBackward(gradient, values, this.#weights(name)[0], this.#scale(name));
       case "Linear":
         return denseBackward(gradient, this.#weights(name)[0]);
       case "AvgPool2d":
@@ -202,6 +219,21 @@ export class Network {
     const [weight, bias] = [this.parameters.get(`${name}.weight`), this.parameters.get(`${name}.bias`)];
     if (!weight || !bias) throw new RangeError(`${name} has no parameters`);
     return [weight, bias];
+  }
+
+  /**
+   * The weights of a convolution that sees all maps: those of a partial one with zeros between.
+   * @param {string} name @param {string} kind @param {number[]} before @returns {[Float32Array, Float32Array]}
+   */
+  #kernels(name, kind, before) {
+    const [weight, bias] = this.#weights(name);
+    if (kind === "Conv2d") return [weight, bias];
+    return [spreadKernels(weight, this.config.wiring, before[0], this.config.kernel_size), bias];
+  }
+
+  /** @param {string} name */
+  #scale(name) {
+    return this.parameters.get(`${name}.scale`) ?? new Float32Array();
   }
 
   /** @param {string} name @param {number[]} shape @param {number[]} before */

@@ -1,5 +1,6 @@
 // The arithmetic of the layers and of their backward passes, as PyTorch's, for one image.
 // Maps are flat Float32Arrays of (channels, side, side), vectors of (width). Sums are in float64.
+import { AMPLITUDE, SLOPE } from "lenet/classic.js";
 import { POOL } from "lenet/config.js";
 
 const LEAK = 0.01; // slope of leaky-relu below 0
@@ -200,6 +201,10 @@ function normal(x) {
 export const ACTIVATIONS = {
   Sigmoid: [sigmoid, (x) => sigmoid(x) * (1 - sigmoid(x))],
   Tanh: [Math.tanh, (x) => 1 - Math.tanh(x) ** 2],
+  ScaledTanh: [
+    (x) => AMPLITUDE * Math.tanh(SLOPE * x),
+    (x) => AMPLITUDE * SLOPE * (1 - Math.tanh(SLOPE * x) ** 2),
+  ],
   ReLU: [(x) => (x > 0 ? x : 0), (x) => (x > 0 ? 1 : 0)],
   LeakyReLU: [(x) => (x > 0 ? x : LEAK * x), (x) => (x > 0 ? 1 : LEAK)],
   ELU: [(x) => (x > 0 ? x : Math.expm1(x)), (x) => (x > 0 ? 1 : Math.exp(x))],

@@ -12,7 +12,7 @@ const MIN_CONTRAST = 0.1; // standard deviation of pixels 0..1 around: what is f
  * @param {Float32Array} pixels @param {number} height @param {number} width @param {Config} config
  */
 export function prepare(pixels, height, width, config) {
-  const fitted = fit(pixels, height, width, config);
+  const fitted = fitWithin(pixels, height, width, config);
   const contrast = config.contrast_sigma ? normaliseContrast(fitted, config).contrast : fitted;
   return contrast.map((value) => (value - config.pixel_mean) / config.pixel_std);
 }
@@ -24,8 +24,35 @@ export function prepare(pixels, height, width, config) {
  */
 export function prepareBackward(gradient, pixels, height, width, config) {
   let values = gradient.map((value) => value / config.pixel_std);
-  if (config.contrast_sigma) values = normaliseContrastBackward(values, fit(pixels, height, width, config), config);
-  return fitBackward(values, height, width, config);
+  if (config.contrast_sigma) values = normaliseContrastBackward(values, fitWithin(pixels, height, width, config), config);
+  const inner = config.input_size - 2 * config.margin;
+  return fitBackward(withoutMargin(values, config), height, width, { ...config, input_size: inner });
+}
+
+/**
+ * Pixels fitted into the square of the network within its margin.
+ * @param {Float32Array} pixels @param {number} height @param {number} width @param {Config} config
+ */
+function fitWithin(pixels, height, width, config) {
+  const { input_size: side, margin } = config;
+  const inner = side - 2 * margin;
+  const fitted = fit(pixels, height, width, { ...config, input_size: inner });
+  if (!margin) return fitted;
+  const square = new Float32Array(side * side);
+  for (let y = 0; y < inner; y++) square.set(fitted.subarray(y * inner, (y + 1) * inner), (y + margin) * side + margin);
+  return square;
+}
+
+/** @param {Float32Array} square @param {Config} config */
+function withoutMargin(square, { input_size: side, margin }) {
+  if (!margin) return square;
+  const inner = side - 2 * margin;
+  const result = new Float32Array(inner * inner);
+  for (let y = 0; y < inner; y++) {
+    const from = (y + margin) * side + margin;
+    result.set(square.subarray(from, from + inner), y * inner);
+  }
+  return result;
 }
 
 /**

@@ -15,6 +15,7 @@ from lenet.errors import DataError
 from lenet.images.inline import write_table
 from lenet.models.adapter import Network, as_network, plain_pixels
 from lenet.models.checkpoint import Checkpoint
+from lenet.models.classic_layers import RadialBasis
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
 from lenet.models.torch_inference import pack_module
@@ -216,10 +217,11 @@ def calibrate(checkpoint: Checkpoint, validation: ImageSet) -> Checkpoint:
     model = checkpoint.model
     logits = compute_logits(model, validation.images)
     temperature = fit_temperature(model.with_reject_logit(logits), validation.labels)
-    last = [layer for layer in model.children() if isinstance(layer, nn.Linear)][-1]
+    last = [layer for layer in model.children() if isinstance(layer, nn.Linear | RadialBasis)][-1]
+    parts = (last.bias, last.scale) if isinstance(last, RadialBasis) else last.parameters()
     with torch.no_grad():
-        for parameter in last.parameters():
-            parameter.div_(temperature)
+        for part in parts:
+            part.div_(temperature)
     probabilities = model.as_probabilities(compute_logits(model, validation.images))
     rejection = summarise_risk(probabilities, validation.labels)
     return Checkpoint(model, checkpoint.card | {"temperature": temperature, "rejection": rejection})

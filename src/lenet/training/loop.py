@@ -19,9 +19,11 @@ from torch.nn.utils import clip_grad_norm_
 from lenet.data.imageset import ImageSet
 from lenet.errors import DivergedError, ModelError
 from lenet.models.adapter import Network, as_network, draws_at_random
+from lenet.models.network import LeNet
 from lenet.processes import find_device
 from lenet.training.batches import gather_images, make_batch, open_streams
 from lenet.training.evaluation import compute_logits
+from lenet.training.levenberg import PATTERNS, LevenbergMarquardt
 from lenet.training.optimisation import (
     learning_rate,
     measure_loss,
@@ -152,6 +154,12 @@ def train_steps(
         examples, last_report = 0, 0.0
         began = time.perf_counter()
         state.model.train()
+        if isinstance(state.optimizer, LevenbergMarquardt):
+            assert isinstance(state.model, LeNet)  # as `start` has checked
+            # The first images of the epoch, with the distortions that they will have.
+            early = open_streams(len(material.labels), recipe, seed, epoch, device)
+            patterns = make_batch(material, early.order[:PATTERNS], recipe, early)
+            state.optimizer.measure(state.model, *patterns, recipe.loss)
         for number, indices in enumerate(streams.order.split(recipe.batch_size), 1):
             done = (epoch - 1) * steps + number - 1
             rate = learning_rate(recipe, done, steps)
@@ -212,7 +220,9 @@ def step(
     rate: float,
     weights: Tensor | None,
 ) -> tuple[Tensor, Tensor]:
-    """One step of the optimiser on a batch; changes `state`. Returns the loss and the logits, detached.
+    """One step of the optimiser on a batch; with sdlm, one for each image. Changes `state`.
+
+    Returns the loss and the logits, detached.
 
     Args:
         state: the network, in training mode, and its optimiser.
@@ -222,6 +232,9 @@ def step(
         rate: the learning rate of this step.
         weights: the weight of each class in the loss, (classes,).
     """
+    if isinstance(state.optimizer, LevenbergMarquardt):
+        assert isinstance(state.model, LeNet)
+        return state.optimizer.learn(state.model, images, targets, recipe.loss, rate)
     logits = state.model.with_reject_logit(state.model(images))
     loss = measure_loss(logits, targets, recipe.loss, recipe.label_smoothing, weights)
     state.optimizer.zero_grad()

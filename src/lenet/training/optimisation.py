@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lenet.models.classic import AMPLITUDE, SLOPE
 from lenet.training.recipe import Loss, Recipe
 
 
@@ -37,19 +38,27 @@ def measure_loss(
         logits: (N, C).
         labels: (N,), class numbers; for cross-entropy also (N, C), probabilities.
         loss: 'cross-entropy', or 'mean-squared-error' between the logits and one-hot targets, the mean
-            over classes; the tutorials' exercise that fails on plain class numbers.
+            over classes; the tutorials' exercise that fails on plain class numbers; or
+            'bipolar-squared-error', that of 1998: half the squared distance of the squashed logits from 1 for
+            the class and -1 for the others.
         smoothing: share of each target spread evenly over the classes (Szegedy et al. 2016, section 7).
         weights: (C,).
     """
     if loss == "cross-entropy":
         return functional.cross_entropy(logits, labels, weights, label_smoothing=smoothing)
     classes = logits.shape[1]
+    if loss == "bipolar-squared-error":
+        targets = 2 * functional.one_hot(labels, classes).float() - 1
+        return (AMPLITUDE * torch.tanh(SLOPE * logits) - targets).square().sum(dim=1).mean() / 2
     targets = functional.one_hot(labels, classes).float() * (1 - smoothing) + smoothing / classes  # (N, C)
     errors = (logits - targets).square().mean(dim=1)  # (N,)
     if weights is None:
         return errors.mean()
     return (errors * weights[labels]).sum() / weights[labels].sum()
 
+
+# Passes of LeCun et al. 1998, section III.B: .0005, .0005, .0002 three times, .0001 three times, …
+SHARES_OF_1998 = (1.0,) * 2 + (0.4,) * 3 + (0.2,) * 3 + (0.1,) * 4 + (0.02,)
 
 # As torch's OneCycleLR: start at peak / 25, end at start / 10,000.
 START_DIVISOR = 25
@@ -59,6 +68,7 @@ END_DIVISOR = 25 * 10_000
 def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
     """The rate for `step`, counted from 0 over the whole run.
 
+    1998: lr times the shares that the paper gives for its passes, the last one from pass 13 on ·
     constant: lr · step: lr × step_factor for every step_epochs finished · cosine: lr to 0 (Loshchilov and
     Hutter 2017, no restarts) · one-cycle: up, then down to almost 0 (Smith 2018, cosine form).
     """
@@ -68,6 +78,8 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
             return recipe.lr
         case "step":
             return recipe.lr * recipe.step_factor ** (step // steps_per_epoch // recipe.step_epochs)
+        case "1998":
+            return recipe.lr * SHARES_OF_1998[min(step // steps_per_epoch, len(SHARES_OF_1998) - 1)]
         case "cosine":
             return _slope(recipe.lr, 0.0, step / (last + 1))
         case "one-cycle":
@@ -87,6 +99,10 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
             return torch.optim.Adam(parameters, lr, weight_decay=decay, fused=True)
         case "adamw":
             return torch.optim.AdamW(parameters, lr, weight_decay=decay, fused=True)
+        case "sdlm":
+            from lenet.training.levenberg import LevenbergMarquardt  # which needs the loss
+
+            return LevenbergMarquardt(parameters, lr)
 
 
 def move_average(average: nn.Module, model: nn.Module, decay: float, step: int) -> None:

@@ -15,9 +15,9 @@ from lenet.models.config import LeNetConfig
 from lenet.synthesis.distortions import Distortions
 
 MOST_EPOCHS = 100_000
-Optimizer = Literal["sgd", "adam", "adamw"]
-Schedule = Literal["constant", "step", "cosine", "one-cycle"]
-Loss = Literal["cross-entropy", "mean-squared-error"]
+Optimizer = Literal["sgd", "adam", "adamw", "sdlm"]
+Schedule = Literal["constant", "step", "cosine", "one-cycle", "1998"]
+Loss = Literal["cross-entropy", "mean-squared-error", "bipolar-squared-error"]
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,14 @@ class Recipe:
     model: LeNetConfig
     data: Annotated[str, "A data set's name, or the path of your own."]
     epochs: Annotated[int, "Passes over the training images."]
-    batch_size: Annotated[int, "Images a step; the last batch of an epoch may be smaller."]
-    optimizer: Annotated[Optimizer, "PyTorch's own, in its fused form."]
+    batch_size: Annotated[
+        int, "Images a step; the last batch of an epoch may be smaller. With sdlm, each of them is a step."
+    ]
+    optimizer: Annotated[
+        Optimizer,
+        "PyTorch's own, in its fused form; or sdlm, the stochastic diagonal Levenberg-Marquardt method of "
+        "1998.",
+    ]
     lr: Annotated[float, "Learning rate; the peak of a schedule that changes it."]
     source: Annotated[str, "Where the values come from."] = "your own"
     published: Annotated[Mapping[str, float | str], "What the source printed, to compare with."] = field(
@@ -41,7 +47,11 @@ class Recipe:
     warm_up: Annotated[float, "Share of the steps in which one-cycle rises from lr/25 to lr."] = 0.3
     step_epochs: Annotated[int, "With the schedule 'step': epochs between two drops."] = 10
     step_factor: Annotated[float, "With the schedule 'step': what each drop multiplies the rate by."] = 0.1
-    loss: Annotated[Loss, "mean-squared-error compares the outputs with one-hot targets."] = "cross-entropy"
+    loss: Annotated[
+        Loss,
+        "mean-squared-error compares the outputs with one-hot targets; bipolar-squared-error, that of 1998, "
+        "the squashed outputs with 1 and -1.",
+    ] = "cross-entropy"
     label_smoothing: Annotated[float, "Share of each target spread over all classes."] = 0.0
     class_weights: Annotated[
         tuple[float, ...] | Literal["none", "balanced"],
@@ -107,6 +117,14 @@ class Recipe:
             raise RecipeError("rehearsal compares probabilities; take cross-entropy for the loss")
         if self.negatives and not self.model.reject_class:
             raise RecipeError("negatives are learnt as the reject class; give `reject_class=True` too")
+        if self.optimizer == "sdlm":
+            for name in SETTINGS_WITHOUT_SDLM:
+                if getattr(self, name) not in (0, "none"):
+                    raise RecipeError(f"{name} has no meaning with sdlm, which takes each image by itself")
+            if self.model.dropout:
+                raise RecipeError("dropout has no meaning with sdlm, which estimates fixed curvatures")
+        if self.model.output == "rbf" and self.loss != "cross-entropy":
+            raise RecipeError("output rbf has logits that are distances; take cross-entropy for the loss")
         if self.lr <= 0:
             raise RecipeError("lr is 0; nothing would be learnt")
         for name in ("patience", "calibrate"):
@@ -203,6 +221,14 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "schedule": get_args(Schedule),
     "loss": get_args(Loss),
 }
+SETTINGS_WITHOUT_SDLM = (
+    "momentum",
+    "weight_decay",
+    "label_smoothing",
+    "class_weights",
+    "clip_norm",
+    "rehearsal",
+)
 OLD_NAMES = {  # of settings, as older run folders and checkpoints spell them
     "forms": "glyph_variants",
     "badly_cut": "segmentation_artefacts",

@@ -43,7 +43,7 @@ def open_run(path: Path, epochs: int | None = None, given: Mapping[str, Any] | N
     _check_given(path, plan, given or {})
     epochs = plan.recipe.epochs if epochs is None else epochs
     replace(plan.recipe, epochs=epochs)  # raises where it is no number of epochs
-    if epochs != plan.recipe.epochs and plan.recipe.schedule not in ("constant", "step"):
+    if epochs != plan.recipe.epochs and plan.recipe.schedule not in ("constant", "step", "1998"):
         raise RunError(
             f"{path}: its {plan.recipe.schedule} schedule was laid out for {plan.recipe.epochs} epochs; "
             "begin a new run"

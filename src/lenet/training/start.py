@@ -47,7 +47,11 @@ def make_model(recipe: Recipe, seed: int) -> LeNet:
 
 
 def start(model: AnyNetwork, recipe: Recipe) -> TrainingState[AnyNetwork]:
-    """The state before the first step."""
+    """The state before the first step. Raises RecipeError where the optimizer cannot train the network."""
+    if recipe.optimizer == "sdlm" and not isinstance(model, LeNet):
+        raise RecipeError(
+            "sdlm goes through the layers of a LeNet; take another `optimizer` for other modules"
+        )
     averaged = model
     if recipe.ema_decay:
         averaged = copy.deepcopy(model)

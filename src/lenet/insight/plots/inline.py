@@ -3,7 +3,7 @@
 from typing import Any
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
 from lenet.data.imageset import ImageSet
 from lenet.images.inline import embed_image
@@ -11,9 +11,11 @@ from lenet.insight.activations import find_patches, trace_maps
 from lenet.insight.attribution import compute_attribution
 from lenet.insight.plots.canvas import Array, Colours, choose_colours, colour_patch, colour_values
 from lenet.models.checkpoint import Checkpoint
+from lenet.models.layers import CONVOLUTION_KINDS
 from lenet.models.network import LeNet
 from lenet.training.evaluation import Evaluation, compute_logits
 
+SIGNED = (*CONVOLUTION_KINDS, "Linear", "Subsampling")  # kinds of layers with outputs on both sides of 0
 MAX_MAPS = 32  # of one layer
 MAX_KERNELS = 8  # of one map
 PATCHES = 8
@@ -21,10 +23,9 @@ PATCHES = 8
 
 def show_filters(model: LeNet, data: ImageSet) -> list[dict[str, Any]]:
     """For each map of the first two convolutions, its kernels and the patches of `data` that activate it."""
-    convolutions = [(name, layer) for name, layer in model.named_children() if isinstance(layer, nn.Conv2d)]
     shown = []
-    for name, layer in convolutions[:2]:
-        weights = layer.weight.detach().cpu().numpy()
+    for name, kernels_of_layer in list(model.find_kernels().items())[:2]:
+        weights = kernels_of_layer.numpy()
         colours = choose_colours(weights, signed=True)
         patches = find_patches(model, data.images, name, PATCHES)
         maps = [
@@ -80,7 +81,9 @@ def show_example(checkpoint: Checkpoint, data: ImageSet, place: int) -> dict[str
                 "kind": layer.kind,
                 "shape": "×".join(map(str, layer.output_shape)),
                 "is_flat": len(layer.output_shape) == 1,
-                **_show_maps(traced[layer.name][0], signed=layer.kind in ("Conv2d", "Linear")),
+                **_show_maps(
+                    traced[layer.name][0], signed=layer.kind in (*CONVOLUTION_KINDS, "Linear", "Subsampling")
+                ),
             }
             for layer in checkpoint.model.config.layers()
             if layer.kind not in ("Flatten", "Dropout")

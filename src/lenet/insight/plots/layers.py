@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from torch import Tensor, nn
+from torch import Tensor
 
 from lenet.insight.activations import Patches, Subject, trace_maps
 from lenet.insight.attribution import Attribution
@@ -128,17 +128,17 @@ def draw_layers(
 
 def draw_filters(model: LeNet, path: Path, title: str = "") -> None:
     """Draw the kernels of each convolution: a column for each output map, a row for each input map."""
-    convolutions = [(name, layer) for name, layer in model.named_children() if isinstance(layer, nn.Conv2d)]
-    grids = [tile_filters(layer.weight.detach().cpu()) for _, layer in convolutions]
+    convolutions = model.find_kernels()
+    grids = [tile_filters(kernels) for kernels in convolutions.values()]
     heights = [max(1.1, min(5.0, 11 * grid.shape[0] / max(grid.shape[1], 60))) for grid in grids]
     legend = say("Red: ink there raises the map's activation; blue: ink there lowers it; white: no effect.")
     height = sum(heights) + 0.8 * len(grids) + 0.6
     figure = make_figure(12, height, f"{translate_text(title)}\n{legend}".strip())
-    for place, ((name, layer), grid) in enumerate(zip(convolutions, grids, strict=True), 1):
+    for place, ((name, kernels), grid) in enumerate(zip(convolutions.items(), grids, strict=True), 1):
         axes = figure.add_subplot(len(grids), 1, place)
         shown = show_values(axes, grid, choose_colours(grid, signed=True))
         figure.colorbar(shown, ax=axes, pad=0.01, aspect=12)
-        outputs, inputs, side, _ = layer.weight.shape
+        outputs, inputs, side, _ = kernels.shape
         kept = [min(outputs, MAX_OUTPUTS), min(inputs, MAX_INPUTS)]
         _number(axes.set_xticks, kept[0], side)
         _number(axes.set_yticks, kept[1], side)
