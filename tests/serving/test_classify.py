@@ -17,8 +17,8 @@ import torch
 from lenet.models.checkpoint import load_checkpoint, save_checkpoint
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
+from lenet.serving.activations import describe_activations
 from lenet.serving.app import make_app
-from lenet.serving.layers import list_layers
 from lenet.serving.limits import Limits, Refusal
 from lenet.serving.served import open_served
 from lenet.serving.server import make_server, open_socket
@@ -136,7 +136,7 @@ def test_any_checkpoint_is_served(tmp_path: Path, whole: bool):
 
     asyncio.run(test())
     image = np.zeros((1, 1, 12, 12), np.uint8)
-    assert [row["shape"] for row in list_layers(served, image, ["input", "output"], 1000)] == [
+    assert [row["shape"] for row in describe_activations(served, image, ["input", "output"], 1000)] == [
         [1, 12, 12],
         [2],
     ]
@@ -161,7 +161,7 @@ def test_numbers_that_are_not_finite_are_no_answer(tmp_path: Path):
 
     asyncio.run(test())
     with pytest.raises(Refusal, match="no finite numbers"):
-        list_layers(served, IMAGES[1:2, None], ["output"], 1000)
+        describe_activations(served, IMAGES[1:2, None], ["output"], 1000)
 
 
 def test_activations_are_those_of_the_network(client: httpx.Client):

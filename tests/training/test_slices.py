@@ -146,9 +146,15 @@ def test_who_may_share_a_batch(recipe: Recipe, make: Callable[..., Plan]):
             make(slices=wrong)
 
 
+def test_images_that_are_steps_of_their_own_cannot_be_shared(make: Callable[..., Plan]):
+    with pytest.raises(RecipeError, match="leave torchrun out"):
+        make(recipe=find_recipe("lenet5-1998"), slices=8)
+
+
 @pytest.fixture
 def make(recipe: Recipe) -> Callable[..., Plan]:
-    return lambda **changes: Plan(recipe, 0, "cpu", 1, "hash", **changes)
+    usual = {"recipe": recipe, "seed": 0, "device": "cpu", "threads": 1, "data_sha256": "hash"}
+    return lambda **changes: Plan(**{**usual, **changes})
 
 
 def test_a_plan_mentions_slices_only_where_there_are_some(make: Callable[..., Plan]):

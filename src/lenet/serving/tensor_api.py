@@ -10,9 +10,9 @@ from fastapi.responses import Response
 from pydantic_core import to_json
 
 from lenet.models.inference import as_probabilities
+from lenet.serving.activations import describe_activations
 from lenet.serving.bodies import BYTES, JSON, receive_images
 from lenet.serving.faults import BODY_FAULTS
-from lenet.serving.layers import list_layers
 from lenet.serving.limits import Refusal
 from lenet.serving.schema import Classification, LayerList
 from lenet.serving.service import Service
@@ -94,7 +94,7 @@ def route_tensors(service: Service) -> APIRouter:
             images = await receive_images(request, held, limits, served.image_shape)
             if len(images) != 1:
                 raise Refusal(422, f"activations are those of one image; this request has {len(images)}")
-            layers = await lane.run(list_layers, served, images, layer, limits.values)
+            layers = await lane.run(describe_activations, served, images, layer, limits.values)
         return Response(to_json({"version": served.version, "layers": layers}), media_type=JSON)
 
     return router

@@ -36,6 +36,10 @@ class Plan:
             raise RecipeError(f"initial_sha256 is {self.initial_sha256!r}; it must be a hash")
         if type(self.slices) is not int or self.slices not in (1, SLICES):
             raise RecipeError(f"slices is {self.slices!r}; it must be 1 or {SLICES}")
+        if self.slices > 1 and self.recipe.optimizer == "sdlm":
+            raise RecipeError(
+                "sdlm takes one image after another, which processes cannot share; leave torchrun out"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; a run without slices does not mention them, as in older versions."""

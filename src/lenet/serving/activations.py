@@ -17,7 +17,7 @@ from lenet.serving.tensor_lane import Images
 DIGITS = 6  # significant ones of a value
 
 
-def list_layers(
+def describe_activations(
     served: Served, image: Images, wanted: Sequence[str] | None, most: int
 ) -> list[dict[str, Any]]:
     """Name, kind, shape, summary and values of the layers called `wanted`, all for None, in order.
