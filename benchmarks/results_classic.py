@@ -26,7 +26,7 @@ Runs = list[dict[str, Any]]
 
 
 def show_classic(result: dict[str, Any], say: Say) -> str:
-    for title in (*CHOICES, *(name for name, _ in climb()), *BASELINES):
+    for title in (*CHOICES, *(name for name, _ in climb()), *BASELINES, *NAMES.values()):
         say(title)  # so that the catalogue has them all, also before they are measured
     groups: defaultdict[str, Runs] = defaultdict(list)
     for name, entry in result["entries"].items():

@@ -251,6 +251,8 @@ def test_every_recipe_that_is_measured_stands_in_the_results() -> None:
     for name in RECIPES:
         if name == "sprint":
             assert "`lenet train sprint`" in page, "measure it with benchmarks/sprint.py"
+        elif name.endswith("-1998"):
+            assert "`python benchmarks/classic.py" in page, "measure it with benchmarks/classic.py"
         elif name == "adapt":
             assert "`python benchmarks/adapt.py" in page, "measure it with benchmarks/adapt.py"
         elif name != "quick":
