@@ -21,7 +21,6 @@ import argparse
 import json
 import platform
 import shlex
-import subprocess
 import sys
 import time
 from collections.abc import Callable
@@ -80,18 +79,17 @@ def main() -> None:
             continue
         began = time.process_time()
         entry = task()
-        found[name] = {**entry, "processor_seconds": round(time.process_time() - began, 1), "commit": COMMIT}
+        found[name] = {
+            **entry,
+            "processor_seconds": round(time.process_time() - began, 1),
+            "commit": describe_machine()["commit"],
+        }
         command = shlex.join(["python", "benchmarks/classic.py", *sys.argv[1:]])
         versions = {"python": platform.python_version(), "torch": torch.__version__}
         about = {"what": "classic", "command": command, "versions": versions, "machine": describe_machine()}
         OUT.parent.mkdir(exist_ok=True)
         write_text(OUT, json.dumps({**about, "entries": found}, indent=1) + "\n")
         print(name, json.dumps({key: value for key, value in entry.items() if key != "curve"}), flush=True)
-
-
-COMMIT = subprocess.run(
-    ["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True, cwd=Path(__file__).parent
-).stdout.strip()
 
 
 def list_tasks() -> dict[str, Callable[[], Entry]]:
