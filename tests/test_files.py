@@ -3,12 +3,13 @@
 import os
 import stat
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lenet.files import replacing, write_bytes, write_text
+from lenet.files import create_bytes, replacing, write_bytes, write_text
 
 
 def test_a_file_is_written_with_its_folders(tmp_path: Path):
@@ -106,3 +107,14 @@ def test_a_full_disk_names_the_file(tmp_path: Path, full_disk: Callable[[int], A
     with full_disk(10), pytest.raises(OSError, match="too large") as caught:
         write_bytes(tmp_path / "file", bytes(2000))
     assert caught.value.filename == str(tmp_path / "file")
+
+
+def test_a_new_file_is_written_once_and_whole(tmp_path: Path):
+    path = tmp_path / "deep" / "a"
+    with ThreadPoolExecutor(8) as threads:
+        done = list(threads.map(lambda number: create_bytes(path, bytes([number]) * 1000), range(8)))
+    assert sum(done) == 1
+    assert path.read_bytes() == bytes([done.index(True)]) * 1000
+    assert [file.name for file in path.parent.iterdir()] == ["a"]
+    (tmp_path / "b").write_bytes(b"")
+    assert path.stat().st_mode == (tmp_path / "b").stat().st_mode
