@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -105,6 +106,22 @@ def join_parts(bucket_or_folder: str) -> bytes:
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lenet.cli.bulk.SHARD", 5)
+
+
+def test_a_cluster_is_reached_from_outside(lenet: Lenet, here: Path, head: str):
+    """By ray://, through the server for clients that `ray start` also starts."""
+    draw_pictures(write_local)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    arguments = ["--address", head, "--host", "127.0.0.1", "--port", port, "--mode", "specific-server"]
+    with subprocess.Popen([sys.executable, "-m", "ray.util.client.server", *arguments]) as server:
+        try:
+            common = ["predict", "photos", "--checkpoint", "tiny.safetensors", "--out"]
+            told = [lenet(*common, "here/"), lenet(*common, "there/", "--cluster", f"ray://127.0.0.1:{port}")]
+        finally:
+            server.kill()
+    assert [outcome.code for outcome in told] == [1, 1], told
+    assert join_parts("there") == join_parts("here")
 
 
 def test_a_bucket_is_read_as_on_one_machine(
