@@ -201,3 +201,12 @@ def test_what_would_be_read_twice_is_refused(folder: Path):
         with pytest.raises(PictureError, match="would be read twice"):
             check_overlap(given)
     check_overlap(["photos/1", "photos/2", "s3://a/b", "s3://a/bc"])
+
+
+def test_many_names_are_compared_in_time(monkeypatch: pytest.MonkeyPatch):
+    """A shell writes out thousands of them for photos/*.jpg: the time must not grow with their square."""
+    looked: list[str] = []
+    absolute = os.path.abspath
+    monkeypatch.setattr(os.path, "abspath", lambda name: looked.append(name) or absolute(name))
+    check_overlap([f"photos/{number}.png" for number in range(300)])
+    assert len(looked) == 300

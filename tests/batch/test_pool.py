@@ -14,7 +14,7 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from lenet.batch.pool import CHUNK, CHUNKS_PER_WORKER, MIN_BULK, NamedPicture, Row, read_in_bulk, read_row
+from lenet.batch.pool import CHUNK, CHUNKS_PER_WORKER, MIN_BULK, NamedPicture, Row, make_row, read_in_bulk
 from lenet.errors import CheckpointError, PictureError, ResultsError
 from lenet.models.checkpoint import save_checkpoint
 from lenet.models.config import LeNetConfig
@@ -57,7 +57,7 @@ def one_by_one(checkpoint: str, pictures: list[NamedPicture]) -> list[Row]:
     reader = Reader(checkpoint)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    rows = [read_row(reader, name, picture, {}) for name, picture in pictures]
+    rows = [make_row(name, lambda: reader.read(picture).to_dict()) for name, picture in pictures]  # noqa: B023
     torch.set_num_threads(threads)
     return rows
 
@@ -118,7 +118,7 @@ def test_a_checkpoint_that_cannot_be_read_is_one_line(workers: int, size: int, t
 
 def test_what_is_known_of_the_digits_reaches_the_reader(checkpoint: str, pictures: list[NamedPicture]):
     (name, picture), *_ = pictures
-    expected = read_row(Reader(checkpoint), name, picture, {"pattern": "##-#"})
+    expected = make_row(name, lambda: Reader(checkpoint).read(picture, pattern="##-#").to_dict())
     for workers in (0, 1):
         assert list(read_in_bulk(pictures[:1], checkpoint, workers=workers, pattern="##-#")) == [expected]
     with pytest.raises(PictureError, match="pattern"):

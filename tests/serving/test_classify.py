@@ -142,6 +142,14 @@ def test_any_checkpoint_is_served(tmp_path: Path, whole: bool):
     ]
 
 
+def test_the_folder_where_one_is_has_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    run = tmp_path / "reader-mnist-0"
+    network = LeNet(LeNetConfig(input_size=12, channels=(2,), kernel_size=3, hidden=(3,), classes=2))
+    save_checkpoint(run / "last.safetensors", network, {"classes": ["shirt", "bag"]})
+    monkeypatch.chdir(run)
+    assert open_served(".").name == "reader-mnist-0"
+
+
 def test_numbers_that_are_not_finite_are_no_answer(tmp_path: Path):
     """Finite weights, which overflow for images with ink: such a checkpoint does not become ready."""
     model = LeNet(LeNetConfig(input_size=28, channels=(2,), kernel_size=3, hidden=(3,)))

@@ -2,9 +2,12 @@
 
 import json
 import re
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import numpy as np
@@ -13,6 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from lenet.models.stored import read_stored
 from lenet.serving.drift import BOUNDS, expect_images, expect_readings
+from lenet.serving.limits import Limits
 from lenet.serving.metrics import Metrics
 from lenet.uncertainty.reading_rejection import CARD_KEY
 
@@ -77,6 +81,7 @@ def test_what_clients_choose_is_no_label(client: httpx.Client):
 def test_the_how_to_names_the_metrics(client: httpx.Client):
     text = (Path(__file__).parents[2] / "docs/how-to.md").read_text("utf-8")
     (section,) = re.findall(r"^## Watch a server$(.*?)^## ", text, re.M | re.S)
+    assert f"beyond the limit of {Limits().connections} are refused" in section
     table, rules = section.split("```yaml")
     kind = {"Content-Type": "application/octet-stream"}
     assert client.post("/v1/classify", content=bytes(784), headers=kind).status_code == 200
@@ -145,6 +150,19 @@ def test_the_log_has_one_line_a_request(ready: Any, client: httpx.Client):
     assert re.fullmatch("[0-9a-f]{32}", two["id"])
     assert key not in text
     assert "name-of-a-file" not in text
+
+
+def test_a_client_that_left_is_no_damaged_request(ready: Any, client: httpx.Client):
+    log = ready.kept.parent / "log"
+    before = len(log.read_text().splitlines())
+    place = urlsplit(ready.address)
+    with socket.create_connection((place.hostname, place.port)) as connection:
+        head = "POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/octet-stream\r\n"
+        connection.sendall(f"{head}Content-Length: 784\r\n\r\nabc".encode())
+    end = time.monotonic() + 20
+    while len(lines := log.read_text().splitlines()[before:]) < 1 and time.monotonic() < end:
+        time.sleep(0.02)
+    assert json.loads(lines[0])["status"] == 499
 
 
 def test_hostile_paths_stay_in_their_line(ready: Any):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from lenet.errors import PictureError
+from lenet.errors import CheckpointError, PictureError
 from lenet.serving.limits import Limits, Refusal
 from lenet.serving.picture_lane import PictureLane
 from lenet.serving.picture_rows import read_picture
@@ -152,3 +154,36 @@ def test_the_number_of_pictures_is_bounded():
         assert lane.waiting == 2
     assert lane.waiting == 0
     lane.close()
+
+
+def test_a_reader_that_cannot_be_opened_leaves_none_of_another_checkpoint(served: Served):
+    broken = replace(served, reader=("missing.safetensors", None, False))
+
+    async def test(lane: PictureLane) -> None:
+        assert await lane.run(served, name_network) == (True, (120, 84))
+        for _ in range(2):
+            with pytest.raises(CheckpointError, match="missing"):
+                await lane.run(broken, name_network)
+        assert await lane.run(served, name_network) == (True, (120, 84))
+
+    run(test)
+
+
+def test_where_no_process_can_be_started_the_next_picture_tries_again(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(_: object) -> None:
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    async def test(lane: PictureLane) -> None:
+        await lane.run(served, find_process)
+        with monkeypatch.context() as patch:
+            patch.setattr("lenet.serving.picture_lane._Process", refuse)
+            for _ in range(2):
+                with pytest.raises(PictureError, match="died"):
+                    await lane.run(served, die)
+        with pytest.raises(PictureError, match="died"):  # which replaces it
+            await lane.run(served, find_process)
+        assert await lane.run(served, find_process)
+
+    run(test)

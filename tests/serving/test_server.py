@@ -1,5 +1,7 @@
 """What prevents a server from starting gets one line."""
 
+import asyncio
+import errno
 import socket
 import sys
 from collections.abc import Callable
@@ -7,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
 from lenet.models.checkpoint import save_checkpoint
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
 from lenet.serving.guard import find_policy
-from lenet.serving.server import open_socket
+from lenet.serving.limits import Limits
+from lenet.serving.server import make_server, open_socket
 
 Lenet = Callable[..., Any]
 
@@ -78,3 +82,18 @@ def test_the_header_has_the_policy_of_the_page():
         script-src 'sha256-x';" HTTP-EQUIV='Content-Security-Policy'><script>"<meta>"</script>"""
     assert find_policy(page) == "default-src 'none'; script-src 'sha256-x'; frame-ancestors 'none'"
     assert find_policy("<p>") == "default-src 'none'; connect-src 'self'; frame-ancestors 'none'"
+
+
+def test_a_server_that_can_open_nothing_more_still_finishes():
+    """Where a connection cannot be accepted at the end, the requests in progress get their answers."""
+
+    class Listener:
+        def accept(self) -> None:
+            raise OSError(errno.EMFILE, "Too many open files")
+
+    async def test() -> None:
+        server = make_server(FastAPI(), Limits())
+        server.servers = []
+        await server._accept_last([Listener()])
+
+    asyncio.run(test())

@@ -134,3 +134,18 @@ def test_a_fault_reaches_the_requests_of_its_batch_only(served: Served):
         assert len(await lane.classify(served, IMAGES[:2])) == 2
 
     run(test)
+
+
+def test_functions_are_counted_as_the_batches_that_wait_for_them(served: Served):
+    """Otherwise as many could wait as there may be images, each as long as a batch."""
+
+    async def test(lane: TensorLane) -> None:
+        calls = [asyncio.create_task(lane.run(time.sleep, 0.05)) for _ in range(20)]
+        await asyncio.sleep(0.01)
+        assert lane.waiting <= LIMITS.queued_images
+        assert len(await lane.classify(served, IMAGES[:2])) == 2
+        outcomes = await asyncio.gather(*calls, return_exceptions=True)
+        refused = [outcome.status for outcome in outcomes if isinstance(outcome, Refusal)]
+        assert refused == [429] * (20 - LIMITS.queued_images // LIMITS.batch_images)
+
+    run(test)

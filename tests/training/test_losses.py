@@ -7,6 +7,7 @@ import pytest
 import torch
 from sklearn.utils.class_weight import compute_class_weight
 from torch import nn
+from torch.nn import functional
 
 from lenet.training.optimisation import measure_loss, weigh_classes
 from lenet.training.recipe import Recipe
@@ -69,3 +70,11 @@ def test_weights_may_be_whole_numbers(recipe: Recipe):
     assert weights is not None
     assert measure_loss(LOGITS, LABELS, "cross-entropy", weights=weights).isfinite()
     assert weigh_classes(recipe, LABELS) is None
+
+
+def test_the_loss_of_1998_has_weights_and_smoothing_as_the_others():
+    targets = 2 * (functional.one_hot(LABELS, LOGITS.shape[1]) * 0.8 + 0.2 / LOGITS.shape[1]) - 1
+    errors = (1.7159 * torch.tanh(2 / 3 * LOGITS) - targets).square().sum(dim=1) / 2
+    weights = WEIGHTS[LABELS]
+    loss = measure_loss(LOGITS, LABELS, "bipolar-squared-error", 0.2, WEIGHTS)
+    torch.testing.assert_close(loss, (errors * weights).sum() / weights.sum())

@@ -71,9 +71,10 @@ def expect_whole_batch(
         {},
         {"label_smoothing": 0.1, "class_weights": (1.0, 5.0, 0.2)},
         {"loss": "mean-squared-error", "class_weights": (1.0, 5.0, 0.2)},
+        {"loss": "bipolar-squared-error", "class_weights": (1.0, 5.0, 0.2)},
         {"reject_class": True, "negatives": 0.3, "class_weights": "balanced"},
     ],
-    ids=["plain", "weights", "mean-squared-error", "negatives"],
+    ids=["plain", "weights", "mean-squared-error", "bipolar-squared-error", "negatives"],
 )
 def test_the_gradients_are_those_of_the_whole_batch(
     bars: ImageSet, recipe: Recipe, changes: dict[str, Any], count: int

@@ -65,11 +65,6 @@ def read_in_bulk(
     return read_here(coming, reader_settings, options)
 
 
-def read_row(reader: Reader, name: str, picture: Picture, options: Options) -> Row:
-    """Read one picture into its row of `predict --json`."""
-    return make_row(name, lambda: reader.read(picture, **options).to_dict())
-
-
 def make_row(name: str, read: Callable[[], Row]) -> Row:
     """The row of a picture: its name and the values of `read`, or the error that `read` raised."""
     try:

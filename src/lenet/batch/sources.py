@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import IO
 
@@ -51,16 +52,22 @@ def _list_bucket(url: str, after: str) -> Iterator[Entry]:
 
 def check_overlap(given: Sequence[str]) -> None:
     """Raise PictureError for what is within another one of the files, folders and URLs."""
-    for place, name in enumerate(given):
-        for number, other in enumerate(given):
-            if number != place and _is_within(name, other):
-                raise PictureError(f"{name}: is within {other}, so it would be read twice; name one of them")
+    # In this order, what is within another one follows it.
+    for (above, other), (path, name) in pairwise(sorted((_split(name), name) for name in given)):
+        if path[: len(above)] == above:
+            raise PictureError(f"{name}: is within {other}, so it would be read twice; name one of them")
 
 
 def _is_within(name: str, other: str) -> bool:
-    if name.startswith(SCHEME) or other.startswith(SCHEME):
-        return f"{name.rstrip('/')}/".startswith(f"{other.rstrip('/')}/")
-    return Path(os.path.abspath(name)).is_relative_to(os.path.abspath(other))  # noqa: PTH100 - as written
+    path, above = _split(name), _split(other)
+    return path[: len(above)] == above
+
+
+def _split(name: str) -> tuple[str, ...]:
+    """The parts of an absolute path, or of a URL, which begins with s3:."""
+    if name.startswith(SCHEME):
+        return tuple(name.rstrip("/").split("/"))
+    return Path(os.path.abspath(name)).parts  # noqa: PTH100 - as written
 
 
 def locate(entry: Entry) -> NamedPicture:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 from PIL import Image
 
+from lenet.batch.buckets import NamedContent
 from lenet.errors import ServingError
 from lenet.files import write_bytes
 from lenet.images.decoding import Picture, decode
 from lenet.serving.limits import Limits, Refusal
-from lenet.serving.picture_rows import NamedBytes
 
 MAX_LABEL = 100  # characters of a class that becomes the name of a folder
 SPLITS = ("train", "test")  # a folder of this name would not be read as a class
@@ -63,7 +63,7 @@ class Corrections:
 def keep_correction(_: object, corrections: Corrections, name: str, content: bytes, label: str) -> str:
     """`Corrections.keep` as a function of a worker, whose reader it does not need."""
     try:
-        return corrections.keep(NamedBytes(content, name), label)
+        return corrections.keep(NamedContent(content, name), label)
     except OSError as error:
         raise Refusal(507, f"the picture cannot be written: {error.strerror}") from None
 

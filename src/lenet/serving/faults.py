@@ -10,6 +10,7 @@ from starlette.requests import ClientDisconnect
 
 from lenet.errors import PictureError
 from lenet.serving.limits import Refusal
+from lenet.serving.observation import LEFT
 from lenet.serving.schema import RefusedRequest
 
 DESCRIPTIONS = {
@@ -36,9 +37,7 @@ def describe_faults(*statuses: int) -> Responses:
     for status in sorted({400, 401, 403, 503, *statuses}):
         described[status] = {"model": RefusedRequest, "description": DESCRIPTIONS[status]}
     if 429 in described:
-        described[429]["headers"] = {
-            "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}
-        }
+        described[429]["headers"] = {"Retry-After": _RETRY_AFTER}
     described[503]["content"] = {"text/plain": {"schema": {"type": "string"}}}
     return described
 
@@ -72,7 +71,7 @@ def answer_faults(app: FastAPI) -> None:
 
     @app.exception_handler(ClientDisconnect)
     async def forget(_: Request, __: ClientDisconnect) -> Response:
-        return Response(status_code=400)  # nobody reads it
+        return Response(status_code=LEFT)  # nobody reads it, but it is counted and logged
 
     @app.exception_handler(Exception)
     async def admit_fault(_: Request, __: Exception) -> Response:

@@ -17,7 +17,7 @@ class Limits:
     images: int = 1024  # of one request
     values: int = 500_000  # of activations in one answer
     queued_pictures: int = 64  # of all requests, waiting or in progress; at least `pictures`
-    queued_images: int = 2048  # of all requests, waiting or in progress; at least `images`
+    queued_images: int = 2048  # of all requests, waiting or in progress; at least those of a request or batch
     batch_images: int = 256  # computed at a time
     workers: int | None = None  # processes that read pictures; None: one for each core but one
     picture_seconds: float = 20.0  # for one picture, after which its worker is killed
@@ -25,7 +25,7 @@ class Limits:
     connections: int = 512
     head_seconds: float = 10.0  # for the request line and the headers
     receive_seconds: float = 30.0  # for a body
-    send_seconds: float = 30.0  # without progress, while a client should read its answer
+    send_seconds: float = 30.0  # in which a client has to take what was sent
     keep_alive_seconds: int = 5
     drain_seconds: float = 1.0  # in which requests are still taken, after SIGTERM
     finish_seconds: int = 30  # for requests in progress, after that

@@ -20,6 +20,8 @@ REQUEST_ID = "X-Request-ID"
 FIELDS = "lenet_fields"
 """The attribute of a log record that holds values of the line beside time, level and message."""
 MAX_PATH = 200  # characters
+LEFT = 499
+"""The status of a request whose client left before it got an answer."""
 _ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _log = logging.getLogger("lenet.serving")
 
@@ -65,7 +67,7 @@ class Observer:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        status = 499  # of a client that left before it got an answer
+        status = LEFT
         given = Headers(scope=scope).get(REQUEST_ID, "")
         identity = given if _ID.fullmatch(given) else uuid4().hex
         state = scope.setdefault("state", {})

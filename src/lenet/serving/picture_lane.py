@@ -120,7 +120,8 @@ class PictureLane:
             reason = f"not read within {self._limits.picture_seconds:g} s; save it smaller"
         except (EOFError, OSError):
             reason = "the process that read it died, perhaps for want of memory; save it smaller"
-        worker.replace()
+        with suppress(OSError):  # where no process can be started, the next picture tries again
+            worker.replace()
         self.replaced += 1
         return PictureError(f"the picture was given up: {reason}")
 
@@ -152,13 +153,15 @@ class _Worker:
 
     def ask(self, served: Served, call: tuple[Any, ...], seconds: float) -> Any:
         """Send a call and wait for its answer. Raises TimeoutError, and EOFError or OSError where it died."""
-        settings = None if self._served is served else served.reader
+        before, self._served = self._served, None
         pipe = self._process.pipe
-        pipe.send((settings, *call))
-        self._served = served
+        pipe.send((None if before is served else served.reader, *call))
         if not pipe.poll(seconds):
             raise TimeoutError
-        return pipe.recv()
+        answer = pipe.recv()
+        if not isinstance(answer, Exception):  # else the worker may have kept the reader before
+            self._served = served
+        return answer
 
     def replace(self) -> None:
         """Kill the process and start another one."""

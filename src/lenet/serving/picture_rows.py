@@ -1,29 +1,21 @@
 """What the workers do with a picture: its row, as `lenet predict --json` prints it, and on demand the steps
 of its reading. Workers import this module, so it imports no torch."""
 
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from lenet.batch.buckets import NamedContent
 from lenet.batch.pool import Options, Row, make_row
 from lenet.images.inline import embed_image
 from lenet.reading.reader import Reader
 
 
-class NamedBytes(BytesIO):
-    """The bytes of a picture, and the name under which its row and its errors speak of it."""
-
-    def __init__(self, content: bytes, name: str) -> None:
-        super().__init__(content)
-        self.name = name
-
-
 def read_picture(reader: Reader, name: str, content: bytes, options: Options, step_side: int = 0) -> Row:
     """The row of a picture, or its error; with `step_side`, also the steps as images of at most that side."""
-    picture = NamedBytes(content, name)
+    picture = NamedContent(content, name)
 
     def read() -> dict[str, Any]:
         if not step_side:

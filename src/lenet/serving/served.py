@@ -62,7 +62,9 @@ def open_served(checkpoint: str | Path | None = None) -> Served:
     page = make_page(list(dict.fromkeys([shown, *beside])), api=True)
     if _find_version(path) != version:
         raise CheckpointError(f"{path}: it changed while it was read; try again")
-    return Served(Path(shown).name, version, stored, open_lenet(stored), (reader, None, False), page)
+    return Served(
+        Path(shown).absolute().name, version, stored, open_lenet(stored), (reader, None, False), page
+    )
 
 
 def _find_version(path: Path) -> str:

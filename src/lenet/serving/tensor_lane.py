@@ -82,14 +82,18 @@ class TensorLane:
         return logits
 
     async def run(self, function: Callable[[*Values], Result], *values: *Values) -> Result:
-        """The result of a function that runs in the thread, between two batches. Raises Refusal."""
-        self.check()
-        self.waiting += 1
+        """The result of a function that runs in the thread, between two batches. Raises Refusal.
+
+        It counts as a whole batch of images: it takes as long, and images wait for it.
+        """
+        count = self._limits.batch_images
+        self.check(count)
+        self.waiting += count
         try:
             async with answer_in_time(self._limits):
                 return await asyncio.get_running_loop().run_in_executor(self._thread, function, *values)
         finally:
-            self.waiting -= 1
+            self.waiting -= count
 
     def close(self) -> None:
         """Start nothing more."""

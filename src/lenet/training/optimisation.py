@@ -47,11 +47,12 @@ def measure_loss(
     if loss == "cross-entropy":
         return functional.cross_entropy(logits, labels, weights, label_smoothing=smoothing)
     classes = logits.shape[1]
-    if loss == "bipolar-squared-error":
-        targets = 2 * functional.one_hot(labels, classes).float() - 1
-        return (AMPLITUDE * torch.tanh(SLOPE * logits) - targets).square().sum(dim=1).mean() / 2
     targets = functional.one_hot(labels, classes).float() * (1 - smoothing) + smoothing / classes  # (N, C)
-    errors = (logits - targets).square().mean(dim=1)  # (N,)
+    if loss == "bipolar-squared-error":
+        squashed = AMPLITUDE * torch.tanh(SLOPE * logits)
+        errors = (squashed - (2 * targets - 1)).square().sum(dim=1) / 2  # (N,)
+    else:
+        errors = (logits - targets).square().mean(dim=1)
     if weights is None:
         return errors.mean()
     return (errors * weights[labels]).sum() / weights[labels].sum()
