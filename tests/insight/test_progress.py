@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from lenet.cli.predict import show_reading
+from lenet.cli.bulk import show_reading
 from lenet.insight.progress import BLOCKS, WIDTH, draw_sparklines, show_progress
 from lenet.training.loop import Epoch, Step
 

@@ -6,8 +6,11 @@ before, but /ready answers 503, so that a balancer looks elsewhere, and each ans
 """
 
 import asyncio
+import ctypes
 import signal
 import socket
+import struct
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -15,6 +18,10 @@ from contextlib import suppress
 import uvicorn
 
 HEAD_SECONDS = 1.0  # in which the requests of connections that were accepted last begin
+HANDSHAKE_SECONDS = 0.1  # in which connections that have begun are complete
+SO_ATTACH_FILTER = 26  # of Linux; Python has no name for it
+# A program of the kernel's packet filter: load byte 13 of the TCP header; is SYN set? then drop, else keep.
+DROP_SYN = struct.pack("HBBI" * 4, 0x30, 0, 0, 13, 0x45, 0, 1, 2, 0x06, 0, 0, 0, 0x06, 0, 0, 0xFFFFFFFF)
 
 
 class DrainingServer(uvicorn.Server):
@@ -40,6 +47,9 @@ class DrainingServer(uvicorn.Server):
         """Accept the connections that wait, and no more."""
         last: list[socket.socket] = []
         for listener in sockets:
+            _drop_new(listener)
+        await asyncio.sleep(HANDSHAKE_SECONDS)
+        for listener in sockets:
             with suppress(OSError):  # none waits, or the process can open no more
                 while True:
                     last.append(listener.accept()[0])
@@ -62,3 +72,18 @@ class DrainingServer(uvicorn.Server):
             config=self.config, server_state=self.server_state, app_state=self.lifespan.state
         )
         return protocol
+
+
+def _drop_new(listener: socket.socket) -> None:
+    """Drop attempts to connect, which clients repeat after a second and are then refused.
+
+    Without this, the kernel would complete some connections between the last accept and the close, and reset
+    them after their request was sent. Other systems than Linux have no such filter.
+    """
+    if sys.platform != "linux":
+        return
+    program = ctypes.create_string_buffer(DROP_SYN, len(DROP_SYN))
+    with suppress(OSError):
+        listener.setsockopt(
+            socket.SOL_SOCKET, SO_ATTACH_FILTER, struct.pack("HP", 4, ctypes.addressof(program))
+        )
