@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from lenet.cli.bulk import show_reading
+from lenet.cli.bulk import count_row, show_reading
 from lenet.insight.progress import BLOCKS, WIDTH, draw_sparklines, show_progress
 from lenet.training.loop import Epoch, Step
 
@@ -96,17 +96,17 @@ ROWS = [{"picture": "a", "text": "7"}, {"picture": "b", "error": "empty"}, {"pic
 
 def test_a_bar_of_pictures_on_a_terminal(monkeypatch: pytest.MonkeyPatch):
     terminal = open_terminal(monkeypatch)
-    assert list(show_reading(ROWS, 4)) == ROWS
+    assert list(show_reading(ROWS, count_row, 4)) == ROWS
     assert "3/4" in terminal.getvalue()
     assert "pictures/s  1 not read" in terminal.getvalue()
 
 
 def test_rows_pass_in_silence_elsewhere(capsys: pytest.CaptureFixture[str]):
-    assert list(show_reading(ROWS, 4)) == ROWS
+    assert list(show_reading(ROWS, count_row, 4)) == ROWS
     assert capsys.readouterr() == ("", "")
 
 
 def test_a_quiet_reading_is_quiet(monkeypatch: pytest.MonkeyPatch):
     terminal = open_terminal(monkeypatch)
-    assert list(show_reading(ROWS, 4, quiet=True)) == ROWS
+    assert list(show_reading(ROWS, count_row, 4, quiet=True)) == ROWS
     assert terminal.getvalue() == ""
