@@ -72,7 +72,9 @@ GIVEN = {  # where texts are names: of studies, recipes, environments, corruptio
 }
 PLAIN = {"system", "machine", "processors", "cpu", "average", "max", "default", "textbook", "improved"}
 PLAIN |= {"none", "balanced", "cross-entropy", "your own"}  # of environments, studies and recipes: one word
-NAMES = "LeNet MNIST Canny Clopper Pearson SHA nat logits sigmoid ReLU relu Adam tanh Li Hoiem LeCun png mnist"
+NAMES = (
+    "LeNet MNIST Canny Clopper Pearson SHA nat logits sigmoid ReLU relu Adam tanh Li Hoiem LeCun png mnist"
+)
 IDENTIFIERS = set(NAMES.split(" "))
 """What stays as it is in Chinese: names of methods, functions, data and people."""
 

@@ -149,7 +149,7 @@ def test_killed_with_two_processes_and_resumed_with_four(alone: RunFolder, tmp_p
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("size", [1, 2, 4, 8])
+@pytest.mark.parametrize("size", [1, 8])  # 2 and 4 took part in the run above
 def test_any_number_of_processes_ends_with_the_same_bits(alone: RunFolder, tmp_path: Path, size: int):
     [(code, _, err)] = finish([subprocess.Popen([*torchrun(size), *BEGIN], cwd=tmp_path)])
     assert code == 0, err
