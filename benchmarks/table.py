@@ -25,6 +25,7 @@ from results_reading import (
     show_rejection,
     show_strings,
 )
+from results_scale import show_cluster, show_serving
 from results_speed import (
     show_bulk,
     show_exports,
@@ -198,6 +199,8 @@ SECTIONS = {
     "exports": ("Exported networks", show_exports),
     "adapt": ("Adapting to a writer", show_adapt),
     "bulk": ("Pictures in bulk", show_bulk),
+    "cluster": ("Pictures on a cluster", show_cluster),
+    "serving": ("The server", show_serving),
     "page": ("The page", show_page),
     "kill-and-resume": ("Killed and resumed", show_kills),
 }
