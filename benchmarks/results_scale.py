@@ -67,8 +67,8 @@ def show_cluster(result: dict[str, Any], say: Say) -> str:
         message = say(
             "`{command}`: {rows:,} pictures in storage that speaks S3 (moto, on the same machine). One "
             "machine without Ray reads {one_machine_pictures_per_second:.0f} pictures/s. On Ray, "
-            "{workers_killed} workers were killed at random moments, and the command itself was killed and given again: "
-            "{cluster_pictures_per_second:.0f} pictures/s, with all of that and the start of Ray."
+            "{workers_killed} workers were killed at random moments, and the command itself was killed "
+            "and given again: {cluster_pictures_per_second:.0f} pictures/s, with all of that and the start of Ray."
         )
         outcome = "Every picture has one row, and the bytes of both are the same."
         if not (pictures["same_bytes"] and pictures["every_row_once"]):
@@ -77,8 +77,8 @@ def show_cluster(result: dict[str, Any], say: Say) -> str:
     if plane := result.get("control_plane"):
         message = say(
             "`{command}`: listing, manifests, tasks and parts of {rows:,} rows that nothing is read for: "
-            "{rows_per_second:,.0f} rows/s. Memory of the command: {early} MB in the second quarter, {late} MB "
-            "in the last one."
+            "{rows_per_second:,.0f} rows/s. Memory of the command: {early} MB in the second quarter, {late} "
+            "MB in the last one."
         )
         early, late = plane["driver_megabytes_second_quarter"], plane["driver_megabytes_last_quarter"]
         parts.append(message.format(**plane, early=early, late=late))
