@@ -68,7 +68,8 @@ def show_cluster(result: dict[str, Any], say: Say) -> str:
             "`{command}`: {rows:,} pictures in storage that speaks S3 (moto, on the same machine). One "
             "machine without Ray reads {one_machine_pictures_per_second:.0f} pictures/s. On Ray, "
             "{workers_killed} workers were killed at random moments, and the command itself was killed "
-            "and given again: {cluster_pictures_per_second:.0f} pictures/s, with all of that and the start of Ray."
+            "and given again: {cluster_pictures_per_second:.0f} pictures/s, with all "
+            "of that and the start of Ray."
         )
         outcome = "Every picture has one row, and the bytes of both are the same."
         if not (pictures["same_bytes"] and pictures["every_row_once"]):

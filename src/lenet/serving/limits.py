@@ -21,14 +21,14 @@ class Limits:
     batch_images: int = 256  # computed at a time
     workers: int | None = None  # processes that read pictures; None: one for each core but one
     picture_seconds: float = 20.0  # for one picture, after which its worker is killed
-    answer_seconds: float = 60.0  # for an answer, once the body is there
+    answer_seconds: float = 30.0  # for an answer, once the body is there
     connections: int = 512
     head_seconds: float = 10.0  # for the request line and the headers
     receive_seconds: float = 30.0  # for a body
     send_seconds: float = 30.0  # in which a client has to take what was sent
     keep_alive_seconds: int = 5
     drain_seconds: float = 1.0  # in which requests are still taken, after SIGTERM
-    finish_seconds: int = 30  # for requests in progress, after that
+    finish_seconds: int = 60  # for requests in progress, after that: to receive a body and to answer
     kept_files: int = 10_000  # in the folder of corrections
     step_side: int = 640  # pixels of an image of a step
 
