@@ -101,4 +101,5 @@ def test_the_unit_for_systemd_starts_lenet():
     _, bound, _ = app.parse_args(words[1:], exit_on_error=False, print_error=False)
     assert bound.arguments["allow_origin"] == ["https://digits.example.org"]
     limits = Limits()
+    assert limits.finish_seconds >= limits.receive_seconds + limits.answer_seconds
     assert int(parser["Service"]["TimeoutStopSec"]) > limits.drain_seconds + limits.finish_seconds
