@@ -67,7 +67,8 @@ class PartialConv2d(nn.Module):
 
     def fill(self, weight: Tensor) -> None:
         """Take the kernels of the links from a weight as `dense_weight` has it."""
-        self.weight.copy_(weight[self._places.to(weight.device) < len(self.weight)])
+        outputs = [number for number, row in enumerate(self.links) for _ in row]
+        self.weight.copy_(weight[outputs, [number for row in self.links for number in sorted(row)]])
 
     def forward(self, maps: Tensor) -> Tensor:
         """(N, outputs, H - K + 1, W - K + 1) from (N, inputs, H, W), without padding."""

@@ -62,7 +62,7 @@ class LeNet(nn.Module):
         self._built = list(self.children())
         self._hooks = [hooks for layer in self._built for hooks in _hooks_of(layer)]
         self._range_is_known = False
-        if config.initialisation != "default":  # which the layers have already
+        if config.initialisation != "default" or config.is_classic:  # torch's layers have it already
             initialise(self, config.initialisation)
 
     def prepare(self, images: Tensor) -> Tensor:
