@@ -14,6 +14,7 @@ from fastapi import FastAPI
 from lenet.models.checkpoint import save_checkpoint
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
+from lenet.serving.draining import _drop_new
 from lenet.serving.guard import find_policy
 from lenet.serving.limits import Limits
 from lenet.serving.server import make_server, open_socket
@@ -84,16 +85,32 @@ def test_the_header_has_the_policy_of_the_page():
     assert find_policy("<p>") == "default-src 'none'; connect-src 'self'; frame-ancestors 'none'"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="has no such filter")
+def test_connections_that_begin_at_the_end_are_dropped_and_not_reset():
+    """So that a client never sends a request to a connection that nobody will accept."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        with socket.create_connection(address, timeout=5) as waiting:
+            _drop_new(listener)
+            with pytest.raises(TimeoutError):
+                socket.create_connection(address, timeout=0.3)
+            accepted, _ = listener.accept()
+            with accepted:
+                waiting.sendall(b"request")
+                assert accepted.recv(7) == b"request"
+
+
 def test_a_server_that_can_open_nothing_more_still_finishes():
     """Where a connection cannot be accepted at the end, the requests in progress get their answers."""
 
-    class Listener:
-        def accept(self) -> None:
+    class Listener(socket.socket):
+        def accept(self) -> Any:
             raise OSError(errno.EMFILE, "Too many open files")
 
     async def test() -> None:
         server = make_server(FastAPI(), Limits())
         server.servers = []
-        await server._accept_last([Listener()])
+        with Listener() as listener:
+            await server._accept_last([listener])
 
     asyncio.run(test())
