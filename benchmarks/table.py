@@ -96,8 +96,10 @@ def write_page(say: Say = str) -> str:
     parts += [show_accuracy(read_accuracy(), say), show_machines(read_accuracy(), say)]
     for name, (title, show) in SECTIONS.items():
         if name in results:
-            machine = show_machine(results[name]["machine"], say)
-            parts += [f"## {say(title)}\n", show(results[name], say), machine]
+            # A result of parts that were measured at different times has a machine for each.
+            result = results[name]
+            machine = show_machine(result.get("machine") or result["pictures"]["machine"], say)
+            parts += [f"## {say(title)}\n", show(result, say), machine]
     return "\n".join(parts)
 
 
