@@ -17,7 +17,7 @@ from PIL import Image
 
 from lenet.data.datasets import load
 from lenet.data.idx import write_idx
-from lenet.data.imageset import ImageSet
+from lenet.data.imageset import ImageSet, spread
 from lenet.errors import DataError, RunError
 from lenet.insight.diagnosis import diagnose
 from lenet.insight.report import list_confusions, write_report
@@ -25,7 +25,7 @@ from lenet.models.checkpoint import load_checkpoint
 from lenet.training.evaluation import evaluate
 from lenet.training.recipes import RECIPES
 from lenet.training.run_folder import RunFolder
-from lenet.training.runs import begin_run, run_training, spread
+from lenet.training.runs import begin_run, run_training
 
 HOSTILE = (
     "<script>document.title='taken'</script><img src=http://127.0.0.1:9/x.png onerror=alert(1)>",

@@ -11,11 +11,10 @@ import torch
 from lenet.data import idx
 from lenet.data.datasets import load
 from lenet.data.idx import open_idx, read_idx, write_idx
-from lenet.data.imageset import ImageSet
+from lenet.data.imageset import ImageSet, fingerprint
 from lenet.errors import DataError
 from lenet.training.batches import gather_images
 from lenet.training.recipe import Recipe
-from lenet.training.runs import fingerprint
 from lenet.training.start import hold_out_rows
 
 SIDE, COUNT = 256, 4400

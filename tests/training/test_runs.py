@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lenet.data.datasets import load
+from lenet.data.imageset import fingerprint
 from lenet.errors import DataError, DeviceError, DivergedError, LeNetError, RecipeError, RunError
 from lenet.insight.progress import keep_curves
 from lenet.models.checkpoint import load_checkpoint
@@ -24,7 +25,7 @@ from lenet.training.recipe import Recipe
 from lenet.training.recipes import RECIPES
 from lenet.training.resuming import open_run
 from lenet.training.run_folder import RunFolder
-from lenet.training.runs import begin_run, fingerprint, list_runs, run_training, summarise_run
+from lenet.training.runs import begin_run, list_runs, run_training, summarise_run
 
 
 def finish(folder: RunFolder) -> RunFolder:

@@ -1,5 +1,7 @@
 """Labelled images in memory."""
 
+import hashlib
+import json
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,6 +14,7 @@ from lenet.images.inline import write_image, write_table
 
 SPLIT_SEED = 0  # of every split that a data set does not define itself
 SHOWN_CLASSES, SHOWN_IMAGES = 20, 4  # in notebooks
+HASHED_AT_ONCE = 256  # images; memory-mapped ones are not read into memory as a whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,3 +106,17 @@ def split_stratified(labels: Tensor, count: int, seed: int) -> tuple[Tensor, Ten
         members = torch.nonzero(labels == label).flatten()
         held_out[members[torch.randperm(len(members), generator=generator)[:quota]]] = True
     return torch.nonzero(~held_out).flatten(), torch.nonzero(held_out).flatten()
+
+
+def spread(count: int, most: int) -> Tensor:
+    """At most `most` places among `count`, evenly spread: int64, ascending."""
+    return torch.linspace(0, count - 1, min(count, most), dtype=torch.float64).round().long()
+
+
+def fingerprint(data: ImageSet) -> str:
+    """SHA-256 over images, labels and classes: equal for equal data, wherever they were read from."""
+    digest = hashlib.sha256(json.dumps(data.classes).encode())
+    for values in (data.images, data.labels):
+        for block in values.split(HASHED_AT_ONCE):
+            digest.update(block.numpy().tobytes())
+    return digest.hexdigest()

@@ -143,8 +143,8 @@ def find_job_run(job: Job, runs_dir: Path, names: str = "*") -> RunFolder | None
     Names are ignored, so that a training that two studies need runs once. The data must be equal.
     """
     from lenet.data.datasets import load
+    from lenet.data.imageset import fingerprint
     from lenet.training.run_folder import RunFolder
-    from lenet.training.runs import fingerprint
 
     data_sha256 = ""
     for file in sorted(runs_dir.glob(f"{names}/recipe.json")):

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lenet.data.datasets import load, load_digits
-from lenet.data.imageset import ImageSet
+from lenet.data.imageset import ImageSet, spread
 from lenet.models.checkpoint import Checkpoint
 from lenet.models.line_config import DIGITS
 from lenet.training.evaluation import compute_logits, match_classes
-from lenet.training.runs import find_test_images, find_training_data, spread
+from lenet.training.runs import find_test_images, find_training_data
 
 MOST_IMAGES = 1000  # to compare on, and to calibrate with
 

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from lenet.data.datasets import load
-from lenet.data.imageset import ImageSet
+from lenet.data.imageset import ImageSet, spread
 from lenet.errors import CheckpointError
 from lenet.models.checkpoint import load_checkpoint
 from lenet.models.line import load_line
 from lenet.models.line_config import DIGITS
 from lenet.models.stored import LINE_FORMAT, find_checkpoint, read_format
-from lenet.training.runs import find_test_images, spread
+from lenet.training.runs import find_test_images
 
 PAGE = Path(__file__).parent
 MODULES = sorted(path.name for path in PAGE.glob("*.js") if path.name != "loader.js")

@@ -1,7 +1,5 @@
 """Runs: begin, train, evaluate, summarise, list."""
 
-import hashlib
-import json
 import re
 from collections.abc import Generator
 from contextlib import ExitStack
@@ -10,11 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from lenet.data.cache import list_sources
 from lenet.data.datasets import load
-from lenet.data.imageset import ImageSet
+from lenet.data.imageset import ImageSet, fingerprint, spread
 from lenet.data.sources import SOURCES
 from lenet.errors import CheckpointError, DataError, DivergedError, LeNetError, RunError
 from lenet.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
@@ -39,8 +36,6 @@ from lenet.training.run_state import read_state
 from lenet.training.slices import check_slices
 from lenet.training.start import check_parts, hold_out_rows, start
 from lenet.training.team import ALONE, Team
-
-HASHED_AT_ONCE = 256  # images
 
 
 @dataclass(frozen=True)
@@ -284,17 +279,3 @@ def find_test_images(name: str | Path, checkpoint: Checkpoint, most: int) -> Ima
     except (CheckpointError, DataError):
         return None
     return data.subset(spread(len(data), most))
-
-
-def spread(count: int, most: int) -> Tensor:
-    """At most `most` places among `count`, evenly spread: int64, ascending."""
-    return torch.linspace(0, count - 1, min(count, most), dtype=torch.float64).round().long()
-
-
-def fingerprint(data: ImageSet) -> str:
-    """SHA-256 over images, labels and classes: equal for equal data, wherever they were read from."""
-    digest = hashlib.sha256(json.dumps(data.classes).encode())
-    for values in (data.images, data.labels):
-        for block in values.split(HASHED_AT_ONCE):
-            digest.update(block.numpy().tobytes())
-    return digest.hexdigest()
