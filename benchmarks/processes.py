@@ -26,10 +26,10 @@ import torch
 from lenet.bench.machine import describe_machine
 from lenet.data.datasets import load
 from lenet.training.loop import Epoch, train_steps
+from lenet.training.process_group import ALONE, ProcessGroup, join_group
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import find_recipe
 from lenet.training.start import make_model, start
-from lenet.training.team import ALONE, Team, join_team
 
 RESULT = Path(__file__).parent / "results" / "processes.json"
 IMAGES = 10_240
@@ -42,14 +42,14 @@ CASES = {
 WAYS = {"plain": (False, False), "slices, 1 process": (True, False), "slices, 2 processes": (True, True)}
 
 
-def train_epoch(recipe: Recipe, is_sliced: bool, team: Team) -> tuple[float, float, str]:
+def train_epoch(recipe: Recipe, is_sliced: bool, group: ProcessGroup) -> tuple[float, float, str]:
     """Wall and processor seconds of one epoch in this process, and the SHA-256 of the weights."""
     data = load(recipe.data, "train").subset(torch.arange(IMAGES))
     state = start(make_model(recipe, 0), recipe)
     used = time.process_time()
     [epoch] = [
         record
-        for record in train_steps(state, data, recipe, seed=0, is_sliced=is_sliced, team=team)
+        for record in train_steps(state, data, recipe, seed=0, is_sliced=is_sliced, group=group)
         if isinstance(record, Epoch)
     ]
     used = time.process_time() - used
@@ -57,18 +57,18 @@ def train_epoch(recipe: Recipe, is_sliced: bool, team: Team) -> tuple[float, flo
     return epoch.seconds, used, hashlib.sha256(weights).hexdigest()
 
 
-def compare(name: str, batch_size: int, rounds: int, team: Team) -> dict[str, object]:
+def compare(name: str, batch_size: int, rounds: int, group: ProcessGroup) -> dict[str, object]:
     recipe = replace(
         find_recipe(name), batch_size=batch_size, epochs=1, validation=0, patience=0, calibrate=False
     )
     seen: dict[str, list[tuple[float, float, str]]] = {way: [] for way in WAYS}
     for number in range(rounds + 1):
         for way, (is_sliced, is_shared) in WAYS.items():
-            team.tell("ready")  # the second process sleeps while the first one trains alone
+            group.tell("ready")  # the second process sleeps while the first one trains alone
             wall, used, digest = 0.0, 0.0, ""
-            if is_shared or team.leads:
-                wall, used, digest = train_epoch(recipe, is_sliced, team if is_shared else ALONE)
-            figures = [json.loads(text) for text in team.tell(json.dumps([wall, used]))]
+            if is_shared or group.leads:
+                wall, used, digest = train_epoch(recipe, is_sliced, group if is_shared else ALONE)
+            figures = [json.loads(text) for text in group.tell(json.dumps([wall, used]))]
             if number:
                 seen[way].append((max(f[0] for f in figures), sum(f[1] for f in figures), digest))
     plain, one, two = seen.values()
@@ -102,15 +102,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=7)
     given = parser.parse_args()
     torch.set_num_threads(1)
-    with join_team() as team:
-        if team.size != 2:
+    with join_group() as group:
+        if group.size != 2:
             parser.error("start two processes with torchrun")
         cases = {}
         for case, (name, batch_size) in CASES.items():
-            cases[case] = compare(name, batch_size, given.rounds, team)
-            if team.leads:
+            cases[case] = compare(name, batch_size, given.rounds, group)
+            if group.leads:
                 print(case, json.dumps(cases[case]), flush=True)
-    if team.leads:
+    if group.leads:
         command = ["torchrun", "--nproc-per-node", "2", "benchmarks/processes.py", *sys.argv[1:]]
         result = {
             "what": "training by several processes",

@@ -15,31 +15,31 @@ from lenet.training.batches import gather_images, make_batch, open_streams
 from lenet.training.loop import Epoch, step, train_steps
 from lenet.training.optimisation import weigh_classes
 from lenet.training.plan import Plan
+from lenet.training.process_group import ALONE, ProcessGroup
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import find_recipe
 from lenet.training.rehearsal import complete_targets
 from lenet.training.slices import SlicedBatches, add_in_pairs, check_slices
 from lenet.training.start import make_model, start
-from lenet.training.team import ALONE, Team
 
 CPU = torch.device("cpu")
 
 
-class Partners(Team):
-    """A team whose processes are computed one after the other: the others' tensors are put in by hand."""
+class Partners(ProcessGroup):
+    """A group whose processes are computed one after the other: the others' tensors are put in by hand."""
 
     def gather(self, tensor: Tensor) -> Tensor:
         return tensor[None]
 
 
 def differentiate(
-    data: ImageSet, recipe: Recipe, indices: Tensor, team: Team
+    data: ImageSet, recipe: Recipe, indices: Tensor, group: ProcessGroup
 ) -> tuple[Any, Tensor, Tensor, int]:
     """The network with its gradients, the loss, the right answers and the examples of one batch."""
     recipe = replace(recipe, model=replace(recipe.model, classes=len(data.classes)))
     material = gather_images(data, recipe, 0)
     state = start(make_model(recipe, 0), recipe)
-    sliced = SlicedBatches(team, material, recipe, 0, weigh_classes(recipe, material.labels))
+    sliced = SlicedBatches(group, material, recipe, 0, weigh_classes(recipe, material.labels))
     sliced.begin_epoch(1, CPU)
     streams = open_streams(len(material.labels), recipe, 0, 1, CPU)
     return state.model, *sliced.differentiate(state.model, state.teacher, indices, streams, 1)
@@ -136,12 +136,12 @@ def test_a_training_in_slices_learns(bars: ImageSet, recipe: Recipe):
 
 def test_who_may_share_a_batch(recipe: Recipe, make: Callable[..., Plan]):
     for size in (1, 2, 4, 8):
-        check_slices(8, Team(size))
+        check_slices(8, ProcessGroup(size))
     check_slices(1, ALONE)
     with pytest.raises(RunError, match="3 processes cannot share 8 slices"):
-        check_slices(8, Team(3))
+        check_slices(8, ProcessGroup(3))
     with pytest.raises(RunError, match="begun without slices, which 2 processes need"):
-        check_slices(1, Team(2))
+        check_slices(1, ProcessGroup(2))
     for wrong in (0, 4, True, "8"):
         with pytest.raises(RecipeError, match="it must be 1 or 8"):
             make(slices=wrong)

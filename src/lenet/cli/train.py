@@ -21,9 +21,9 @@ from lenet.training.recipes import find_recipe
 
 if TYPE_CHECKING:
     from lenet.training.loop import Epoch, Step
+    from lenet.training.process_group import ProcessGroup
     from lenet.training.recipe import Recipe
     from lenet.training.run_folder import RunFolder
-    from lenet.training.team import Team
 
 Flags = make_flags()
 BANK = "train-lines.safetensors"  # what the run folder of a line network holds
@@ -87,10 +87,10 @@ def train(
     """
     from lenet.insight.progress import describe_device, find_writer, keep_curves, show_progress, write_events
     from lenet.training.initial import measure_change
+    from lenet.training.process_group import join_group
     from lenet.training.resuming import open_run
     from lenet.training.run_folder import RunFolder
     from lenet.training.runs import begin_run, run_training, summarise_run
-    from lenet.training.team import join_team
 
     if device == ALL:
         if find_rank() is None:
@@ -105,7 +105,7 @@ def train(
     if tensorboard:
         find_writer()  # raises before a run begins
 
-    def open_folder(team: Team) -> RunFolder:
+    def open_folder(group: ProcessGroup) -> RunFolder:
         if resume is not None:
             if initial is not None:
                 raise RunError(f"{resume} keeps the weights that it began with; leave `from` out")
@@ -117,25 +117,25 @@ def train(
         place = "auto" if device is None else device
         if initial is None:
             return begin_run(
-                chosen.override(changes), seed=seed or 0, device=place, runs_dir=runs_dir, team=team
+                chosen.override(changes), seed=seed or 0, device=place, runs_dir=runs_dir, group=group
             )
-        return continue_from(initial, chosen, changes, seed or 0, place, runs_dir, team)
+        return continue_from(initial, chosen, changes, seed or 0, place, runs_dir, group)
 
-    with join_team() as team:
-        with team.together():
-            path = str(open_folder(team).path) if team.leads else ""
-        run = RunFolder(Path(team.tell(path)[0]))
-        records: Iterator[Step | Epoch] = run_training(run, team)
-        if team.leads:
+    with join_group() as group:
+        with group.together():
+            path = str(open_folder(group).path) if group.leads else ""
+        run = RunFolder(Path(group.tell(path)[0]))
+        records: Iterator[Step | Epoch] = run_training(run, group)
+        if group.leads:
             records = keep_curves(records, run)
             if not quiet:
-                records = announce(records, f"lenet: {describe_device(run, team.size)}")
-        shown = show_progress(records, quiet=quiet or not team.leads)
-        if tensorboard and team.leads:
+                records = announce(records, f"lenet: {describe_device(run, group.size)}")
+        shown = show_progress(records, quiet=quiet or not group.leads)
+        if tensorboard and group.leads:
             shown = write_events(shown, run.path / "events", run.read_history())
         with stop_with(f"stopped; resume with: lenet train --resume {run.path}"):
-            warn_of_faults(shown, run, quiet=quiet or not team.leads)
-        if not team.leads:
+            warn_of_faults(shown, run, quiet=quiet or not group.leads)
+        if not group.leads:
             return None
     summary = summarise_run(run)
     if json:
@@ -204,7 +204,7 @@ def continue_from(
     seed: int,
     device: str,
     runs_dir: Path,
-    team: Team,
+    group: ProcessGroup,
 ) -> RunFolder:
     """Begin a run with the weights of a checkpoint; a recipe that rehearses takes its network, too."""
     from lenet.data.sources import SOURCES
@@ -224,7 +224,7 @@ def continue_from(
         runs_dir=runs_dir,
         initial=checkpoint,
         corrections=corrections,
-        team=team,
+        group=group,
     )
 
 

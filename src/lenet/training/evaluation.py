@@ -19,7 +19,7 @@ from lenet.models.classic_layers import RadialBasis
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet
 from lenet.models.torch_inference import pack_module
-from lenet.training.team import ALONE, Team
+from lenet.training.process_group import ALONE, ProcessGroup
 from lenet.uncertainty.calibration import (
     Reliability,
     bin_confidence,
@@ -102,19 +102,19 @@ class Evaluation:
         return asdict(self)
 
 
-def compute_logits(model: Network, images: Tensor, team: Team = ALONE) -> Tensor:
+def compute_logits(model: Network, images: Tensor, group: ProcessGroup = ALONE) -> Tensor:
     """Logits (N, classes), on the CPU, for any number of images (N, 1, H, W); the model keeps its mode.
 
-    The processes of a team share the batches, each image once, and all of them get all logits, those that
-    one process computes.
+    The processes of a group share the batches. Each image is computed once, and every process gets the logits
+    of all images, with the bits that one process computes.
     """
-    if team.size > 1:
+    if group.size > 1:
         batches = images.split(BATCH)
         own = {
             place: compute_logits(model, batches[place])
-            for place in range(team.rank, len(batches), team.size)
+            for place in range(group.rank, len(batches), group.size)
         }
-        return team.assemble(own, [len(batch) for batch in batches], model.config.classes)
+        return group.assemble(own, [len(batch) for batch in batches], model.config.classes)
     packed = pack_module(model) if isinstance(model, LeNet) and images.dtype == torch.uint8 else None
     if packed is not None:
         parts = [packed.compute_logits(batch.numpy()) for batch in images.cpu().split(BATCH)]
@@ -136,13 +136,13 @@ def evaluate(
     hardest: int = 50,
     *,
     pixels: LeNetConfig | None = None,
-    team: Team = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> Evaluation:
     """Measure a network, or a loaded checkpoint, on `data`; keep the `hardest` examples by loss.
 
     `network` may be any module from pixels (N, 1, H, W) to logits (N, classes). One that is no LeNet gets
     pixels prepared as `pixels` says, such as a recipe's `model`; by default floats 0..1 of the images' size.
-    The processes of a `team` share the images, and all get the same figures.
+    The processes of a `group` share the images, and all get the same figures.
     Raises DataError when the network does not know the data's classes, ModelError when it gives no logits.
     """
     if isinstance(network, Checkpoint):
@@ -152,7 +152,7 @@ def evaluate(
         raise DataError(
             f"{data.name} has {len(data.classes)} classes, the network was made for {network.config.classes}"
         )
-    logits = compute_logits(network, data.images, team)
+    logits = compute_logits(network, data.images, group)
     labels = data.labels.cpu()
     losses = functional.cross_entropy(network.with_reject_logit(logits), labels, reduction="none")
     everything = network.as_probabilities(logits)

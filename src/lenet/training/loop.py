@@ -30,12 +30,12 @@ from lenet.training.optimisation import (
     move_average,
     weigh_classes,
 )
+from lenet.training.process_group import ALONE, ProcessGroup
 from lenet.training.randomness import check_seed, seeded_dropout
 from lenet.training.recipe import Recipe
 from lenet.training.rehearsal import complete_targets
 from lenet.training.slices import SlicedBatches
 from lenet.training.start import AnyNetwork, TrainingState, check_parts, hold_out_rows, start
-from lenet.training.team import ALONE, Team
 
 SECONDS_BETWEEN_STEPS = 0.1  # how often `train_steps` reports within an epoch
 
@@ -125,14 +125,14 @@ def train_steps(
     validation: ImageSet | None = None,
     test: ImageSet | None = None,
     is_sliced: bool = False,
-    team: Team = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> Iterator[Step | Epoch]:
     """Train from `state` on, changing it; as `train`, with a Step ten times a second in between.
 
     Args, in addition to those of `train`:
         rows: the images of `data` to learn from, int64 (N,); by default all.
         is_sliced: compute batches in slices, as several processes do.
-        team: the processes that compute them; each must have the same `state`.
+        group: the processes that compute them; each must have the same `state`.
     """
     check_seed(seed)
     device = next(state.model.parameters()).device
@@ -140,7 +140,7 @@ def train_steps(
     check_parts(data, recipe)
     material = gather_images(data, recipe, seed, rows).to(device)
     weights = weigh_classes(recipe, material.labels)
-    sliced = SlicedBatches(team, material, recipe, seed, weights) if is_sliced else None
+    sliced = SlicedBatches(group, material, recipe, seed, weights) if is_sliced else None
     is_random = draws_at_random(state.model)
     steps = math.ceil(len(material.labels) / recipe.batch_size)
     for epoch in range(state.epoch + 1, recipe.epochs + 1):
@@ -193,8 +193,8 @@ def train_steps(
             raise _diverged(epoch)
 
         state.epoch = epoch
-        validation_loss, validation_accuracy = _measure(state.averaged, validation, recipe, team)
-        test_loss, test_accuracy = _measure(state.averaged, test, recipe, team)
+        validation_loss, validation_accuracy = _measure(state.averaged, validation, recipe, group)
+        test_loss, test_accuracy = _measure(state.averaged, test, recipe, group)
         is_best = _note_best(state, validation_loss, validation_accuracy)
         yield Epoch(
             epoch=epoch,
@@ -273,12 +273,12 @@ def _diverged(epoch: int) -> DivergedError:
 
 
 def _measure(
-    model: Network, data: ImageSet | None, recipe: Recipe, team: Team
+    model: Network, data: ImageSet | None, recipe: Recipe, group: ProcessGroup
 ) -> tuple[float | None, float | None]:
     """Loss (the recipe's, without smoothing and weights) and accuracy on held-out images."""
     if data is None:
         return None, None
-    logits, labels = compute_logits(model, data.images, team), data.labels.cpu()
+    logits, labels = compute_logits(model, data.images, group), data.labels.cpu()
     accuracy = (logits.argmax(dim=1) == labels).double().mean().item()
     return measure_loss(model.with_reject_logit(logits), labels, recipe.loss).item(), accuracy
 

@@ -27,6 +27,7 @@ from lenet.training.initial import (
 )
 from lenet.training.loop import Epoch, Step, train_steps
 from lenet.training.plan import CORRECTIONS, SLICES, Plan
+from lenet.training.process_group import ALONE, ProcessGroup
 from lenet.training.randomness import check_seed
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import list_changes
@@ -35,7 +36,6 @@ from lenet.training.run_folder import RunFolder, create_run
 from lenet.training.run_state import read_state
 from lenet.training.slices import check_slices
 from lenet.training.start import check_parts, hold_out_rows, start
-from lenet.training.team import ALONE, Team
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def begin_run(
     runs_dir: Path = Path("runs"),
     initial: Checkpoint | None = None,
     corrections: tuple[ImageSet, ImageSet] | None = None,
-    team: Team = ALONE,
+    group: ProcessGroup = ALONE,
 ) -> RunFolder:
     """Make the folder of a new run, `RECIPE-DATA-SEED` (and a number where that is taken), with its plan.
 
@@ -88,10 +88,10 @@ def begin_run(
         initial: the initial weights; the run keeps a copy. Its classes are those of the network.
         corrections: the training and test images, in place of loading the recipe's data, which names them;
             the run keeps a copy.
-        team: the processes that will train it; called by the first one. Where torchrun started them, the run
+        group: the processes that will train it; called by the first one. Where torchrun started them, the run
             computes batches in slices, each with one thread.
 
-    Raises DataError, RecipeError or DeviceError before anything is written, and RunError where the team
+    Raises DataError, RecipeError or DeviceError before anything is written, and RunError where the group
     cannot share the batches.
     """
     check_seed(seed)
@@ -106,9 +106,9 @@ def begin_run(
     check_parts(data, recipe)
     hold_out_rows(data, recipe, seed)
     place = str(find_device(device))
-    team.check_device(place)
-    slices, threads = (SLICES, 1) if team.is_launched else (1, torch.get_num_threads())
-    check_slices(slices, team)
+    group.check_device(place)
+    slices, threads = (SLICES, 1) if group.is_launched else (1, torch.get_num_threads())
+    check_slices(slices, group)
     plan = Plan(recipe, seed, place, threads, fingerprint(data), slices=slices)
     if corrections is not None:
         plan = replace(plan, recipe=replace(recipe, data=CORRECTIONS))
@@ -125,23 +125,23 @@ def begin_run(
     return create_run(runs_dir / f"{name}-{data_name}-{seed}", fill)
 
 
-def run_training(folder: RunFolder, team: Team = ALONE) -> Generator[Step | Epoch, None, None]:
+def run_training(folder: RunFolder, group: ProcessGroup = ALONE) -> Generator[Step | Epoch, None, None]:
     """Train a run from where it is to its end, writing each epoch; then measure it on the test images.
 
     Killed at any point and resumed, it ends with the same bits: the plan fixes seed, threads and data. Every
-    process of a team calls this, and the first one writes.
+    process of a group calls this, and the first one writes.
     Raises DivergedError, naming the last good checkpoint, when the loss is no longer finite, BusyError when
     another process trains the run, and RunError when its data or its files have changed since it began, when
-    the team cannot share its batches, or when a process of the team has ended.
+    the group cannot share its batches, or when a process of the group has ended.
     """
     with ExitStack() as held:
-        with team.together():
-            if team.leads:
+        with group.together():
+            if group.leads:
                 held.enter_context(folder.alone())
                 folder.sweep()
             plan = folder.read_plan()
-            check_slices(plan.slices, team)
-            team.check_device(plan.device)
+            check_slices(plan.slices, group)
+            group.check_device(plan.device)
             recipe, data = plan.recipe, load_images(folder, plan, "train")
             if fingerprint(data) != plan.data_sha256:
                 raise RunError(
@@ -152,10 +152,10 @@ def run_training(folder: RunFolder, team: Team = ALONE) -> Generator[Step | Epoc
             if torch.get_num_threads() != plan.threads:
                 torch.set_num_threads(plan.threads)  # sums round differently with another number
             state = start(make_initial_model(folder, plan).to(find_device(plan.device)), recipe)
-            if team.leads:
+            if group.leads:
                 restore(folder, state, plan, data)
-        with team.together():
-            if not team.leads and folder.state.exists():
+        with group.together():
+            if not group.leads and folder.state.exists():
                 read_state(folder.state, state, folder.read_ties())
         try:
             for record in train_steps(
@@ -167,13 +167,13 @@ def run_training(folder: RunFolder, team: Team = ALONE) -> Generator[Step | Epoc
                 validation=validation,
                 test=None if validation else test,
                 is_sliced=plan.slices > 1,
-                team=team,
+                group=group,
             ):
-                if team.leads and isinstance(record, Epoch):
+                if group.leads and isinstance(record, Epoch):
                     folder.write_epoch(state, record, plan, data)
                 yield record
         except DivergedError as error:
-            if team.leads:
+            if group.leads:
                 folder.write_divergence(str(error))
             kept = (
                 f"{folder.last} holds epoch {state.epoch}"
@@ -181,20 +181,22 @@ def run_training(folder: RunFolder, team: Team = ALONE) -> Generator[Step | Epoc
                 else "no epoch was finished"
             )
             raise DivergedError(f"{error}; {kept}") from None
-        _finish(folder, plan, validation, test, team)
+        _finish(folder, plan, validation, test, group)
 
 
-def _finish(folder: RunFolder, plan: Plan, validation: ImageSet | None, test: ImageSet, team: Team) -> None:
+def _finish(
+    folder: RunFolder, plan: Plan, validation: ImageSet | None, test: ImageSet, group: ProcessGroup
+) -> None:
     """Calibrate the chosen checkpoint, where the recipe says so, and evaluate it on the test images."""
     chosen = folder.best if validation else folder.last
-    with team.together():  # the first process has written it
-        if team.leads and plan.recipe.calibrate and validation:
+    with group.together():  # the first process has written it
+        if group.leads and plan.recipe.calibrate and validation:
             calibrated = calibrate(load_checkpoint(chosen, plan.device), validation)
             save_checkpoint(folder.calibrated, calibrated.model, calibrated.card)
     if plan.recipe.calibrate and validation:
         chosen = folder.calibrated
-    evaluation = evaluate(load_checkpoint(chosen, plan.device), test, team=team)
-    if team.leads:
+    evaluation = evaluate(load_checkpoint(chosen, plan.device), test, group=group)
+    if group.leads:
         folder.write_evaluation({"checkpoint": chosen.name, "split": "test", **evaluation.to_dict()})
 
 

@@ -22,17 +22,17 @@ from lenet.models.adapter import Network, draws_at_random
 from lenet.training.batches import EpochStreams, TrainingImages, choose_examples, distort_images
 from lenet.training.optimisation import measure_loss
 from lenet.training.plan import SLICES
+from lenet.training.process_group import ProcessGroup
 from lenet.training.randomness import random_stream, seeded_dropout
 from lenet.training.recipe import Recipe
 from lenet.training.rehearsal import complete_targets
-from lenet.training.team import Team
 
 
 @dataclass(eq=False)
 class SlicedBatches:
     """Computes gradients of batches, each process those of its slices."""
 
-    team: Team
+    group: ProcessGroup
     material: TrainingImages
     recipe: Recipe
     seed: int
@@ -44,8 +44,8 @@ class SlicedBatches:
 
     def begin_epoch(self, epoch: int, device: torch.device) -> None:
         """Open the random streams of this process's slices."""
-        share = SLICES // self.team.size
-        own = range(self.team.rank * share, (self.team.rank + 1) * share)
+        share = SLICES // self.group.size
+        own = range(self.group.rank * share, (self.group.rank + 1) * share)
         self.epoch = epoch
         self.distortions = {
             part: random_stream(self.seed, f"distortions of slice {part}", epoch, device=device)
@@ -82,7 +82,7 @@ class SlicedBatches:
             gradients = torch.autograd.grad(loss, parameters)
             count = (logits.argmax(dim=1) == right).sum()
             torch.cat([v.flatten() for v in (*gradients, loss.detach(), count.to(loss))], out=row)
-        total = add_in_pairs(self.team.gather(add_in_pairs(sums)))
+        total = add_in_pairs(self.group.gather(add_in_pairs(sums)))
         for parameter, piece in zip(parameters, total.split(sizes), strict=False):
             parameter.grad = piece.view_as(parameter)
         return total[-2], total[-1], len(labels)
@@ -102,13 +102,13 @@ def add_in_pairs(rows: Tensor) -> Tensor:
     return rows[0]
 
 
-def check_slices(slices: int, team: Team) -> None:
+def check_slices(slices: int, group: ProcessGroup) -> None:
     """Raise RunError where the processes cannot share the slices of a run's batches evenly."""
-    if slices % team.size:
+    if slices % group.size:
         if slices == 1:
             raise RunError(
-                f"the run was begun without slices, which {team.size} processes need; leave torchrun out"
+                f"the run was begun without slices, which {group.size} processes need; leave torchrun out"
             )
         raise RunError(
-            f"{team.size} processes cannot share {slices} slices of a batch evenly; start 1, 2, 4 or 8"
+            f"{group.size} processes cannot share {slices} slices of a batch evenly; start 1, 2, 4 or 8"
         )

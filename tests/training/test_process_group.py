@@ -16,12 +16,12 @@ import pytest
 
 from lenet.cli import launching
 from lenet.models.checkpoint import load_checkpoint
+from lenet.training.process_group import ProcessGroup
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import find_recipe
 from lenet.training.resuming import open_run
 from lenet.training.run_folder import RunFolder
 from lenet.training.runs import begin_run, run_training
-from lenet.training.team import Team
 
 EPOCHS = 3
 CHANGES: dict[str, Any] = {  # all that is random, and all that has to be remembered
@@ -108,7 +108,7 @@ def plan() -> Recipe:
 def alone(plan: Recipe, tmp_path_factory: pytest.TempPathFactory) -> RunFolder:
     """A finished run of one process in slices."""
     folder = begin_run(
-        plan, device="cpu", runs_dir=tmp_path_factory.mktemp("alone"), team=Team(is_launched=True)
+        plan, device="cpu", runs_dir=tmp_path_factory.mktemp("alone"), group=ProcessGroup(is_launched=True)
     )
     for _ in run_training(folder):
         pass
@@ -160,7 +160,7 @@ def test_any_number_of_processes_ends_with_the_same_bits(alone: RunFolder, tmp_p
 
 def test_resumed_without_torchrun(alone: RunFolder, plan: Recipe, tmp_path: Path):
     """The plan remembers the slices, and one process computes them all."""
-    folder = begin_run(plan, device="cpu", runs_dir=tmp_path, team=Team(is_launched=True))
+    folder = begin_run(plan, device="cpu", runs_dir=tmp_path, group=ProcessGroup(is_launched=True))
     for record in run_training(folder):
         if type(record).__name__ == "Epoch" and record.epoch == EPOCHS - 1:
             break

@@ -22,7 +22,7 @@ from lenet.processes import find_rank
 
 
 @dataclass(frozen=True)
-class Team:
+class ProcessGroup:
     """The processes of one training: how many, and which one this is."""
 
     size: int = 1
@@ -96,12 +96,12 @@ class Team:
             raise DeviceError(f"{here} processes, and this machine has {count} GPUs; start as many, or fewer")
 
 
-ALONE = Team()
+ALONE = ProcessGroup()
 
 
 @contextmanager
-def join_team() -> Iterator[Team]:
-    """The team of this process within a block: those that torchrun started, or this one alone.
+def join_group() -> Iterator[ProcessGroup]:
+    """The process group of this process within a block: those that torchrun started, or this one alone.
 
     With GPUs, "cuda" is the process's own one. Processes on CPUs talk through gloo, those on GPUs through
     nccl.
@@ -115,6 +115,6 @@ def join_team() -> Iterator[Team]:
         torch.backends.cudnn.deterministic = True  # the same bits whoever computes a slice
     dist.init_process_group("cpu:gloo,cuda:nccl" if has_gpus else "gloo")
     try:
-        yield Team(dist.get_world_size(), dist.get_rank(), is_launched=True)
+        yield ProcessGroup(dist.get_world_size(), dist.get_rank(), is_launched=True)
     finally:
         dist.destroy_process_group()  # its threads would abort the process at its end
