@@ -20,7 +20,7 @@ FORM = "multipart/form-data"
 JSON = "application/json"
 BYTES = "application/octet-stream"
 MAX_NAME = 255  # characters of a file's name
-NamedPicture = tuple[str, bytes]
+ReceivedPicture = tuple[str, bytes]
 
 
 class _Form(MultiPartParser):
@@ -33,7 +33,7 @@ class _Form(MultiPartParser):
         self.has_ended = True
 
 
-async def receive_pictures(request: Request, held: HeldBody, limits: Limits) -> list[NamedPicture]:
+async def receive_pictures(request: Request, held: HeldBody, limits: Limits) -> list[ReceivedPicture]:
     """The pictures of a request, at least one, in order, each by its name and its bytes.
 
     Raises Refusal: 400 for a damaged form, 408 when the body takes too long, 413 when it is too large, 415
@@ -136,7 +136,7 @@ def _parse_pixels(body: bytes, shape: tuple[int, int]) -> bytes:
 
 async def _parse_form(
     request: Request, chunks: AsyncGenerator[bytes, None], limits: Limits
-) -> list[NamedPicture]:
+) -> list[ReceivedPicture]:
     parser = _Form(request.headers, chunks, max_files=limits.pictures, max_fields=1)
     try:
         form = await parser.parse()

@@ -10,7 +10,7 @@ from starlette.requests import ClientDisconnect
 from lenet.batch.pool import Row
 from lenet.errors import PictureError
 from lenet.reading.transcription import MAX_DIGITS, check_constraints
-from lenet.serving.bodies import FIELD, FORM, NamedPicture, receive_pictures
+from lenet.serving.bodies import FIELD, FORM, ReceivedPicture, receive_pictures
 from lenet.serving.corrections import Corrections, keep_correction
 from lenet.serving.faults import BODY_FAULTS, describe_faults
 from lenet.serving.limits import Refusal, answer_in_time
@@ -76,7 +76,7 @@ def route_pictures(service: Service, corrections: Corrections | None) -> APIRout
         return JSONResponse(rows)
 
     async def _read(
-        request: Request, served: Served, pictures: list[NamedPicture], options: dict[str, Any], side: int
+        request: Request, served: Served, pictures: list[ReceivedPicture], options: dict[str, Any], side: int
     ) -> list[Row]:
         """The rows of pictures, in order; at most as many are in work at a time as there are workers, so that
         requests take turns."""
