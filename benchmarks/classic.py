@@ -9,8 +9,8 @@ choices     what the paper leaves open, 2 seeds, on 10,000 training images held 
 plain       LeNet-5, LeNet-4 and LeNet-1, 20 passes over the 60,000 images, 5 seeds
 distorted   the same with every image distorted anew in every pass; the number of passes is the same
 boosted     three LeNet-4 after Drucker, Schapire and Simard 1993, on distorted images, 5 seeds
-ladder      from the training of 1998 to today's, one change after another, 3 seeds
 baselines   1-nearest-neighbour and a linear classifier, by scikit-learn
+ladder      from the training of 1998 to today's, one change after another, 3 seeds
 
 "errors" are on the test images after each pass, in percent; figures are those of the last pass. "rejected" is
 the percentage of test images, those with the smallest difference of the two highest outputs first, that must
@@ -107,10 +107,10 @@ def list_tasks() -> dict[str, Callable[[], Entry]]:
             tasks[f"distorted/{network}/{seed}"] = partial(run, distorted, seed)
     for seed in SEEDS:
         tasks[f"boosted/lenet4-1998/{seed}"] = partial(boost, RECIPES["lenet4-1998"], seed)
-    for number, (name, recipe) in enumerate(climb()):
-        for seed in SEEDS[:3]:
-            tasks[f"ladder/{number} {name}/{seed}"] = partial(run, recipe, seed)
     tasks["baselines"] = measure_baselines
+    for seed in SEEDS[:3]:
+        for number, (name, recipe) in enumerate(climb()):
+            tasks[f"ladder/{number} {name}/{seed}"] = partial(run, recipe, seed)
     return tasks
 
 
