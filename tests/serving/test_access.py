@@ -81,6 +81,17 @@ def test_without_the_key_nothing_is_answered(call: Call, headers: dict[str, str]
     assert call("GET", f"/v1/model?key={KEY}", encoded, key=KEY).status_code == 401
 
 
+def test_the_schema_says_how_to_send_the_key(call: Call):
+    """Clients that are made from it would not send one otherwise."""
+    assert "security" not in call("GET", "/openapi.json").json()
+    schema = call("GET", "/openapi.json", {"X-API-Key": KEY}, key=KEY).json()
+    schemes = schema["components"]["securitySchemes"]
+    asked = [schemes[name]["type"] for way in schema["security"] for name in way]
+    assert asked == ["http", "apiKey"]
+    free = {path for path, ways in schema["paths"].items() if any("security" in way for way in ways.values())}
+    assert free == {"/live", "/ready", "/v2/health/live", "/v2/health/ready"}
+
+
 def test_a_balancer_needs_no_key(call: Call):
     assert call("GET", "/live", key=KEY).json() == {"live": True}
     assert call("GET", "/v2/health/live", key=KEY).json() == {"live": True}

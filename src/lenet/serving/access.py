@@ -5,6 +5,7 @@ import os
 import re
 from base64 import b64decode
 from contextlib import suppress
+from typing import Any
 
 from fastapi.responses import JSONResponse
 from starlette.datastructures import Headers
@@ -67,6 +68,18 @@ class KeyCheck:
                 challenge = {"WWW-Authenticate": 'Basic realm="lenet", charset="UTF-8"'}  # browsers ask
                 app = JSONResponse({"error": message}, 401, challenge)
         await app(scope, receive, send)
+
+
+def describe_key(schema: dict[str, Any]) -> None:
+    """Say in the OpenAPI schema how the key is sent, so that clients made from it send one; changes `schema`."""
+    schema["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer"},
+        "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+    }
+    schema["security"] = [{"bearer": []}, {"header": []}]
+    for path in OPEN & schema["paths"].keys():
+        for operation in schema["paths"][path].values():
+            operation["security"] = []
 
 
 def _find_keys(authorization: str, header: str) -> list[bytes]:

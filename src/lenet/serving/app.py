@@ -8,7 +8,7 @@ from fastapi.responses import HTMLResponse, Response
 from starlette.types import ASGIApp
 
 import lenet
-from lenet.serving.access import KeyCheck, allow_origins
+from lenet.serving.access import KeyCheck, allow_origins, describe_key
 from lenet.serving.corrections import Corrections
 from lenet.serving.faults import answer_faults
 from lenet.serving.guard import LOOPBACK, Guard, find_policy
@@ -66,5 +66,7 @@ def make_app(
     app.include_router(route_pictures(service, corrections))
     app.include_router(route_tensors(service))
     app.include_router(route_open_inference(service))
+    if key is not None:
+        describe_key(app.openapi())
     guarded = allow_origins(app if key is None else KeyCheck(app, key), origins)
     return Observer(Guard(guarded, hosts, origins), service.metrics)
