@@ -71,7 +71,7 @@ class KeyCheck:
 
 
 def describe_key(schema: dict[str, Any]) -> None:
-    """Say in the OpenAPI schema how the key is sent, so that clients made from it send one; changes `schema`."""
+    """Say in the OpenAPI `schema` how the key is sent; clients are made from it. Changes it."""
     schema["components"]["securitySchemes"] = {
         "bearer": {"type": "http", "scheme": "bearer"},
         "header": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
