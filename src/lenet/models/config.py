@@ -174,7 +174,7 @@ class LeNetConfig:
 
     @property
     def connections(self) -> int:
-        """Weights and biases, each counted wherever it is used, as the paper of 1998 counts."""
+        """Weights and biases, each counted wherever it is used, as the papers of 1989 to 1998 count."""
         return sum(layer.connections for layer in self.layers())
 
     def to_dict(self) -> dict[str, Any]:

@@ -249,7 +249,7 @@ LENET1_1998 = replace(
 LENET_1989 = Recipe(
     name="lenet-1989",
     source="LeCun et al. 1989, the network of zip codes and its training; MNIST's images in 16×16 pixels",
-    published={"zip_code_digits": "train accuracy .9986, test accuracy .95, which are other images"},
+    published={"zip_code_digits": "train accuracy .9986, test accuracy .95"},
     model=replace(MODELS["lenet-1989"], initialisation="fan-in"),
     data="mnist",
     epochs=23,
