@@ -248,10 +248,10 @@ def test_the_citation_is_that_of_the_package() -> None:
 
 def test_every_recipe_that_is_measured_stands_in_the_results() -> None:
     page = (ROOT / "docs/results.md").read_text("utf-8")
-    for name in RECIPES:
+    for name, recipe in RECIPES.items():
         if name == "sprint":
             assert "`lenet train sprint`" in page, "measure it with benchmarks/sprint.py"
-        elif name.endswith("-1998"):
+        elif recipe.model.is_classic:
             assert "`python benchmarks/classic.py" in page, "measure it with benchmarks/classic.py"
         elif name == "adapt":
             assert "`python benchmarks/adapt.py" in page, "measure it with benchmarks/adapt.py"

@@ -53,6 +53,12 @@ def test_the_values_of_the_author_stand_beside_those_of_the_run():
         assert show_published(other) == []
 
 
+def test_what_was_measured_on_other_images_is_a_note_without_a_table():
+    source, note = show_published(replace(RUN, recipe="lenet-1989", data="mnist"))[1:]
+    assert source.startswith("LeCun et al. 1989")
+    assert note == "zip code digits: train accuracy .9986, test accuracy .95"
+
+
 def test_runs_are_shown():
     unfinished = replace(RUN, run="runs/b", test_accuracy=None, is_finished=False, validation_accuracy=0.5)
     lines = show_runs([RUN, unfinished]).splitlines()

@@ -20,6 +20,7 @@ from lenet.cli.app import name_flags, register_verbs
 from lenet.cli.flags import ELSEWHERE, FIRST, describe_setting, read_setting
 from lenet.cli.tables import write_setting
 from lenet.data.imageset import ImageSet
+from lenet.models.config import MODELS
 from lenet.training.recipe import SETTINGS
 
 app = register_verbs()
@@ -103,7 +104,8 @@ def test_summary_for_programs(lenet: Lenet):
 
 @pytest.mark.parametrize("name", [*package.RECIPES, "lenet5-tanh", "lenet5-textbook"])
 def test_every_network_has_a_summary(lenet: Lenet, name: str):
-    count = {"lenet1-1998": "2,578", "lenet4-1998": "50,698", "lenet5-1998": "60,000"}.get(name, "61,706")
+    counts = {"lenet-1989": "9,760", "lenet1-1998": "2,578", "lenet4-1998": "50,698", "lenet5-1998": "60,000"}
+    count = counts.get(name, "61,706")
     assert count in lenet("summary", name).out.splitlines()[-1]
 
 
@@ -115,6 +117,13 @@ def test_the_network_of_1998_has_the_papers_connections(lenet: Lenet):
     assert lenet("summary", "lenet5-1998").out.splitlines()[-1].split() == [
         "total", "60,000", "328,096", "340,908",
     ]  # fmt: skip
+
+
+def test_the_network_of_1989_has_the_papers_counts(lenet: Lenet):
+    summary = lenet("summary", "lenet-1989", "--json").json
+    assert (summary["parameters"], summary["connections"]) == (9_760, 64_660)
+    counts = [(row["parameters"], row["connections"]) for row in summary["layers"] if row["connections"]]
+    assert counts == [(1_068, 19_968), (2_592, 38_592), (5_790, 5_790), (310, 310)]
 
 
 def test_recipes(lenet: Lenet):
@@ -136,7 +145,7 @@ def test_the_recipe_of_a_tutorial_names_its_pages(lenet: Lenet):
 
 def test_models(lenet: Lenet):
     rows = lenet("models", "--json").json
-    assert [row["parameters"] for row in rows if not row["name"].endswith("-1998")] == [61_706] * 5
+    assert [row["parameters"] for row in rows if not MODELS[row["name"]].is_classic] == [61_706] * 5
     assert "lenet5-tanh" in lenet("models").out
 
 

@@ -9,7 +9,7 @@ from torch.nn import functional
 from lenet.data.imageset import ImageSet
 from lenet.errors import ModelError
 from lenet.insight.activations import describe_layers, find_patches, find_receptive_field, trace_maps
-from lenet.models.config import MODELS, LeNetConfig
+from lenet.models.config import MODELS, LeNetConfig, Pooling
 from lenet.models.network import LeNet, initialise
 
 
@@ -21,13 +21,18 @@ def make(config: LeNetConfig) -> LeNet:
 
 @settings(max_examples=25, deadline=None)
 @given(
-    kernel=st.integers(1, 5), padding=st.integers(0, 3), channels=st.lists(st.just(2), min_size=1, max_size=3)
+    kernel=st.integers(1, 5),
+    padding=st.integers(0, 3),
+    channels=st.lists(st.just(2), min_size=1, max_size=3),
+    pooling=st.sampled_from(["avg", "stride"]),
 )
-def test_a_receptive_field_is_where_the_gradient_is(kernel: int, padding: int, channels: list[int]):
+def test_a_receptive_field_is_where_the_gradient_is(
+    kernel: int, padding: int, channels: list[int], pooling: Pooling
+):
     try:
         config = LeNetConfig(
             input_size=30, kernel_size=kernel, padding=padding, channels=tuple(channels),
-            activation="tanh", pooling="avg", hidden=(4,),
+            activation="tanh", pooling=pooling, hidden=(4,),
         )  # fmt: skip
     except ModelError:
         return

@@ -1,4 +1,4 @@
-"""The networks of 1998: counted as the paper counts, and computed a second time without PyTorch."""
+"""The networks of 1989 to 1998: counted as the papers count, and computed a second time without PyTorch."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -23,7 +23,7 @@ from lenet.models.stored import read_stored
 from lenet.training.evaluation import calibrate, compute_logits, evaluate
 from lenet.training.optimisation import measure_loss
 
-CLASSIC = ("lenet1-1998", "lenet4-1998", "lenet5-1998")
+CLASSIC = ("lenet-1989", "lenet1-1998", "lenet4-1998", "lenet5-1998")
 Array = NDArray[np.float64]
 
 
@@ -60,6 +60,32 @@ def test_lenet4_has_about_the_260_000_multiply_adds_of_the_paper():
     assert config.layers()[2].output_shape == (8, 14, 14)
 
 
+def test_the_network_of_1989_has_the_papers_counts():
+    """Units, connections and parameters of H1, H2, H3 and the output, with a bias for each unit."""
+    config = MODELS["lenet-1989"]
+    assert count(config) == [
+        ((12, 8, 8), 1_068, 19_968),
+        ((12, 4, 4), 2_592, 38_592),
+        ((30,), 5_790, 5_790),
+        ((10,), 310, 310),
+    ]
+    assert (config.parameters, config.connections) == (9_760, 64_660)
+    units = config.input_size**2 + sum(np.prod(shape) for shape, _, _ in count(config))
+    assert units == 1_256
+    sizes = {name: values.numel() for name, values in LeNet(config).named_parameters()}
+    assert [sizes[f"conv1.{part}"] for part in ("bias", "weight")] == [768, 25 * 12]
+    assert [sizes[f"conv2.{part}"] for part in ("bias", "weight")] == [192, 2_400]
+    assert sum(sizes.values()) == 9_760
+
+
+def test_maps_of_1989_see_eight_of_twelve_and_are_seen_by_eight():
+    rows = LINKS["lenet1989"]
+    assert [len(set(row)) for row in rows] == [8] * 12
+    assert len(set(rows)) == 12
+    assert all(sum(number in row for row in rows) == 8 for number in range(12))
+    assert all(list(row) == sorted(row) for row in rows)
+
+
 def test_the_table_of_c3_is_that_of_the_paper():
     rows = LINKS["lenet5"]
     assert [len(row) for row in rows] == [3] * 6 + [4] * 9 + [6]
@@ -83,6 +109,8 @@ def squash(sums: Array) -> Array:
 
 def compute_by_hand(image: NDArray[np.uint8], config: LeNetConfig, w: dict[str, Array]) -> Array:
     """The logits of one image (28, 28): loops over units, as the paper describes them."""
+    if config.pooling == "stride":
+        return compute_1989(image, w)
     if config.margin:
         small = torch.from_numpy(image[None, None].astype(np.float32) / 255)
         small = torch.nn.functional.interpolate(small, (22, 22), mode="bilinear", antialias=True)
@@ -119,6 +147,28 @@ def compute_by_hand(image: NDArray[np.uint8], config: LeNetConfig, w: dict[str, 
     return w["output.bias"] - w["output.scale"] * distances
 
 
+def compute_1989(image: NDArray[np.uint8], w: dict[str, Array]) -> Array:
+    """The logits of one image (28, 28), unit by unit: a window beyond the edge of the maps meets -1."""
+    small = torch.from_numpy(image[None, None].astype(np.float32) / 255)
+    small = torch.nn.functional.interpolate(small, (16, 16), mode="bilinear", antialias=True)
+    maps = 2 * small[0].double().numpy() - 1  # from -1 to 1
+    for number, links in ((1, [(0,)] * 12), (2, LINKS["lenet1989"])):
+        side = len(maps[0]) // 2
+        framed = np.pad(maps, ((0, 0), (2, 2), (2, 2)), constant_values=-1)
+        sums = w[f"conv{number}.bias"].copy()
+        kernels = iter(w[f"conv{number}.weight"])
+        for output, row in enumerate(links):
+            for source in row:
+                kernel = next(kernels)
+                for y in range(side):
+                    for x in range(side):
+                        window = framed[source, 2 * y : 2 * y + 5, 2 * x : 2 * x + 5]
+                        sums[output, y, x] += (kernel * window).sum()
+        maps = squash(sums)
+    code = squash(w["dense1.weight"] @ maps.ravel() + w["dense1.bias"])
+    return np.asarray(w["output.weight"] @ code + w["output.bias"])
+
+
 @pytest.mark.parametrize("name", CLASSIC)
 def test_a_second_route_gives_the_same_logits(name: str):
     torch.manual_seed(5)
@@ -146,11 +196,11 @@ def test_cross_entropy_behind_bitmaps_is_equation_9():
 @pytest.mark.parametrize("name", CLASSIC)
 def test_initial_weights_are_within_the_papers_range(name: str):
     model = LeNet(replace(MODELS[name], initialisation="fan-in"))
-    for layer in model.children():
+    for place, layer in model.named_children():
         for part, values in layer.named_parameters():
-            fan_in = {"Subsampling": 4, "PartialConv2d": 25}.get(type(layer).__name__) or layer.weight[
-                0
-            ].numel()
+            links = {"lenet-1989": {"conv1": 25, "conv2": 200}.get(place)}.get(name)
+            fan_in = links or {"Subsampling": 4, "PartialConv2d": 25}.get(type(layer).__name__)
+            fan_in = fan_in or layer.weight[0].numel()
             assert values.abs().max() <= 2.4 / fan_in, (layer, part)
             assert values.std() > 0.2 / fan_in or values.numel() < 20
     if model.config.wiring == "lenet5":  # the map that sees six maps has the smallest weights
@@ -158,7 +208,7 @@ def test_initial_weights_are_within_the_papers_range(name: str):
 
 
 @pytest.mark.parametrize("name", CLASSIC)
-def test_a_network_of_1998_is_one_like_any_other(name: str, tmp_path, monkeypatch):
+def test_a_classic_network_is_one_like_any_other(name: str, tmp_path, monkeypatch):
     """Saved, loaded, evaluated, exported, explained."""
     torch.manual_seed(2)
     model, data = LeNet(MODELS[name]).eval(), load("digits", "test")

@@ -78,7 +78,8 @@ def test_every_model_has_a_table_above():
         "lenet5-relu-avg",
         "lenet5-tanh",
         "lenet5-textbook",
-        "lenet1-1998",  # these are in test_classic.py
+        "lenet-1989",  # these are in test_classic.py
+        "lenet1-1998",
         "lenet4-1998",
         "lenet5-1998",
     }

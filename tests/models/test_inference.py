@@ -81,10 +81,10 @@ def test_the_shipped_networks(name: str):
 
 @built
 @pytest.mark.parametrize("name", MODELS)
-def test_every_model_by_name_is_covered_but_those_of_1998(name: str):
+def test_every_model_by_name_is_covered_but_the_classic_ones(name: str):
     model = LeNet(MODELS[name]).requires_grad_(False)
     packed = pack_lenet(model.config, {name: value.numpy() for name, value in model.state_dict().items()})
-    assert (packed is None) == name.endswith("-1998")
+    assert (packed is None) == MODELS[name].is_classic
 
 
 @built

@@ -62,7 +62,7 @@ configs = st.fixed_dictionaries(
         "kernel_size": st.integers(1, 7),
         "padding": st.integers(0, 4),
         "activation": st.sampled_from(list(ACTIVATION_KINDS)),
-        "pooling": st.sampled_from(["avg", "max"]),
+        "pooling": st.sampled_from(["avg", "max", "stride"]),
         "hidden": st.lists(st.integers(1, 20), max_size=3).map(tuple),
         "classes": st.integers(2, 12),
         "dropout": st.sampled_from([0.0, 0.5]),
@@ -74,10 +74,13 @@ configs = st.fixed_dictionaries(
 def find_layer_without_room(values: dict[str, Any]) -> str | None:
     side, padding = values["input_size"], values["padding"]
     for number in range(1, len(values["channels"]) + 1):
-        side, padding = side + 2 * padding - values["kernel_size"] + 1, 0
+        side += 2 * padding - values["kernel_size"] + 1
         if side < 1:
             return f"conv{number}"
-        side = side // 2 if side > 1 else 1
+        if values["pooling"] == "stride":
+            side = (side + 1) // 2
+        else:
+            side, padding = side // 2 if side > 1 else 1, 0
     return None
 
 

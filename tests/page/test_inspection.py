@@ -11,7 +11,10 @@ from torch import Tensor
 from lenet.data.datasets import load
 from lenet.insight.activations import find_receptive_field, trace_maps
 from lenet.insight.attribution import compute_gradient
-from lenet.models.checkpoint import load_checkpoint
+from lenet.models.checkpoint import load_checkpoint, save_network
+from lenet.models.classic import LINKS
+from lenet.models.config import MODELS
+from lenet.models.network import LeNet
 from lenet.models.stored import find_checkpoint
 from lenet.uncertainty.rejection import explain_rejection
 
@@ -94,6 +97,33 @@ def test_every_number_is_explained_by_what_goes_into_it(modules, digits):
             assert one["sum"] == one["output"]
         else:
             assert one["inputs"][0]["patch"][0] == pytest.approx(before.ravel()[index], abs=1e-4)
+
+
+def test_a_strided_unit_is_explained_with_its_border_and_its_own_bias(modules, digits, tmp_path):
+    torch.manual_seed(4)
+    model = LeNet(MODELS["lenet-1989"]).eval()
+    save_network(model, tmp_path / "net.safetensors")
+    maps = {name: values[0] for name, values in trace_maps(model, digits[:1]).items()}
+    chosen = [["conv1", 0, 0, 0], ["conv1", 767, 7, 7], ["conv2", 21, 1, 1], ["conv2", 191, 3, 3]]
+    checkpoint = (tmp_path / "net.safetensors").read_bytes()
+    found = modules.run(EXPLAIN, checkpoint=checkpoint, image=digits[0].numpy(), chosen=chosen)
+    kernels = model.find_kernels()
+    for (name, index, y, x), one, before in zip(
+        chosen, found, ["input"] * 2 + ["scaled_tanh1"] * 2, strict=True
+    ):
+        check_field(model.config, name, y, x, one["field"])
+        output = index // maps[name][0].numel()
+        framed = np.pad(maps[before].numpy(), [(0, 0), (2, 2), (2, 2)], constant_values=-1)
+        assert [entry["map"] for entry in one["inputs"]] == (
+            list(LINKS["lenet1989"][output]) if name == "conv2" else [0]
+        )
+        for entry in one["inputs"]:
+            patch = framed[entry["map"], 2 * y : 2 * y + 5, 2 * x : 2 * x + 5]
+            assert entry["patch"] == pytest.approx(patch.ravel(), abs=1e-5)
+            assert (entry["kernel"] == kernels[name][output, entry["map"]].numpy().ravel()).all()
+        assert one["bias"] == pytest.approx(model.state_dict()[f"{name}.bias"].flatten()[index].item())
+        assert one["sum"] == pytest.approx(one["output"], abs=1e-5)
+        assert one["output"] == pytest.approx(maps[name].flatten()[index].item(), abs=1e-5)
 
 
 def check_field(config: Any, name: str, y: int, x: int, found: dict[str, int]) -> None:

@@ -45,6 +45,7 @@ CONFIGS = {
     "odd sides": LeNetConfig(input_size=29, channels=(2, 3, 4, 5), kernel_size=2, padding=3, hidden=()),
     "dropout": replace(SMALL, dropout=0.5, hidden=(9, 8, 7)),
     "contrast": replace(SMALL, contrast_sigma=1.5, reject_class=True, pixel_mean=0.1, pixel_std=0.4),
+    "strides": replace(SMALL, input_size=13, channels=(3, 4, 2), pooling="stride", padding=3, pixel_mean=0.5),
     "padded": replace(SMALL, input_size=33, contrast_sigma=2.0),
     "enlarged": replace(SMALL, input_size=33, fit="resize", pixel_mean=0.3),
 }

@@ -79,7 +79,7 @@ def summary(
 ) -> None:
     """Print the layers of a network: output shapes, parameters and multiply-adds per image.
 
-    For the networks of 1998, also the connections, as the paper counts them.
+    For the networks of 1989 to 1998, also the connections, as the papers count them.
 
     Example: lenet summary d2l
     Example: lenet summary lenet5-1998

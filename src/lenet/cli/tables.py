@@ -96,7 +96,8 @@ def show_published(summary: RunSummary) -> list[str]:
         )
     if summary.changes:
         notes.append(f"this run has other settings: {write_changes(summary)}")
-    return ["", f"{recipe.source}:", align(rows, right=(1, 2)), *notes]
+    table = [align(rows, right=(1, 2))] if len(rows) > 1 else []
+    return ["", f"{recipe.source}:", *table, *notes]
 
 
 def show_runs(summaries: Sequence[RunSummary]) -> str:

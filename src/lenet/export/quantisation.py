@@ -45,11 +45,11 @@ def quantise(model: LeNet, images: Tensor) -> IntegerNetwork:
         model: in evaluation mode.
         images: uint8 (N, 1, H, W), not the ones that the result is measured on.
 
-    Raises ExportError where 32 bits cannot hold the network's sums, and for networks of 1998.
+    Raises ExportError where 32 bits cannot hold the network's sums, and for networks of 1989 to 1998.
     """
     config = model.config
     if config.is_classic or config.margin:
-        raise ExportError("a C header cannot express the parts of the networks of 1998; write an .onnx file")
+        raise ExportError("a C header cannot express the networks of 1989 to 1998; write an .onnx file")
     with torch.inference_mode():
         outputs = {name: value.numpy() for name, value in model.trace(images).items()}
     preparation, meaning = _quantise_pixels(config, images, outputs["input"])

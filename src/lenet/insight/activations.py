@@ -100,8 +100,10 @@ def find_receptive_field(config: LeNetConfig, layer: str) -> ReceptiveField:
     size, stride, start = 1, 1, 0
     for row in config.layers():
         if row.kind in CONVOLUTION_KINDS:
-            start -= stride * (config.padding if row.name == "conv1" else 0)
+            is_strided = row.kind == "StridedConv2d"
+            start -= stride * (config.padding if row.name == "conv1" or is_strided else 0)
             size += (config.kernel_size - 1) * stride
+            stride *= POOL if is_strided else 1
         elif row.kind in POOLING_KINDS.values():
             size += (POOL - 1) * stride
             stride *= POOL

@@ -16,6 +16,7 @@
 //     network.inc                inference: all layers, packed weights                    for each instruction set
 //     online.h                   training one image at a time: layers, checked, memory    once
 //     online.inc                 the networks of 1998, forward, backward and change       for each instruction set
+//     strided.inc                the convolutions of 1989, included by online.inc         for each instruction set
 //
 // The entry points are plain C without Python's or torch's headers, so that one build serves every version of both.
 
@@ -25,7 +26,7 @@
 #include "team.h"
 
 // Count up whenever an entry point, or what `numbers` means, changes. library.py refuses a library with another number.
-constexpr int ABI = 4;
+constexpr int ABI = 5;
 
 #define STRING(...) #__VA_ARGS__
 #if defined(__clang__)

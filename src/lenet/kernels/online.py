@@ -1,4 +1,4 @@
-"""A step of gradient descent for each image, in order, with a rate for each weight: for the networks of 1998.
+"""A step of gradient descent for each image, in order, with a rate for each weight: networks of 1989 to 1998.
 
 PyTorch takes milliseconds for a step on one image; this takes some ten microseconds. Every layer is followed
 by 1.7159 · tanh(2/3 · a), and the output is a dense layer or the distances from bitmaps. One thread; equal
@@ -18,8 +18,9 @@ from lenet.kernels.library import check, integers, load_library
 from lenet.kernels.tensors import pointer, pointers
 
 KERNEL = 5  # side of every convolution's kernels
+FRAME = 2  # pixels of -1 around the input of a strided convolution
 MAX_CLASSES = 64
-KINDS = ("convolution", "subsampling", "dense")
+KINDS = ("convolution", "subsampling", "dense", "strided")
 LOSSES = ("cross-entropy", "bipolar-squared-error")
 
 
@@ -28,15 +29,18 @@ class OnlineLayer:
     """A layer with its name, which its tensors have: NAME.weight and NAME.bias."""
 
     name: str
-    kind: Literal["convolution", "subsampling", "dense"]
+    kind: Literal["convolution", "subsampling", "dense", "strided"]
     outputs: int
     links: tuple[tuple[int, int], ...] = field(default=(), repr=False)
-    """Of a convolution: the pairs (output map, input map), in the order of its kernels."""
+    """Of a convolution, strided or not: the pairs (output map, input map), in the order of its kernels."""
 
 
 @dataclass(frozen=True)
 class OnlineNetwork:
-    """Convolutions, each with a subsampling layer behind it, then dense layers, then the output."""
+    """Convolutions, each with a subsampling layer behind it, or strided ones; dense layers; the output.
+
+    A strided convolution goes in steps of 2 over a frame of -1 and has a bias for each unit, as in 1989.
+    """
 
     side: int
     """Of the images, as the first layer sees them."""

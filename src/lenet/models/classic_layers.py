@@ -1,4 +1,4 @@
-"""The layers of 1998 as PyTorch's modules. N is the batch, C channels, H and W rows and columns."""
+"""The layers of 1989 to 1998 as PyTorch's modules. N is the batch, C channels, H and W rows and columns."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lenet.models.classic import AMPLITUDE, MARGIN, SCALE, SLOPE, read_bitmaps
+from lenet.models.classic import AMPLITUDE, BORDER, MARGIN, SCALE, SLOPE, read_bitmaps
 from lenet.models.layers import POOL
 
 
@@ -73,6 +73,24 @@ class PartialConv2d(nn.Module):
     def forward(self, maps: Tensor) -> Tensor:
         """(N, outputs, H - K + 1, W - K + 1) from (N, inputs, H, W), without padding."""
         return functional.conv2d(maps, self.dense_weight, self.bias, padding=self.padding)
+
+
+class StridedConv2d(PartialConv2d):
+    """A convolution of 1989: in steps of 2, with -1 around its input, and with a bias for each unit.
+
+    `weight` and `links` are those of `PartialConv2d`; `bias` is (outputs, side, side).
+    """
+
+    def __init__(
+        self, inputs: int, links: Sequence[Sequence[int]], kernel_size: int, padding: int, side: int
+    ) -> None:
+        super().__init__(inputs, links, kernel_size, padding)
+        self.bias = nn.Parameter(torch.zeros(len(links), side, side))
+
+    def forward(self, maps: Tensor, border: float = BORDER) -> Tensor:
+        """(N, outputs, side, side) from (N, inputs, H, H), with side = (H + 2 · padding - K) // 2 + 1."""
+        framed = functional.pad(maps, (self.padding,) * 4, value=border)
+        return functional.conv2d(framed, self.dense_weight, stride=POOL) + self.bias
 
 
 class RadialBasis(nn.Module):

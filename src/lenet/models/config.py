@@ -16,7 +16,7 @@ from lenet.models.classic import BITMAP_PIXELS, BLACK, COPIES, LINKS, WHITE, Wir
 from lenet.models.layers import Layer, find_shapes, list_layers
 
 Activation = Literal["sigmoid", "tanh", "relu", "leaky-relu", "elu", "gelu", "silu", "scaled-tanh"]
-Pooling = Literal["avg", "max", "sum"]
+Pooling = Literal["avg", "max", "sum", "stride"]
 Fit = Literal["pad", "resize"]
 Initialisation = Literal["default", "xavier", "kaiming", "fan-in"]
 Output = Literal["linear", "rbf"]
@@ -38,12 +38,17 @@ class LeNetConfig:
     input_size: Annotated[int, "Side in pixels of the square image that the first convolution sees."] = 28
     channels: Annotated[tuple[int, ...], "Output channels of each convolution."] = (6, 16)
     kernel_size: Annotated[int, "Side of every convolution kernel."] = 5
-    padding: Annotated[int, "Zeros around the input of the first convolution; the later ones have none."] = 2
+    padding: Annotated[
+        int,
+        "Zeros around the input of the first convolution; the later ones have none. With the pooling stride, "
+        "-1 around the input of every convolution.",
+    ] = 2
     activation: Annotated[Activation, "After every convolution and every hidden dense layer."] = "relu"
     pooling: Annotated[
         Pooling,
         "2×2 with stride 2 after every convolution, as long as there is more than one pixel left to pool. "
-        "sum: the subsampling of 1998: a trained coefficient, a trained bias and the activation follow.",
+        "sum: the subsampling of 1998: a trained coefficient, a trained bias and the activation follow. "
+        "stride: none, but convolutions of 1989: in steps of 2, with a bias for each unit.",
     ] = "max"
     hidden: Annotated[tuple[int, ...], "Widths of the dense layers before the output."] = (120, 84)
     classes: Annotated[int, "Number of logits."] = 10
@@ -69,7 +74,7 @@ class LeNetConfig:
     ] = "default"
     wiring: Annotated[
         Wiring,
-        "Which maps each map of the second convolution sees: all, or those of a table of 1990 or 1998.",
+        "Which maps each map of the second convolution sees: all, or those of a table of 1989, 1990 or 1998.",
     ] = "full"
     output: Annotated[
         Output, "linear, or rbf: the distance from a bitmap of 7×12 pixels for each digit, as in 1998."
@@ -138,10 +143,10 @@ class LeNetConfig:
 
     @property
     def is_classic(self) -> bool:
-        """Whether it has a part of 1998 that the fused kernel does not compute."""
+        """Whether it has a part of 1989 to 1998 that the fused kernel does not compute."""
         return (
             self.activation == "scaled-tanh"
-            or self.pooling == "sum"
+            or self.pooling in ("sum", "stride")
             or self.wiring != "full"
             or self.output != "linear"
         )
@@ -169,7 +174,7 @@ class LeNetConfig:
 
     @property
     def connections(self) -> int:
-        """Weights and biases, each counted wherever it is used, as the paper of 1998 counts."""
+        """Weights and biases, each counted wherever it is used, as the papers of 1989 to 1998 count."""
         return sum(layer.connections for layer in self.layers())
 
     def to_dict(self) -> dict[str, Any]:
@@ -244,6 +249,18 @@ MODELS: dict[str, LeNetConfig] = {
         hidden=(),
         wiring="lenet1",
         **AS_1998 | {"input_size": 28, "margin": 3, "fit": "resize"},
+    ),
+    # LeCun et al. 1989: strides instead of pooling, a bias for each unit, pixels from -1 to 1.
+    "lenet-1989": LeNetConfig(
+        input_size=16,
+        channels=(12, 12),
+        activation="scaled-tanh",
+        pooling="stride",
+        hidden=(30,),
+        pixel_mean=0.5,
+        pixel_std=0.5,
+        fit="resize",
+        wiring="lenet1989",
     ),
     # The textbook description: 32×32 input, no padding, sigmoid; 400-120-84-10 behind the convolutions.
     "lenet5-textbook": LeNetConfig(input_size=32, padding=0, activation="sigmoid", pooling="avg"),

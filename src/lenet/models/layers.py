@@ -7,6 +7,7 @@ the two cannot disagree.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 
 from lenet.errors import ModelError
@@ -26,7 +27,7 @@ ACTIVATION_KINDS: dict[str, str] = {
     "silu": "SiLU",
     "scaled-tanh": "ScaledTanh",
 }
-CONVOLUTION_KINDS = ("Conv2d", "PartialConv2d")
+CONVOLUTION_KINDS = ("Conv2d", "PartialConv2d", "StridedConv2d")
 POOLING_KINDS: dict[str, str] = {"avg": "AvgPool2d", "max": "MaxPool2d", "sum": "Subsampling"}
 
 
@@ -50,26 +51,28 @@ def list_layers(config: LeNetConfig) -> tuple[Layer, ...]:
     """
     layers: list[Layer] = []
     inputs, side = 1, config.input_size
+    is_strided = config.pooling == "stride"
     for number, outputs in enumerate(config.channels, 1):
-        padding = config.padding if number == 1 else 0
-        before, side = side, side + 2 * padding - config.kernel_size + 1
-        if side < 1:
+        padding = config.padding if number == 1 or is_strided else 0
+        before, room = side, side + 2 * padding - config.kernel_size
+        if room < 0:
             raise ModelError(
                 f"conv{number}: a {config.kernel_size}×{config.kernel_size} kernel does not fit on "
                 f"{before}×{before} with padding {padding}; take fewer convolutions, a smaller kernel "
                 "or a larger input"
             )
+        side = room // (POOL if is_strided else 1) + 1
+        name, shape = f"conv{number}", (outputs, side, side)
+        links = find_links(config, name, inputs, outputs)
         is_partial = number == 2 and config.wiring != "full"
-        kernels = sum(map(len, LINKS[config.wiring])) if is_partial else outputs * inputs
-        kind = "PartialConv2d" if is_partial else "Conv2d"
-        shape = (outputs, side, side)
-        layers.append(_layer(f"conv{number}", kind, shape, kernels * config.kernel_size**2, side * side))
+        kind = "StridedConv2d" if is_strided else "PartialConv2d" if is_partial else "Conv2d"
+        layers.append(_layer(name, kind, shape, sum(map(len, links)) * config.kernel_size**2, side * side))
         layers.append(
             Layer(
                 f"{config.activation.replace('-', '_')}{number}", ACTIVATION_KINDS[config.activation], shape
             )
         )
-        if side >= POOL:
+        if side >= POOL and not is_strided:
             side //= POOL
             if number == 1:
                 outputs *= COPIES.get(config.wiring, 1)
@@ -90,6 +93,13 @@ def list_layers(config: LeNetConfig) -> tuple[Layer, ...]:
     else:
         layers.append(_layer("output", "Linear", (config.classes,), width * config.classes))
     return tuple(layers)
+
+
+def find_links(config: LeNetConfig, name: str, inputs: int, outputs: int) -> tuple[tuple[int, ...], ...]:
+    """For each output map of the convolution `name`, the input maps that it sees."""
+    if name == "conv2" and config.wiring != "full":
+        return LINKS[config.wiring]
+    return (tuple(range(inputs)),) * outputs
 
 
 def _pool(config: LeNetConfig, number: int, shape: tuple[int, int, int]) -> list[Layer]:
@@ -113,16 +123,19 @@ def find_shapes(config: LeNetConfig) -> dict[str, tuple[int, ...]]:
     inputs = 1
     for layer in config.layers():
         outputs, name = layer.output_shape[0], layer.name
+        links = sum(map(len, find_links(config, name, inputs, outputs)))
         kernel = (config.kernel_size, config.kernel_size)
         weight: dict[str, tuple[int, ...]] = {
             "Conv2d": (outputs, inputs, *kernel),
-            "PartialConv2d": (sum(map(len, LINKS.get(config.wiring, ()))), *kernel),
+            "PartialConv2d": (links, *kernel),
+            "StridedConv2d": (links, *kernel),
             "Subsampling": (outputs,),
             "Linear": (outputs, inputs),
             "RadialBasis": (outputs, inputs),
         }
         if layer.kind in weight:
-            shapes |= {f"{name}.weight": weight[layer.kind], f"{name}.bias": (outputs,)}
+            bias = layer.output_shape if layer.kind == "StridedConv2d" else (outputs,)
+            shapes |= {f"{name}.weight": weight[layer.kind], f"{name}.bias": bias}
         if layer.kind == "RadialBasis":
             shapes[f"{name}.scale"] = (outputs,)
         inputs = outputs
@@ -130,6 +143,6 @@ def find_shapes(config: LeNetConfig) -> dict[str, tuple[int, ...]]:
 
 
 def _layer(name: str, kind: str, shape: tuple[int, ...], weights: int, places: int = 1) -> Layer:
-    """A layer with biases whose weights are used at so many places."""
-    parameters = weights + shape[0]
-    return Layer(name, kind, shape, parameters, weights * places, parameters * places)
+    """A layer whose weights are used at so many places; its biases as well, save for those of 1989."""
+    biases = prod(shape) if kind == "StridedConv2d" else shape[0]
+    return Layer(name, kind, shape, weights + biases, weights * places, (weights + shape[0]) * places)

@@ -11,10 +11,10 @@ from torch.nn.modules import module as torch_module
 from lenet.errors import ModelError
 from lenet.kernels.convolution import run_convolutions
 from lenet.kernels.dense import run_dense
-from lenet.models.classic import COPIES, LINKS
-from lenet.models.classic_layers import PartialConv2d, RadialBasis, ScaledTanh, Subsampling
+from lenet.models.classic import COPIES
+from lenet.models.classic_layers import PartialConv2d, RadialBasis, ScaledTanh, StridedConv2d, Subsampling
 from lenet.models.config import Initialisation, LeNetConfig
-from lenet.models.layers import POOL
+from lenet.models.layers import POOL, find_links
 from lenet.models.preprocessing import prepare_images
 
 INITIAL = 2.4  # of 1998: initial weights are within ± this share of a unit's number of inputs
@@ -41,7 +41,12 @@ class LeNet(nn.Module):
                         shape[0], layer.output_shape[0], config.kernel_size, padding=padding
                     )
                 case "PartialConv2d":
-                    module = PartialConv2d(shape[0], LINKS[config.wiring], config.kernel_size)
+                    links = find_links(config, layer.name, shape[0], layer.output_shape[0])
+                    module = PartialConv2d(shape[0], links, config.kernel_size)
+                case "StridedConv2d":
+                    outputs, side, _ = layer.output_shape
+                    links = find_links(config, layer.name, shape[0], outputs)
+                    module = StridedConv2d(shape[0], links, config.kernel_size, config.padding, side)
                 case "Subsampling":
                     copies = COPIES.get(config.wiring, 1) if layer.name == "pool1" else 1
                     module = Subsampling(shape[0], copies)
@@ -241,6 +246,7 @@ def _initialise_by_inputs(
     if isinstance(layer, PartialConv2d):
         area = layer.weight[0].numel()
         of_biases = torch.tensor([float(len(row) * area) for row in layer.links])
+        of_biases = of_biases.view(-1, *(1,) * (layer.bias.ndim - 1))
         of_weights = torch.tensor([float(len(row) * area) for row in layer.links for _ in row])[:, None, None]
     else:
         count = POOL**2 if isinstance(layer, Subsampling) else layer.weight[0].numel()

@@ -1,11 +1,11 @@
-// What the networks of 1990 to 1998 had and today's do not; the same as models/classic.py and classic_layers.py.
+// What the networks of 1989 to 1998 had and today's do not; the same as models/classic.py and classic_layers.py.
 const POOL = 2; // side of a window; config.js, which has it too, imports this module
 
 export const AMPLITUDE = 1.7159; // of the squashing function A · tanh(S · a)
 export const SLOPE = 2 / 3;
 
 /**
- * For each map of the second convolution, the maps of the subsampling layer before it that it sees.
+ * For each map of the second convolution, the maps of the layer before it that it sees.
  * @type {Record<string, number[][]>}
  */
 export const LINKS = {
@@ -20,25 +20,29 @@ export const LINKS = {
     [0, 1, 3, 4], [1, 2, 4, 5], [0, 2, 3, 5],
     [0, 1, 2, 3, 4, 5],
   ],
+  lenet1989: Array.from({ length: 12 }, (_, first) =>
+    Array.from({ length: 8 }, (_, step) => (first + step) % 12).sort((a, b) => a - b),
+  ),
 };
 /** Subsampling maps behind each map of the first convolution; elsewhere one. @type {Record<string, number>} */
 export const COPIES = { lenet4: 2 };
 export const BITMAP_PIXELS = 84;
+export const BORDER = -1; // of 1989: what lies around the input of every convolution
 
-/** How many kernels a wiring has. @param {string} wiring */
-export function countLinks(wiring) {
-  return LINKS[wiring].reduce((total, row) => total + row.length, 0);
+/** How many kernels there are. @param {number[][]} links the maps that each output map sees */
+export function countLinks(links) {
+  return links.reduce((total, row) => total + row.length, 0);
 }
 
 /**
  * The kernels of a partial convolution as those of a whole one: 0 where there is no link.
- * @param {Float32Array} weight @param {string} wiring @param {number} inputs @param {number} kernel
+ * @param {Float32Array} weight @param {number[][]} links @param {number} inputs @param {number} kernel
  */
-export function spreadKernels(weight, wiring, inputs, kernel) {
+export function spreadKernels(weight, links, inputs, kernel) {
   const area = kernel * kernel;
-  const whole = new Float32Array(LINKS[wiring].length * inputs * area);
+  const whole = new Float32Array(links.length * inputs * area);
   let place = 0;
-  LINKS[wiring].forEach((row, output) => {
+  links.forEach((row, output) => {
     for (const input of row) {
       whole.set(weight.subarray(place * area, (place + 1) * area), (output * inputs + input) * area);
       place++;

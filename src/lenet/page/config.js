@@ -1,15 +1,15 @@
 // What a LeNet is made of: the settings on a checkpoint's card, and the layers that they describe.
 // The same rules as models/config.py, so that the page refuses what the package refuses.
-import { BITMAP_PIXELS, COPIES, countLinks, LINKS } from "lenet/classic.js";
+import { BITMAP_PIXELS, BORDER, COPIES, countLinks, LINKS } from "lenet/classic.js";
 
 /**
  * @typedef {object} Config
  * @property {number} input_size side in pixels of the square image that the first convolution sees
  * @property {number[]} channels output channels of each convolution
  * @property {number} kernel_size
- * @property {number} padding of the first convolution
+ * @property {number} padding of the first convolution; with the pooling "stride", of every one
  * @property {string} activation
- * @property {string} pooling "avg", "max" or "sum"
+ * @property {string} pooling "avg", "max", "sum" or "stride"
  * @property {number[]} hidden widths of the dense layers before the output
  * @property {number} classes
  * @property {number} dropout
@@ -78,7 +78,7 @@ const SETTINGS = {
   kernel_size: [5, whole(1, LARGEST_SIDE)],
   padding: [2, whole(0, LARGEST_SIDE)],
   activation: ["relu", oneOf(...Object.keys(ACTIVATION_KINDS))],
-  pooling: ["max", oneOf(...Object.keys(POOLING_KINDS))],
+  pooling: ["max", oneOf(...Object.keys(POOLING_KINDS), "stride")],
   hidden: [[120, 84], widths],
   classes: [10, whole(2, LARGEST_WIDTH)],
   dropout: [0, number(0, 0.99)],
@@ -154,15 +154,18 @@ export function describeLayers(config) {
   const add = (name, kind, shape, parameters = 0) => layers.push({ name, kind, shape, parameters });
   config.channels.forEach((outputs, index) => {
     const order = index + 1;
-    side += 2 * (index === 0 ? config.padding : 0) - config.kernel_size + 1;
-    if (side < 1) throw new RangeError(`conv${order}: the kernel does not fit on its input`);
-    const partial = index === 1 && config.wiring !== "full";
-    const kernels = partial ? countLinks(config.wiring) : outputs * inputs;
-    const parameters = kernels * config.kernel_size ** 2 + outputs;
-    add(`conv${order}`, partial ? "PartialConv2d" : "Conv2d", [outputs, side, side], parameters);
+    const { padding, step } = describeSteps(config, `conv${order}`);
+    const room = side + 2 * padding - config.kernel_size;
+    if (room < 0) throw new RangeError(`conv${order}: the kernel does not fit on its input`);
+    side = Math.floor(room / step) + 1;
+    const strided = config.pooling === "stride";
+    const kernels = countLinks(findLinks(config, `conv${order}`, inputs, outputs));
+    const kind = index === 1 && config.wiring !== "full" ? "PartialConv2d" : "Conv2d";
+    const parameters = kernels * config.kernel_size ** 2 + outputs * (strided ? side * side : 1);
+    add(`conv${order}`, strided ? "StridedConv2d" : kind, [outputs, side, side], parameters);
     add(`${slug}${order}`, activation, [outputs, side, side]);
     inputs = outputs;
-    if (side >= POOL) {
+    if (side >= POOL && !strided) {
       side = Math.floor(side / POOL);
       if (index === 0) inputs *= COPIES[config.wiring] ?? 1;
       const trained = config.pooling === "sum";
@@ -184,6 +187,25 @@ export function describeLayers(config) {
 }
 
 /**
+ * For each output map of a convolution, the input maps that it sees.
+ * @param {Config} config @param {string} name @param {number} inputs @param {number} outputs
+ * @returns {number[][]}
+ */
+export function findLinks({ wiring }, name, inputs, outputs) {
+  if (name === "conv2" && wiring !== "full") return LINKS[wiring];
+  return Array(outputs).fill([...Array(inputs).keys()]);
+}
+
+/**
+ * How a convolution goes over its input: in which steps, and with how many pixels around it, of which value.
+ * @param {Config} config @param {string} name
+ */
+export function describeSteps({ pooling, padding }, name) {
+  if (pooling === "stride") return { padding, border: BORDER, step: POOL };
+  return { padding: name === "conv1" ? padding : 0, border: 0, step: 1 };
+}
+
+/**
  * The shape of every tensor of a network, by its name.
  * @param {Config} config
  * @returns {Map<string, number[]>}
@@ -193,16 +215,18 @@ export function describeTensors(config) {
   let before = [1];
   for (const { name, kind, shape } of describeLayers(config)) {
     const kernel = [config.kernel_size, config.kernel_size];
+    const links = [countLinks(findLinks(config, name, before[0], shape[0])), ...kernel];
     const weight = {
       Conv2d: [shape[0], before[0], ...kernel],
-      PartialConv2d: [config.wiring === "full" ? 0 : countLinks(config.wiring), ...kernel],
+      PartialConv2d: links,
+      StridedConv2d: links,
       Subsampling: [shape[0]],
       Linear: [shape[0], before[0]],
       RadialBasis: [shape[0], before[0]],
     }[kind];
     if (weight) {
       shapes.set(`${name}.weight`, weight);
-      shapes.set(`${name}.bias`, [shape[0]]);
+      shapes.set(`${name}.bias`, kind === "StridedConv2d" ? shape : [shape[0]]);
     }
     if (kind === "RadialBasis") shapes.set(`${name}.scale`, [shape[0]]);
     before = shape;

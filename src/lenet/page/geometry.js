@@ -1,6 +1,6 @@
 // Which part of the layer before a number was computed from.
 
-import { POOL } from "lenet/config.js";
+import { describeSteps, POOL } from "lenet/config.js";
 
 /** @typedef {{name: string, kind: string, shape: number[], parameters: number}} Layer */
 /** @typedef {{layer: string, index: number}} Unit one number of a layer's output, by its flat index */
@@ -9,7 +9,7 @@ import { POOL } from "lenet/config.js";
 const ACTIVATIONS = new Set(["Sigmoid", "Tanh", "ScaledTanh", "ReLU", "LeakyReLU", "ELU", "GELU", "SiLU"]);
 
 export const isActivation = (kind) => ACTIVATIONS.has(kind);
-export const isConvolution = (kind) => kind === "Conv2d" || kind === "PartialConv2d";
+export const isConvolution = (kind) => kind.endsWith("Conv2d");
 export const isPooling = (kind) => kind.endsWith("Pool2d") || kind === "Subsampling";
 export const isDense = (kind) => kind === "Linear" || kind === "RadialBasis";
 
@@ -50,8 +50,9 @@ export function windowOf(network, unit) {
   const [, height, width] = shapeOf(before);
   if (isConvolution(layer.kind)) {
     const side = network.config.kernel_size;
-    const padding = layer.name === "conv1" ? network.config.padding : 0;
-    return { layer: before, box: { top: y - padding, left: x - padding, height: side, width: side }, map: null };
+    const { padding, step } = describeSteps(network.config, layer.name);
+    const box = { top: step * y - padding, left: step * x - padding, height: side, width: side };
+    return { layer: before, box, map: null };
   }
   if (isPooling(layer.kind)) {
     const source = Math.floor((map * before.shape[0]) / layer.shape[0]); // in 1998, several maps may follow one

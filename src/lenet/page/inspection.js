@@ -1,6 +1,5 @@
 // Where a number of a layer comes from: the pixels that it depends on, and the sum that it is.
-import { LINKS } from "lenet/classic.js";
-import { POOL } from "lenet/config.js";
+import { describeSteps, findLinks, POOL } from "lenet/config.js";
 import { isConvolution, isPooling } from "lenet/geometry.js";
 
 /** @typedef {import("lenet/config.js").Config} Config */
@@ -38,8 +37,10 @@ export function findReceptiveField(config, layers, name, y, x) {
   let [extent, stride, start] = [1, 1, 0]; // as insight/activations.py: the output starts at stride · y + start
   for (const layer of layers) {
     if (isConvolution(layer.kind)) {
-      if (layer.name === "conv1") start -= config.padding;
+      const { padding, step } = describeSteps(config, layer.name);
+      start -= padding * stride;
       extent += (config.kernel_size - 1) * stride;
+      stride *= step;
     } else if (isPooling(layer.kind)) {
       extent += (POOL - 1) * stride;
       stride *= POOL;
@@ -68,16 +69,15 @@ export function explainOutput({ config, layers, parameters }, result, name, inde
   const side = before.shape[1];
   const area = (layer.shape[1] ?? 1) * (layer.shape[2] ?? 1);
   const [map, y, x] = [Math.floor(index / area), Math.floor((index % area) / layer.shape[2]), index % layer.shape[2]];
-  const bias = parameters.get(`${name}.bias`)?.[map] ?? 0;
+  const bias = parameters.get(`${name}.bias`)?.[layer.kind === "StridedConv2d" ? index : map] ?? 0;
 
   if (isConvolution(layer.kind)) {
     const kernel = config.kernel_size;
-    const padding = name === "conv1" ? config.padding : 0;
-    const all = [...Array(before.shape[0]).keys()];
-    const rows = layer.kind === "Conv2d" ? Array(layer.shape[0]).fill(all) : LINKS[config.wiring];
+    const { padding, step, border } = describeSteps(config, name);
+    const rows = findLinks(config, name, before.shape[0], layer.shape[0]);
     const first = rows.slice(0, map).reduce((total, row) => total + row.length, 0);
     const summands = rows[map].map((/** @type {number} */ input, /** @type {number} */ number) => {
-      const patch = cut(inputs, input, side, y - padding, x - padding, kernel);
+      const patch = cut(inputs, input, side, step * y - padding, step * x - padding, kernel, border);
       const place = (first + number) * kernel * kernel;
       return { ...multiply(input, patch, weight.slice(place, place + kernel * kernel), kernel), place };
     });
@@ -119,14 +119,14 @@ export function explainOutput({ config, layers, parameters }, result, name, inde
 }
 
 /**
- * A square of a map, with 0 beyond its edges.
+ * A square of a map, with a border beyond its edges.
  * @param {Float32Array} maps @param {number} map @param {number} side @param {number} top @param {number} left
- * @param {number} extent
+ * @param {number} extent @param {number} border
  */
-function cut(maps, map, side, top, left, extent) {
+function cut(maps, map, side, top, left, extent, border = 0) {
   return Float32Array.from({ length: extent * extent }, (_, place) => {
     const [y, x] = [top + Math.floor(place / extent), left + (place % extent)];
-    return y >= 0 && x >= 0 && y < side && x < side ? maps[(map * side + y) * side + x] : 0;
+    return y >= 0 && x >= 0 && y < side && x < side ? maps[(map * side + y) * side + x] : border;
   });
 }
 

@@ -6,7 +6,7 @@ import {
   subsample,
   subsampleBackward,
 } from "lenet/classic.js";
-import { describeLayers, size } from "lenet/config.js";
+import { describeLayers, describeSteps, findLinks, size } from "lenet/config.js";
 import { explainOutput, findReceptiveField } from "lenet/inspection.js";
 import {
   ACTIVATIONS,
@@ -19,6 +19,7 @@ import {
   softmax,
 } from "lenet/operations.js";
 import { prepare, prepareBackward } from "lenet/preprocessing.js";
+import { stride, strideBackward } from "lenet/strided.js";
 
 /** @typedef {import("lenet/config.js").Layer} Layer */
 /** @typedef {import("lenet/safetensors.js").Checkpoint} Checkpoint */
@@ -161,7 +162,9 @@ export class Network {
     switch (kind) {
       case "Conv2d":
       case "PartialConv2d":
-        return convolve(values, ...this.#kernels(name, kind, before), this.#sizes(name, shape, before));
+        return convolve(values, ...this.#kernels(name, shape, before), this.#sizes(name, shape, before));
+      case "StridedConv2d":
+        return stride(values, ...this.#kernels(name, shape, before), this.#sizes(name, shape, before));
       case "Subsampling":
         return subsample(values, ...this.#weights(name), before[0], before[1]);
       case "RadialBasis":
@@ -187,7 +190,9 @@ export class Network {
     switch (kind) {
       case "Conv2d":
       case "PartialConv2d":
-        return convolveBackward(gradient, this.#kernels(name, kind, before)[0], this.#sizes(name, shape, before));
+        return convolveBackward(gradient, this.#kernels(name, shape, before)[0], this.#sizes(name, shape, before));
+      case "StridedConv2d":
+        return strideBackward(gradient, this.#kernels(name, shape, before)[0], this.#sizes(name, shape, before));
       case "Subsampling":
         return subsampleBackward(gradient, this.#weights(name)[0], before[0], before[1]);
       case "RadialBasis":
@@ -223,12 +228,13 @@ export class Network {
 
   /**
    * The weights of a convolution that sees all maps: those of a partial one with zeros between.
-   * @param {string} name @param {string} kind @param {number[]} before @returns {[Float32Array, Float32Array]}
+   * @param {string} name @param {number[]} shape @param {number[]} before @returns {[Float32Array, Float32Array]}
    */
-  #kernels(name, kind, before) {
+  #kernels(name, [outputs], [inputs]) {
     const [weight, bias] = this.#weights(name);
-    if (kind === "Conv2d") return [weight, bias];
-    return [spreadKernels(weight, this.config.wiring, before[0], this.config.kernel_size), bias];
+    const { wiring, kernel_size: kernel } = this.config;
+    if (wiring === "full") return [weight, bias];
+    return [spreadKernels(weight, findLinks(this.config, name, inputs, outputs), inputs, kernel), bias];
   }
 
   /** @param {string} name */
@@ -238,8 +244,8 @@ export class Network {
 
   /** @param {string} name @param {number[]} shape @param {number[]} before */
   #sizes(name, [outputs], [inputs, side]) {
-    const padding = name === "conv1" ? this.config.padding : 0;
-    return { inputs, outputs, side, kernel: this.config.kernel_size, padding };
+    const { padding, border } = describeSteps(this.config, name);
+    return { inputs, outputs, side, kernel: this.config.kernel_size, padding, border };
   }
 
   /** @param {Result} result @param {string} name */

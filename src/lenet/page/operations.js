@@ -9,7 +9,7 @@ const GAUSS_PEAK = 1 / Math.sqrt(2 * Math.PI);
 
 /**
  * A convolution's sizes.
- * @typedef {{inputs: number, outputs: number, side: number, kernel: number, padding: number}} Convolution
+ * @typedef {{inputs: number, outputs: number, side: number, kernel: number, padding: number, border?: number}} Convolution
  */
 
 /**
@@ -17,8 +17,8 @@ const GAUSS_PEAK = 1 / Math.sqrt(2 * Math.PI);
  * @param {Float32Array} maps @param {Float32Array} weight (outputs, inputs, kernel, kernel) @param {Float32Array} bias
  * @param {Convolution} sizes
  */
-export function convolve(maps, weight, bias, { inputs, outputs, side, kernel, padding }) {
-  const padded = pad(maps, inputs, side, padding);
+export function convolve(maps, weight, bias, { inputs, outputs, side, kernel, padding, border = 0 }) {
+  const padded = pad(maps, inputs, side, padding, border);
   const width = side + 2 * padding;
   const out = width - kernel + 1;
   const result = new Float32Array(outputs * out * out);
@@ -83,12 +83,12 @@ export function convolveBackward(gradient, weight, { inputs, outputs, side, kern
 }
 
 /**
- * Zeros around every map, as float64, which the sums need not convert then.
- * @param {Float32Array} maps @param {number} count @param {number} side @param {number} padding
+ * Every map with a border around it, as float64, which the sums need not convert then.
+ * @param {Float32Array} maps @param {number} count @param {number} side @param {number} padding @param {number} border
  */
-function pad(maps, count, side, padding) {
+function pad(maps, count, side, padding, border) {
   const width = side + 2 * padding;
-  const padded = new Float64Array(count * width * width);
+  const padded = new Float64Array(count * width * width).fill(border);
   for (let map = 0; map < count; map++) {
     for (let y = 0; y < side; y++) {
       const from = (map * side + y) * side;

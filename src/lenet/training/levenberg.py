@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from lenet.kernels.online import (
+    FRAME,
     KERNEL,
     MAX_CLASSES,
     OnlineLayer,
@@ -20,8 +21,10 @@ from lenet.kernels.online import (
     is_available,
     learn_online,
 )
-from lenet.models.classic import AMPLITUDE, LINKS, SLOPE
-from lenet.models.classic_layers import PartialConv2d, RadialBasis, Subsampling
+from lenet.models.classic import AMPLITUDE, BORDER, SLOPE
+from lenet.models.classic_layers import PartialConv2d, RadialBasis, StridedConv2d, Subsampling
+from lenet.models.config import LeNetConfig
+from lenet.models.layers import Layer, find_links
 from lenet.models.network import LeNet
 from lenet.training.optimisation import measure_loss
 from lenet.training.recipe import Loss
@@ -103,8 +106,8 @@ def describe_online(model: LeNet, loss: Loss) -> OnlineNetwork | None:
     config = model.config
     if (
         not is_available()
-        or (config.activation, config.pooling, config.kernel_size, config.padding)
-        != ("scaled-tanh", "sum", KERNEL, 0)
+        or (config.activation, config.kernel_size) != ("scaled-tanh", KERNEL)
+        or (config.pooling, config.padding) not in (("sum", 0), ("stride", FRAME))
         or config.classes > MAX_CLASSES
         or loss == "mean-squared-error"
         or any(value.dtype != torch.float32 or value.device.type != "cpu" for value in model.parameters())
@@ -115,10 +118,10 @@ def describe_online(model: LeNet, loss: Loss) -> OnlineNetwork | None:
     for row in config.layers():
         outputs = row.output_shape[0]
         match row.kind:
+            case "StridedConv2d":
+                layers.append(OnlineLayer(row.name, "strided", outputs, _list_pairs(config, row, inputs)))
             case "Conv2d" | "PartialConv2d" if row.output_shape[1:] != (1, 1):
-                links = LINKS[config.wiring] if row.kind == "PartialConv2d" else [range(inputs)] * outputs
-                pairs = tuple((output, number) for output, numbers in enumerate(links) for number in numbers)
-                layers.append(OnlineLayer(row.name, "convolution", outputs, pairs))
+                layers.append(OnlineLayer(row.name, "convolution", outputs, _list_pairs(config, row, inputs)))
             case "Subsampling":
                 layers.append(OnlineLayer(row.name, "subsampling", outputs))
             case "Conv2d" | "Linear" if row.name != "output":
@@ -135,6 +138,11 @@ def describe_online(model: LeNet, loss: Loss) -> OnlineNetwork | None:
         has_bitmaps=config.output == "rbf",
         has_reject_class=config.reject_class,
     )
+
+
+def _list_pairs(config: LeNetConfig, row: Layer, inputs: int) -> tuple[tuple[int, int], ...]:
+    links = find_links(config, row.name, inputs, row.output_shape[0])
+    return tuple((output, number) for output, numbers in enumerate(links) for number in numbers)
 
 
 def compute_curvatures(model: LeNet, images: Tensor, labels: Tensor, loss: Loss) -> dict[str, Tensor]:
@@ -204,7 +212,8 @@ def _curve_layer(layer: nn.Module, inputs: Tensor, above: Tensor) -> tuple[dict[
             squares = {name: value.detach().square() for name, value in layer.named_parameters()}
             squares = {name: value.requires_grad_() for name, value in squares.items()}
             given = (inputs.detach() if isinstance(layer, Subsampling) else inputs.square()).requires_grad_()
-            outputs = functional_call(layer, squares, (given,))
+            border = (BORDER**2,) if isinstance(layer, StridedConv2d) else ()  # which is an input as well
+            outputs = functional_call(layer, squares, (given, *border))
             *own, below = torch.autograd.grad(outputs, [*squares.values(), given], above)
             named = dict(zip(squares, own, strict=True))
             if isinstance(layer, Subsampling):  # its coefficient multiplies the sum

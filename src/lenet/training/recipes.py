@@ -246,10 +246,24 @@ LENET1_1998 = replace(
     model=MODELS["lenet1-1998"],
 )
 
+LENET_1989 = Recipe(
+    name="lenet-1989",
+    source="LeCun et al. 1989, the network of zip codes and its training; MNIST's images in 16×16 pixels",
+    published={"zip_code_digits": "train accuracy .9986, test accuracy .95"},
+    model=replace(MODELS["lenet-1989"], initialisation="fan-in"),
+    data="mnist",
+    epochs=23,
+    batch_size=500,  # each image is a step
+    optimizer="sdlm",
+    lr=2e-4,
+    schedule="cosine",
+    loss="bipolar-squared-error",
+)
+
 RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
-        D2L, D2L_RELU, LAB3, LENET5_TANH, CLASSIC_SIGMOID, LENET1_1998, LENET4_1998, LENET5_1998,
+        D2L, D2L_RELU, LAB3, LENET5_TANH, CLASSIC_SIGMOID, LENET_1989, LENET1_1998, LENET4_1998, LENET5_1998,
         QUICK, BEST, BEST_FASHION, SPRINT, READER, ADAPT,
     )
 }  # fmt: skip
