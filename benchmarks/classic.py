@@ -6,7 +6,7 @@ Results go to benchmarks/results/classic.json, one entry a training; what is the
 that the script may be killed and started again at any time. It needs MNIST. The groups, in this order:
 
 choices     what the paper leaves open, 2 seeds, on 10,000 training images held out; no test image is used
-plain       LeNet-5, LeNet-4 and LeNet-1, 20 passes over the 60,000 images, and the network of 1989, 23; 5 seeds
+plain       LeNet-5, LeNet-4, LeNet-1 and the network of 1989, 20 (23) passes over the 60,000 images, 5 seeds
 distorted   those of 1998 with every image distorted anew in every pass; the number of passes is the same
 boosted     three LeNet-4 after Drucker, Schapire and Simard 1993, on distorted images, 5 seeds
 baselines   1-nearest-neighbour and a linear classifier, by scikit-learn
