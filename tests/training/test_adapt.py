@@ -22,10 +22,10 @@ from lenet.training.evaluation import compute_logits, evaluate
 from lenet.training.initial import load_images
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import RECIPES
-from lenet.training.rehearsal import REHEARSED, complete_targets
 from lenet.training.resuming import open_run
 from lenet.training.run_folder import RunFolder
 from lenet.training.runs import begin_run, run_training
+from lenet.training.targets import UNLABELLED, soften_targets
 
 PER_CLASS = 3
 
@@ -158,9 +158,9 @@ def test_framed_pictures_keep_their_pixels_and_others_are_framed_as_read(
 
 
 def test_rehearsed_images_have_the_answers_of_the_initial_network(reader: Checkpoint, digits: ImageSet):
-    labels = torch.tensor([4, REHEARSED, 0, REHEARSED])
+    labels = torch.tensor([4, UNLABELLED, 0, UNLABELLED])
     images = digits.images[:4]
-    targets, complete = complete_targets(reader.model, images, labels)
+    targets, complete = soften_targets([reader.model], images, labels, 0.0)
     own = reader.model.probabilities(images)
     assert torch.allclose(targets[[1, 3], :10], own[[1, 3]])
     assert torch.allclose(targets.sum(dim=1), torch.ones(4))
@@ -213,7 +213,7 @@ def test_on_the_command_line(lenet: Callable[..., Any], folder: Path, workplace:
     assert json.loads((run / "recipe.json").read_text())["recipe"]["data"] == "corrections"
     again = lenet("train", "--resume", run, "--from", "reader")
     assert (again.code, again.err.count("\n")) == (2, 1)
-    assert "leave --from out" in again.err
+    assert "leave --from and --teacher out" in again.err
     refused = lenet("train", "d2l", "--from", "reader", "--data", "digits")
     assert (refused.code, refused.err.count("\n")) == (2, 1)
     assert lenet("doctor", run).code in (0, 1)

@@ -18,9 +18,9 @@ from lenet.training.plan import Plan
 from lenet.training.process_group import ALONE, ProcessGroup
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import find_recipe
-from lenet.training.rehearsal import complete_targets
 from lenet.training.slices import SlicedBatches, add_in_pairs, check_slices
 from lenet.training.start import make_model, start
+from lenet.training.targets import soften_targets
 
 CPU = torch.device("cpu")
 
@@ -42,7 +42,7 @@ def differentiate(
     sliced = SlicedBatches(group, material, recipe, 0, weigh_classes(recipe, material.labels))
     sliced.begin_epoch(1, CPU)
     streams = open_streams(len(material.labels), recipe, 0, 1, CPU)
-    return state.model, *sliced.differentiate(state.model, state.teacher, indices, streams, 1)
+    return state.model, *sliced.differentiate(state.model, state.teachers, indices, streams, 1)
 
 
 def expect_whole_batch(
@@ -54,8 +54,8 @@ def expect_whole_batch(
     material = gather_images(data, recipe, 0)
     images, labels = make_batch(material, indices, recipe, open_streams(len(data), recipe, 0, 1, CPU))
     targets = labels
-    if state.teacher is not None:
-        targets, labels = complete_targets(state.teacher, images, labels)
+    if state.teachers:
+        targets, labels = soften_targets(state.teachers, images, labels, recipe.distillation)
     whole, logits = step(state, images, targets, recipe, 1e-9, weigh_classes(recipe, material.labels))
     assert examples == len(labels)
     assert right == (logits.argmax(dim=1) == labels).sum()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -66,6 +67,14 @@ def train(
             "default recipe is then `adapt`, for a few dozen corrected pictures of one writer.",
         ),
     ] = None,
+    teacher: Annotated[
+        list[str] | None,
+        Parameter(
+            negative=(),
+            help="With `--distillation`: learn from this checkpoint's answers, too. Several may be given; "
+            "the mean of their probabilities counts.",
+        ),
+    ] = None,
     resume: Annotated[
         Path | None,
         Parameter(
@@ -86,6 +95,7 @@ def train(
     Example: lenet train d2l --epochs 3 --lr 0.5 --seed 1
     """
     from lenet.insight.progress import describe_device, find_writer, keep_curves, show_progress, write_events
+    from lenet.models.checkpoint import load_checkpoint
     from lenet.training.initial import measure_change
     from lenet.training.process_group import join_group
     from lenet.training.resuming import open_run
@@ -98,7 +108,7 @@ def train(
         device = "cuda"
     changes = read_changes(flags)
     if recipe == LINE or (resume is not None and (resume / BANK).exists()):
-        given: dict[str, Any] = {"data": data, "device": device, "from": initial}
+        given: dict[str, Any] = {"data": data, "device": device, "from": initial, "teacher": teacher}
         given["tensorboard"] = tensorboard or None
         train_lines(resume or runs_dir / LINE, changes, given, seed or 0, quiet=quiet, json=json)
         return None
@@ -107,19 +117,26 @@ def train(
 
     def open_folder(group: ProcessGroup) -> RunFolder:
         if resume is not None:
-            if initial is not None:
-                raise RunError(f"{resume} keeps the weights that it began with; leave `from` out")
+            if initial is not None or teacher:
+                raise RunError(
+                    f"{resume} keeps the checkpoints that it began with; leave `from` and `teacher` out"
+                )
             epochs = changes.pop("epochs", None)
             asked = {"recipe": recipe, "data": data, "seed": seed, "device": device}
             return open_run(resume, epochs, asked | changes)
         usual = "quick" if initial is None else "adapt"
         chosen = find_recipe(usual if recipe is None else recipe, data)
-        place = "auto" if device is None else device
+        begin = partial(
+            begin_run,
+            seed=seed or 0,
+            device="auto" if device is None else device,
+            runs_dir=runs_dir,
+            teachers=[load_checkpoint(name) for name in teacher or ()],
+            group=group,
+        )
         if initial is None:
-            return begin_run(
-                chosen.override(changes), seed=seed or 0, device=place, runs_dir=runs_dir, group=group
-            )
-        return continue_from(initial, chosen, changes, seed or 0, place, runs_dir, group)
+            return begin(chosen.override(changes))
+        return continue_from(initial, chosen, changes, begin)
 
     with join_group() as group:
         with group.together():
@@ -198,34 +215,19 @@ def train_lines(
 
 
 def continue_from(
-    initial: str,
-    recipe: Recipe,
-    changes: dict[str, Any],
-    seed: int,
-    device: str,
-    runs_dir: Path,
-    group: ProcessGroup,
+    initial: str, recipe: Recipe, changes: dict[str, Any], begin: Callable[..., RunFolder]
 ) -> RunFolder:
     """Begin a run with the weights of a checkpoint; a recipe that rehearses takes its network, too."""
     from lenet.data.sources import SOURCES
     from lenet.experiments.corrections import frame_corrections
     from lenet.models.checkpoint import load_checkpoint
-    from lenet.training.runs import begin_run
 
     checkpoint, corrections = load_checkpoint(initial), None
     if recipe.rehearsal:
         recipe = replace(recipe, model=checkpoint.model.config)
         if recipe.data not in SOURCES:
             corrections = frame_corrections(Path(recipe.data), checkpoint)
-    return begin_run(
-        recipe.override(changes),
-        seed=seed,
-        device=device,
-        runs_dir=runs_dir,
-        initial=checkpoint,
-        corrections=corrections,
-        group=group,
-    )
+    return begin(recipe.override(changes), initial=checkpoint, corrections=corrections)
 
 
 def announce(records: Iterator[Record], line: str) -> Iterator[Record]:

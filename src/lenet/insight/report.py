@@ -194,8 +194,8 @@ def write_command(plan: Plan) -> str:
     """The `lenet train` command, for a shell, that plans the same as `plan`.
 
     Custom data are named by the last part of their path, as on cards: run the command in their folder. The
-    initial checkpoint and the corrections are in the folder of the run. A
-    recipe that is not a named one is written as changes of `quick`.
+    initial checkpoint, the teachers and the corrections are in the folder of the run. A recipe that is not a
+    named one is written as changes of `quick`.
     """
     name = plan.recipe.name if plan.recipe.name in RECIPES else "quick"
     program = ["lenet"] if plan.slices == 1 else ["torchrun", "-m", "lenet"]  # any number of processes
@@ -208,6 +208,8 @@ def write_command(plan: Plan) -> str:
         words += _flag(setting, value)
     if plan.initial_sha256 is not None:
         words += ["--from", "initial.safetensors"]
+    for number in range(1, len(plan.teachers_sha256) + 1):
+        words += ["--teacher", f"teacher-{number}.safetensors"]
     return shlex.join([*words, "--seed", str(plan.seed), "--device", plan.device])
 
 

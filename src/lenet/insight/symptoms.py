@@ -22,6 +22,7 @@ from lenet.training.randomness import random_stream
 from lenet.training.recipe import Recipe
 from lenet.training.run_folder import RunFolder
 from lenet.training.start import TrainingState, start
+from lenet.training.teachers import load_teachers
 
 SAMPLE = 1000  # images; a unit that is 0 for all of them is 0 for almost all images
 FLAT = 0.01  # of the maximum slope of a sigmoid or tanh: below it a unit counts as saturated
@@ -83,7 +84,7 @@ def measure_symptoms(folder: RunFolder) -> Symptoms:
     held_out = "validation" if recipe.validation else "test"
     losses = [getattr(epoch, f"{held_out}_loss") for epoch in history]
     accuracies = [getattr(epoch, f"{held_out}_accuracy") for epoch in history]
-    state = start(make_initial_model(folder, plan), recipe)
+    state = start(make_initial_model(folder, plan), recipe, load_teachers(folder, plan))
     folder.read_state(state)
     if history and not state.epoch:  # copied without the state that resuming needs
         weights = load_checkpoint(folder.last).model.state_dict()

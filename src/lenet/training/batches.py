@@ -18,7 +18,8 @@ from lenet.data.imageset import ImageSet
 from lenet.synthesis.augmentation import augment
 from lenet.training.randomness import random_stream, sample_order
 from lenet.training.recipe import Recipe
-from lenet.training.rehearsal import REHEARSED, gather_rehearsal
+from lenet.training.rehearsal import gather_rehearsal
+from lenet.training.targets import UNLABELLED
 
 BANK = 2  # negatives to choose from, for each that an epoch shows
 
@@ -121,7 +122,7 @@ def make_batch(
     """The images and labels of one step: those at `indices`, then negatives and rehearsed ones, augmented.
 
     Returns images (n, 1, H, W), bytes 0..255 or floats 0..1 where they are augmented, and labels (n,); the
-    label of a negative is the number of classes, that of a rehearsed image REHEARSED. Advances the streams.
+    label of a negative is the number of classes, that of a rehearsed image UNLABELLED. Advances the streams.
     """
     places, labels = choose_examples(material, indices, recipe, streams)
     return distort_images(material.gather(places), recipe, streams.distortions), labels
@@ -137,7 +138,7 @@ def choose_examples(
     places, labels, start = material.rows[indices], material.labels[indices], len(material.images)
     for share, bank, stream, label in (
         (recipe.negatives, material.negatives, streams.negatives, recipe.model.classes),
-        (recipe.rehearsal, material.rehearsed, streams.rehearsed, REHEARSED),
+        (recipe.rehearsal, material.rehearsed, streams.rehearsed, UNLABELLED),
     ):
         if extra := round(share * len(indices)):
             chosen = torch.randint(len(bank), (extra,), generator=stream, device=places.device)

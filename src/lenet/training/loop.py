@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -33,9 +33,9 @@ from lenet.training.optimisation import (
 from lenet.training.process_group import ALONE, ProcessGroup
 from lenet.training.randomness import check_seed, seeded_dropout
 from lenet.training.recipe import Recipe
-from lenet.training.rehearsal import complete_targets
 from lenet.training.slices import SlicedBatches
 from lenet.training.start import AnyNetwork, TrainingState, check_parts, hold_out_rows, start
+from lenet.training.targets import soften_targets
 
 SECONDS_BETWEEN_STEPS = 0.1  # how often `train_steps` reports within an epoch
 
@@ -83,6 +83,7 @@ def train(
     device: str = "auto",
     validation: ImageSet | None = None,
     test: ImageSet | None = None,
+    teachers: Sequence[nn.Module] = (),
 ) -> Iterator[Epoch]:
     """Train `model` in place and yield each epoch as it ends; `break` stops early, nothing else is needed.
 
@@ -97,6 +98,7 @@ def train(
         validation: measured each epoch; decides `is_best` and the recipe's patience. By default as many
             images as the recipe's `validation` are held out of `data`, every class in proportion.
         test: measured each epoch for the curves; decides nothing.
+        teachers: networks, as `model`, whose probabilities `distillation` mixes into the targets.
 
     Raises DivergedError when the loss is no longer finite, RecipeError and DataError when the parts do not
     fit together, DeviceError when the device is not there.
@@ -105,7 +107,8 @@ def train(
     if not any(parameter.requires_grad for parameter in network.parameters()):
         raise ModelError(f"{type(model).__name__} has no weights that could be trained")
     learner = copy.deepcopy(network) if recipe.ema_decay else network
-    state = start(learner, recipe)
+    answering = [as_network(one, recipe.model, len(data.classes)).to(find_device(device)) for one in teachers]
+    state = start(learner, recipe, answering)
     state.averaged = network
     rows = None
     if validation is None:
@@ -165,14 +168,14 @@ def train_steps(
             rate = learning_rate(recipe, done, steps)
             if sliced is not None:
                 loss, right, count = sliced.differentiate(
-                    state.model, state.teacher, indices, streams, number
+                    state.model, state.teachers, indices, streams, number
                 )
                 descend(state, recipe, rate)
             else:
                 images, labels = make_batch(material, indices, recipe, streams)
                 targets, count = labels, len(labels)
-                if state.teacher is not None:
-                    targets, labels = complete_targets(state.teacher, images, labels)
+                if state.teachers:
+                    targets, labels = soften_targets(state.teachers, images, labels, recipe.distillation)
                 with seeded_dropout(is_random, seed, epoch, number, device):
                     loss, logits = step(state, images, targets, recipe, rate, weights)
                 right = (logits.argmax(dim=1) == labels).sum()

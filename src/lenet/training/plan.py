@@ -22,6 +22,7 @@ class Plan:
     threads: int
     data_sha256: str
     initial_sha256: str | None = None  # where the run begins with the weights of a checkpoint
+    teachers_sha256: tuple[str, ...] = ()  # of the checkpoints that it learns from
     slices: int = 1  # of each batch, whose gradients are computed one by one
 
     def __post_init__(self) -> None:
@@ -34,6 +35,9 @@ class Plan:
             raise RecipeError(f"data_sha256 is {self.data_sha256!r}; it must be a hash")
         if not isinstance(self.initial_sha256, str | None):
             raise RecipeError(f"initial_sha256 is {self.initial_sha256!r}; it must be a hash")
+        object.__setattr__(self, "teachers_sha256", tuple(self.teachers_sha256))  # JSON gives a list
+        if not all(isinstance(digest, str) for digest in self.teachers_sha256):
+            raise RecipeError("teachers_sha256 must be a list of hashes")
         if type(self.slices) is not int or self.slices not in (1, SLICES):
             raise RecipeError(f"slices is {self.slices!r}; it must be 1 or {SLICES}")
         if self.slices > 1 and self.recipe.optimizer == "sdlm":
@@ -42,8 +46,10 @@ class Plan:
             )
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON; a run without slices does not mention them, as in older versions."""
+        """Plain values for JSON; what a run has not is not mentioned, as in older versions."""
         values = {**asdict(self), "recipe": self.recipe.to_dict()}
         if self.slices == 1:
             del values["slices"]
+        if not self.teachers_sha256:
+            del values["teachers_sha256"]
         return values

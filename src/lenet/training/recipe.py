@@ -77,6 +77,9 @@ class Recipe:
         "With initial weights: digits and negatives added to each batch, as a multiple of it; the initial "
         "network's answers are their targets.",
     ] = 0.0
+    distillation: Annotated[
+        float, "With teachers: their share of each target, as probabilities; the rest is the label's."
+    ] = 0.0
     shuffle: Annotated[bool, "A new order each epoch; without it, the order of the file."] = True
     distortions: Annotated[Distortions, "How the images of a batch are varied."] = field(
         default_factory=Distortions
@@ -115,6 +118,8 @@ class Recipe:
             raise RecipeError("reject_class is a matter of probabilities; take cross-entropy for the loss")
         if self.rehearsal and self.loss != "cross-entropy":
             raise RecipeError("rehearsal compares probabilities; take cross-entropy for the loss")
+        if self.distillation and (self.loss != "cross-entropy" or self.rehearsal):
+            raise RecipeError("distillation compares probabilities; take cross-entropy, without rehearsal")
         if self.negatives and not self.model.reject_class:
             raise RecipeError("negatives are learnt as the reject class; give `reject_class=True` too")
         if self.optimizer == "sdlm":
@@ -214,6 +219,7 @@ RANGES: dict[str, tuple[float, float]] = {  # whole numbers where the limits are
     "segmentation_artefacts": (0.0, 10.0),
     "negatives": (0.0, 10.0),
     "rehearsal": (0.0, 100.0),
+    "distillation": (0.0, 1.0),
     "clip_norm": (0.0, 1e6),
 }
 CHOICES: dict[str, tuple[str, ...]] = {
@@ -228,6 +234,7 @@ SETTINGS_WITHOUT_SDLM = (
     "class_weights",
     "clip_norm",
     "rehearsal",
+    "distillation",
 )
 OLD_NAMES = {  # of settings, as older run folders and checkpoints spell them
     "forms": "glyph_variants",

@@ -119,6 +119,8 @@ def _branch(run: RunFolder, checkpoint: Path, epochs: int) -> RunFolder:
         folder.write_environment()
         if run.initial.exists():
             shutil.copyfile(run.initial, folder.initial)
+        for teacher in run.path.glob("teacher-*.safetensors"):
+            shutil.copyfile(teacher, folder.path / teacher.name)
         if run.corrections.is_dir():
             shutil.copytree(run.corrections, folder.corrections)
         for epoch in range(1, number + 1):

@@ -8,6 +8,7 @@ best.safetensors      the weights of the best epoch by validation, where images 
 calibrated.safetensors  the best weights with calibrated probabilities, where the recipe calibrates
 epoch-001.safetensors … the weights of each epoch, where the recipe keeps every epoch
 state-001.safetensors … the state of each of these epochs, to resume from it
+teacher-1.safetensors …  where the run learns from teachers: see `teachers`
 initial.safetensors, corrections  where the run begins with a checkpoint: see `initial`
 state.safetensors     what resuming needs in addition: weights, averages, optimiser state, epoch
 evaluation.json       the result of the checkpoint on the test images
@@ -79,6 +80,10 @@ class RunFolder:
     def initial(self) -> Path:
         """The checkpoint whose weights the run began with."""
         return self.path / "initial.safetensors"
+
+    def teacher(self, number: int) -> Path:
+        """The checkpoint of a teacher, counted from 1."""
+        return self.path / f"teacher-{number}.safetensors"
 
     @property
     def corrections(self) -> Path:

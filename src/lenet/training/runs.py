@@ -1,7 +1,7 @@
 """Runs: begin, train, evaluate, summarise, list."""
 
 import re
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -36,6 +36,7 @@ from lenet.training.run_folder import RunFolder, create_run
 from lenet.training.run_state import read_state
 from lenet.training.slices import check_slices
 from lenet.training.start import check_parts, hold_out_rows, start
+from lenet.training.teachers import check_teachers, load_teachers, write_teachers
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,7 @@ def begin_run(
     runs_dir: Path = Path("runs"),
     initial: Checkpoint | None = None,
     corrections: tuple[ImageSet, ImageSet] | None = None,
+    teachers: Sequence[Checkpoint] = (),
     group: ProcessGroup = ALONE,
 ) -> RunFolder:
     """Make the folder of a new run, `RECIPE-DATA-SEED` (and a number where that is taken), with its plan.
@@ -88,6 +90,7 @@ def begin_run(
         initial: the initial weights; the run keeps a copy. Its classes are those of the network.
         corrections: the training and test images, in place of loading the recipe's data, which names them;
             the run keeps a copy.
+        teachers: what the recipe's `distillation` learns from; the run keeps copies.
         group: the processes that will train it; called by the first one. Where torchrun started them, the run
             computes batches in slices, each with one thread.
 
@@ -104,6 +107,7 @@ def begin_run(
         data, test = match_classes(initial, data), match_classes(initial, test)
     recipe = replace(recipe, model=replace(recipe.model, classes=len(data.classes)))
     check_parts(data, recipe)
+    check_teachers(recipe, data, teachers)
     hold_out_rows(data, recipe, seed)
     place = str(find_device(device))
     group.check_device(place)
@@ -119,7 +123,8 @@ def begin_run(
         sha256 = None if initial is None else write_initial(folder, initial)
         if corrections is not None:
             write_corrections(folder, data, test)
-        folder.write_plan(replace(plan, initial_sha256=sha256))
+        digests = write_teachers(folder, teachers)
+        folder.write_plan(replace(plan, initial_sha256=sha256, teachers_sha256=digests))
         folder.write_environment()
 
     return create_run(runs_dir / f"{name}-{data_name}-{seed}", fill)
@@ -151,7 +156,9 @@ def run_training(folder: RunFolder, group: ProcessGroup = ALONE) -> Generator[St
             rows, validation = hold_out_rows(data, recipe, plan.seed)
             if torch.get_num_threads() != plan.threads:
                 torch.set_num_threads(plan.threads)  # sums round differently with another number
-            state = start(make_initial_model(folder, plan).to(find_device(plan.device)), recipe)
+            device = find_device(plan.device)
+            teachers = [teacher.to(device) for teacher in load_teachers(folder, plan)]
+            state = start(make_initial_model(folder, plan).to(device), recipe, teachers)
             if group.leads:
                 restore(folder, state, plan, data)
         with group.together():

@@ -12,6 +12,7 @@ everything that follows: clipping, the optimiser's step, the average of the weig
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -25,7 +26,7 @@ from lenet.training.plan import SLICES
 from lenet.training.process_group import ProcessGroup
 from lenet.training.randomness import random_stream, seeded_dropout
 from lenet.training.recipe import Recipe
-from lenet.training.rehearsal import complete_targets
+from lenet.training.targets import soften_targets
 
 
 @dataclass(eq=False)
@@ -53,7 +54,7 @@ class SlicedBatches:
         }
 
     def differentiate(
-        self, model: Network, teacher: Network | None, indices: Tensor, streams: EpochStreams, step: int
+        self, model: Network, teachers: Sequence[Network], indices: Tensor, streams: EpochStreams, step: int
     ) -> tuple[Tensor, Tensor, int]:
         """Leave the gradients of a batch's loss in the network, the same in every process.
 
@@ -64,7 +65,7 @@ class SlicedBatches:
         parameters = [parameter for parameter in model.parameters() if parameter.requires_grad]
         sizes = [*(parameter.numel() for parameter in parameters), 1, 1]  # the loss, right answers
         sums = torch.zeros(len(self.distortions), sum(sizes), device=places.device)
-        total_weight = self._weigh(labels, teacher)
+        total_weight = self._weigh(labels, teachers)
         chosen, meant = places.tensor_split(SLICES), labels.tensor_split(SLICES)
         is_random = draws_at_random(model)
         for row, (part, stream) in zip(sums, self.distortions.items(), strict=True):
@@ -72,13 +73,13 @@ class SlicedBatches:
                 continue
             images = distort_images(self.material.gather(chosen[part]), self.recipe, stream)
             targets = right = meant[part]
-            if teacher is not None:
-                targets, right = complete_targets(teacher, images, right)
+            if teachers:
+                targets, right = soften_targets(teachers, images, right, self.recipe.distillation)
             purpose = f"dropout of slice {part}"
             with seeded_dropout(is_random, self.seed, self.epoch, step, places.device, purpose):
                 logits = model.with_reject_logit(model(images))
             mean = measure_loss(logits, targets, self.recipe.loss, self.recipe.label_smoothing, self.weights)
-            loss = mean * (self._weigh(meant[part], teacher) / total_weight)
+            loss = mean * (self._weigh(meant[part], teachers) / total_weight)
             gradients = torch.autograd.grad(loss, parameters)
             count = (logits.argmax(dim=1) == right).sum()
             torch.cat([v.flatten() for v in (*gradients, loss.detach(), count.to(loss))], out=row)
@@ -87,10 +88,10 @@ class SlicedBatches:
             parameter.grad = piece.view_as(parameter)
         return total[-2], total[-1], len(labels)
 
-    def _weigh(self, labels: Tensor, teacher: Network | None) -> Tensor | float:
+    def _weigh(self, labels: Tensor, teachers: Sequence[Network]) -> Tensor | float:
         """The divisor of the mean loss: the weights of the examples, added up."""
-        # The mean over targets that are probabilities, as a teacher gives them, is over the examples.
-        if self.weights is None or teacher is not None:
+        # The mean over targets that are probabilities, as teachers give them, is over the examples.
+        if self.weights is None or teachers:
             return float(len(labels))
         return self.weights[labels].sum()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -34,8 +35,8 @@ class TrainingState(Generic[AnyNetwork]):
     best_epoch: int = 0
     best_accuracy: float = -1.0
     best_loss: float = math.inf
-    teacher: Network | None = None
-    """The initial network, where the recipe rehearses what it knows."""
+    teachers: tuple[Network, ...] = ()
+    """Networks whose answers are targets; the initial one, where the recipe rehearses what it knows."""
 
 
 def make_model(recipe: Recipe, seed: int) -> LeNet:
@@ -46,8 +47,13 @@ def make_model(recipe: Recipe, seed: int) -> LeNet:
     return model
 
 
-def start(model: AnyNetwork, recipe: Recipe) -> TrainingState[AnyNetwork]:
-    """The state before the first step. Raises RecipeError where the optimizer cannot train the network."""
+def start(model: AnyNetwork, recipe: Recipe, teachers: Sequence[Network] = ()) -> TrainingState[AnyNetwork]:
+    """The state before the first step.
+
+    Raises RecipeError where the optimizer cannot train the network, or where distillation has no teachers.
+    """
+    if bool(teachers) != bool(recipe.distillation):
+        raise RecipeError("distillation and teachers need each other; give both or none")
     if recipe.optimizer == "sdlm" and not isinstance(model, LeNet):
         raise RecipeError(
             "sdlm goes through the layers of a LeNet; take another `optimizer` for other modules"
@@ -56,10 +62,10 @@ def start(model: AnyNetwork, recipe: Recipe) -> TrainingState[AnyNetwork]:
     if recipe.ema_decay:
         averaged = copy.deepcopy(model)
         averaged.requires_grad_(False)
-    state = TrainingState(model, averaged, make_optimizer(model, recipe))
     if recipe.rehearsal:
-        state.teacher = copy.deepcopy(model).eval().requires_grad_(False)
-    return state
+        teachers = (copy.deepcopy(model),)
+    frozen = tuple(teacher.eval().requires_grad_(False) for teacher in teachers)
+    return TrainingState(model, averaged, make_optimizer(model, recipe), teachers=frozen)
 
 
 def hold_out_images(data: ImageSet, recipe: Recipe, seed: int) -> tuple[ImageSet, ImageSet | None]:
