@@ -3,9 +3,11 @@
     python benchmarks/systems.py d2l
     python benchmarks/systems.py lab3 --epochs 20
     python benchmarks/systems.py best --data fashion-mnist --seeds 0,1,2,3,4
+    python benchmarks/systems.py distilled-fashion-mnist --teacher runs/wide-fashion-mnist-0
 
 The test images choose nothing: figures are those of the last epoch, or, where a recipe holds images out, of
-the best epoch by those. Results go to benchmarks/results/RECIPE-DATA.json.
+the best epoch by those. Results go to benchmarks/results/RECIPE-DATA.json after each seed; seeds that are
+there with the same recipe are not trained again, so that the script may be killed and started again.
 """
 
 import argparse
@@ -16,11 +18,15 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from statistics import mean, stdev
+from typing import Any
 
 import torch
 
 from lenet.bench.speed import describe_machine
+from lenet.files import write_text
+from lenet.models.checkpoint import Checkpoint, load_checkpoint
 from lenet.training.loop import Epoch
+from lenet.training.recipe import Recipe
 from lenet.training.recipes import find_recipe
 from lenet.training.runs import begin_run, run_training, summarise_run
 
@@ -36,6 +42,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--teacher", action="append", default=[], help="a checkpoint to learn from")
     parser.add_argument("--keep", type=Path, help="keep the run folders here")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
@@ -43,30 +50,47 @@ def main() -> None:
     if given.epochs:
         recipe = recipe.override({"epochs": given.epochs})
 
+    file = RESULTS / f"{recipe.name}-{recipe.data}.json".replace(f"{recipe.data}-{recipe.data}", recipe.data)
     seeds = [int(seed) for seed in given.seeds.split(",")]
-    with tempfile.TemporaryDirectory() as scratch:
-        runs = [train_once(recipe, seed, given.keep or Path(scratch)) for seed in seeds]
-    result = {
+    teachers = [load_checkpoint(name) for name in given.teacher]
+    about = {
         "what": "accuracy",
         "recipe": recipe.to_dict(),
         "command": shlex.join(["python", "benchmarks/systems.py", *without_keep(sys.argv[1:])]),
-        "seeds": seeds,
-        "summary": {
-            name: summarise([run[name] for run in runs])
-            for name in ("train_loss", "train_accuracy", "validation_accuracy", "test_accuracy")
-            if runs[0][name] is not None
-        },
-        "runs": runs,
-        "machine": describe_machine(),
+        "teachers": [summarise_teacher(teacher) for teacher in teachers],
     }
+    before = json.loads(file.read_text()) if file.exists() else {}
+    runs = before["runs"] if all(before.get(name) == about[name] for name in ("recipe", "teachers")) else []
     RESULTS.mkdir(exist_ok=True)
-    file = RESULTS / f"{recipe.name}-{recipe.data}.json".replace(f"{recipe.data}-{recipe.data}", recipe.data)
-    file.write_text(json.dumps(result, indent=1) + "\n")
+    with tempfile.TemporaryDirectory() as scratch:
+        for seed in seeds:
+            if seed not in [run["seed"] for run in runs]:
+                runs.append(train_once(recipe, seed, given.keep or Path(scratch), teachers))
+            result = about | {"seeds": [run["seed"] for run in runs], "summary": summarise_runs(runs)}
+            result |= {"runs": runs, "machine": describe_machine()}
+            write_text(file, json.dumps(result, indent=1) + "\n")
     print(file, json.dumps(result["summary"]))
 
 
-def train_once(recipe, seed: int, runs_dir: Path) -> dict[str, object]:
-    run = begin_run(recipe, seed=seed, device="cpu", runs_dir=runs_dir)
+def summarise_teacher(teacher: Checkpoint) -> dict[str, Any]:
+    card = teacher.card
+    return {
+        "recipe": card.get("recipe", {}).get("name"),
+        "seed": card.get("seed"),
+        "epoch": card.get("epoch"),
+    }
+
+
+def summarise_runs(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        name: summarise([run[name] for run in runs])
+        for name in ("train_loss", "train_accuracy", "validation_accuracy", "test_accuracy")
+        if runs[0][name] is not None
+    }
+
+
+def train_once(recipe: Recipe, seed: int, runs_dir: Path, teachers: list[Checkpoint]) -> dict[str, Any]:
+    run = begin_run(recipe, seed=seed, device="cpu", runs_dir=runs_dir, teachers=teachers)
     for record in run_training(run):
         if isinstance(record, Epoch):
             print(

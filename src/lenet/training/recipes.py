@@ -164,6 +164,34 @@ BEST_FASHION = replace(
     distortions=Distortions(shift=0.04, flip=True),
 )
 
+WIDE_FASHION = replace(
+    BEST_FASHION,
+    name="wide-fashion-mnist",
+    source="our own: a network of 464,522 parameters, to teach smaller ones",
+    model=replace(BEST_FASHION.model, channels=(32, 64), hidden=(256,), dropout=0.4),
+    epochs=30,
+    distortions=Distortions(shift=0.05, flip=True),
+)
+
+DISTILLED_FASHION = replace(
+    BEST_FASHION,
+    name="distilled-fashion-mnist",
+    source="our own: best-fashion-mnist, learning from the answers of wide-fashion-mnist",
+    epochs=60,
+    label_smoothing=0.0,
+    distillation=1.0,
+)
+
+TINY = replace(
+    BEST,
+    name="tiny",
+    source="our own: fewer than 8,000 parameters, trained as well as we can",
+    model=replace(BEST.model, channels=(10, 20, 26), kernel_size=3, padding=1, hidden=()),
+    epochs=80,
+    lr=6e-3,
+    weight_decay=0.05,
+)
+
 SPRINT = Recipe(
     name="sprint",
     source="our own: 99 % on MNIST in as few seconds as we can, counted from the start of the process",
@@ -264,7 +292,7 @@ RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         D2L, D2L_RELU, LAB3, LENET5_TANH, CLASSIC_SIGMOID, LENET_1989, LENET1_1998, LENET4_1998, LENET5_1998,
-        QUICK, BEST, BEST_FASHION, SPRINT, READER, ADAPT,
+        QUICK, BEST, BEST_FASHION, WIDE_FASHION, DISTILLED_FASHION, TINY, SPRINT, READER, ADAPT,
     )
 }  # fmt: skip
 
