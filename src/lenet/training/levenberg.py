@@ -23,13 +23,14 @@ from lenet.kernels.online import (
 from lenet.models.classic import AMPLITUDE, LINKS, SLOPE
 from lenet.models.classic_layers import PartialConv2d, RadialBasis, Subsampling
 from lenet.models.network import LeNet
-from lenet.training.optimisation import measure_loss
+from lenet.training.optimisation import measure_loss, omit_compiler
 from lenet.training.recipe import Loss
 
 DAMPING = 0.02  # µ
 PATTERNS = 500  # images on which the second derivatives are estimated
 
 
+@omit_compiler
 class LevenbergMarquardt(torch.optim.Optimizer):
     """Gradient descent with the rate lr / (µ + curvature) for each weight; `measure` sets the curvatures."""
 
