@@ -1,6 +1,7 @@
 """The two tables of the tutorials, the names of their code and their items, name only what there is."""
 
 import ast
+import functools
 import pkgutil
 import re
 import shlex
@@ -42,6 +43,7 @@ def find_code(text: str) -> list[str]:
     return re.findall(r"`([^`]+)`", text)
 
 
+@functools.cache
 def check_code(code: str) -> None:
     """A command must parse; what is Python must use names that exist."""
     if code.startswith("lenet "):
