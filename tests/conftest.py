@@ -1,6 +1,7 @@
-"""What every test may use: one thread, small data, the command line in this process."""
+"""What every test may use: one thread, small data, the command line in this process and in others."""
 
 import json
+import multiprocessing
 import os
 import shutil
 import sys
@@ -156,6 +157,79 @@ def lenet(
         code = ended.value.code
         assert code is None or isinstance(code, int)
         return Outcome(code or 0, captured.out, captured.err)
+
+    return run
+
+
+# Commands are lists of words, blocks of Python are strings. Each starts with nothing at hand but the folder.
+# Of the cores they get one: a study takes a worker a core, and other tests run on the other cores.
+RUN_ALL = """
+import os, sys
+from lenet.cli.app import main
+
+os.chdir(folder)
+os.environ.clear()
+os.environ.update(environment)
+for stream, path in ((1, "out"), (2, "err")):
+    os.dup2(os.open(output / path, os.O_WRONLY | os.O_CREAT), stream)
+if hasattr(os, "sched_setaffinity"):
+    cores = sorted(os.sched_getaffinity(0))
+    os.sched_setaffinity(0, [cores[worker % len(cores)]])
+for step in steps:
+    print("\\0", end="", flush=True)
+    print(step, file=sys.stderr)
+    if isinstance(step, str):
+        exec(compile(step, "<block>", "exec"), {"__name__": "__main__"})
+        continue
+    sys.argv = step
+    try:
+        main()
+    except SystemExit as end:
+        assert not end.code
+"""
+SLOW_TO_IMPORT = [
+    "lenet.cli.app",
+    "lenet.training.runs",
+    "lenet.insight.plots.canvas",
+    "matplotlib.figure",
+    "scipy.stats",
+]
+
+
+@pytest.fixture(scope="session")
+def forks() -> Any:
+    """Processes that are forked from one that has imported PyTorch and computed nothing."""
+    kind = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context: Any = multiprocessing.get_context(kind)
+    with pytest.MonkeyPatch.context() as environment:
+        for library in ("OMP", "OPENBLAS", "MKL"):  # a process with threads must not be forked
+            environment.setenv(f"{library}_NUM_THREADS", "1")
+        if kind == "forkserver":
+            context.set_forkserver_preload(SLOW_TO_IMPORT)
+        first = context.Process(target=int)
+        first.start()
+        first.join()
+    return context
+
+
+@pytest.fixture
+def run_all(
+    forks: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Callable[[list[str] | list[list[str]], Path], list[str]]:
+    """Run commands or blocks in a new process, in a folder; what each prints."""
+
+    def run(steps: list[str] | list[list[str]], folder: Path) -> list[str]:
+        output = tmp_path_factory.mktemp("output")
+        given = {"steps": steps, "folder": folder, "environment": dict(os.environ), "output": output}
+        worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])
+        process = forks.Process(target=exec, args=(RUN_ALL, {**given, "worker": worker}))
+        process.start()
+        try:
+            process.join()  # pytest limits the time
+        finally:
+            process.kill()
+        assert process.exitcode == 0, (output / "err").read_text("utf-8")
+        return (output / "out").read_text("utf-8").split("\0")[1:]
 
     return run
 

@@ -1,12 +1,12 @@
 """Every command and every piece of Python in the documents does what it says."""
 
-import json
 import re
 import runpy
 import shlex
 import subprocess
 import sys
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,6 +19,7 @@ from lenet.training import recipes
 from lenet.training.recipes import RECIPES
 
 app = register_verbs()
+RunAll = Callable[[list[str] | list[list[str]], Path], list[str]]
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -57,37 +58,6 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-# Commands are lists of words, blocks of Python are strings. Each starts with nothing at hand but the folder.
-# Of the cores they get one: a study takes a worker a core, and other tests run on the other cores.
-RUN_ALL = """
-import json, os, sys
-from lenet.cli.app import main
-
-if hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, [max(os.sched_getaffinity(0))])
-for step in json.loads(sys.argv[1]):
-    print("\\0", end="", flush=True)
-    print(step, file=sys.stderr)
-    if isinstance(step, str):
-        exec(compile(step, "<block>", "exec"), {"__name__": "__main__"})
-        continue
-    sys.argv = step
-    try:
-        main()
-    except SystemExit as end:
-        assert not end.code
-"""
-
-
-def run_all(steps: list[str] | list[list[str]], folder: Path) -> list[str]:
-    """Run the commands or the blocks of a page in one process, so that torch is imported once; what each
-    prints."""
-    arguments = [sys.executable, "-c", RUN_ALL, json.dumps(steps)]
-    done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True, timeout=240)
-    assert done.returncode == 0, done.stderr
-    return done.stdout.split("\0")[1:]
-
-
 def read_outputs(page: Path, language: str) -> list[str | None]:
     """The text that a page quotes directly below each of its blocks, None where it quotes none."""
     below = rf"^```{language}\n.*?^```$(?:\n\n```text\n(.*?)^```$)?"
@@ -96,7 +66,7 @@ def read_outputs(page: Path, language: str) -> list[str | None]:
 
 
 @pytest.mark.parametrize("page", RUN, ids=name_page)
-def test_shell_blocks_run_as_they_stand(page: Path, folder: Path) -> None:
+def test_shell_blocks_run_as_they_stand(page: Path, folder: Path, run_all: RunAll) -> None:
     run_all([shlex.split(command) for command in commands(page, "sh")], folder)
 
 
@@ -118,7 +88,7 @@ def test_refusals_are_quoted_as_they_are(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("page", RUN, ids=name_page)
-def test_python_blocks_print_what_is_quoted_below_them(page: Path, folder: Path) -> None:
+def test_python_blocks_print_what_is_quoted_below_them(page: Path, folder: Path, run_all: RunAll) -> None:
     printed = run_all(blocks(page, "python"), folder)
     for output, quoted in zip(printed, read_outputs(page, "python"), strict=True):
         assert quoted in (None, output)
@@ -133,9 +103,9 @@ def test_tables_of_layers_are_quoted_as_they_are(page: Path) -> None:
 
 
 def test_commands_in_the_sentences_of_tutorials_parse() -> None:
-    for page in TUTORIALS:
-        for command in re.findall(r"`(lenet [^\s`]+ [^`…]+)`", page.read_text("utf-8")):
-            app.parse_args(shlex.split(command)[1:], exit_on_error=False, print_error=False)
+    found = [re.findall(r"`(lenet [^\s`]+ [^`…]+)`", page.read_text("utf-8")) for page in TUTORIALS]
+    for command in sorted({command for commands in found for command in commands}):
+        app.parse_args(shlex.split(command)[1:], exit_on_error=False, print_error=False)
 
 
 def test_values_in_tutorials_are_those_of_the_measurements() -> None:
@@ -267,12 +237,10 @@ def test_every_study_stands_on_the_page_of_studies() -> None:
 
 
 @pytest.mark.timeout(240)
-def test_the_demo_reads_pictures(folder: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, ROOT / "examples/demo.py"], cwd=folder, capture_output=True, text=True, timeout=200
-    )
-    assert done.returncode == 0, done.stderr
-    accuracy = re.search(r"test accuracy ([\d.]+)%", done.stdout)
+def test_the_demo_reads_pictures(folder: Path, run_all: RunAll) -> None:
+    demo = str(ROOT / "examples/demo.py")
+    (printed,) = run_all([f"import runpy; runpy.run_path({demo!r}, run_name='__main__')"], folder)
+    accuracy = re.search(r"test accuracy ([\d.]+)%", printed)
     assert accuracy is not None
     assert float(accuracy[1]) > 95
     for figure in ("curves.png", "hardest.png", "steps.png"):

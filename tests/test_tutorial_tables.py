@@ -1,11 +1,11 @@
 """The two tables of the tutorials, the names of their code and their items, name only what there is."""
 
 import ast
+import functools
 import pkgutil
 import re
-import runpy
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,6 +43,7 @@ def find_code(text: str) -> list[str]:
     return re.findall(r"`([^`]+)`", text)
 
 
+@functools.cache
 def check_code(code: str) -> None:
     """A command must parse; what is Python must use names that exist."""
     if code.startswith("lenet "):
@@ -104,7 +105,9 @@ def test_both_languages_have_the_same_code(english: str, chinese: str) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("recipe", TAUGHT)
-def test_the_items_of_a_tutorial_that_need_nothing_run(recipe: str, tmp_path: Path) -> None:
+def test_the_items_of_a_tutorial_that_need_nothing_run(
+    recipe: str, tmp_path: Path, run_all: Callable[..., list[str]]
+) -> None:
     """In their order, in one folder."""
     (tmp_path / "examples").symlink_to(ROOT / "examples")
     steps: list[str | list[str]] = []
@@ -114,4 +117,4 @@ def test_the_items_of_a_tutorial_that_need_nothing_run(recipe: str, tmp_path: Pa
             is_command = code.startswith("lenet ")
             steps.append(shlex.split(code) if is_command else f"import lenet\nprint({code})")
     assert steps
-    runpy.run_path(str(ROOT / "tests/test_docs.py"))["run_all"](steps, tmp_path)
+    run_all(steps, tmp_path)

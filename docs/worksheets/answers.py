@@ -144,15 +144,25 @@ LOOKS: dict[str, Callable[[Screen], str]] = {
 
 
 def run_command(command: str) -> str:
-    """What a command prints: the parameters; the reading; or the test losses and the accuracy in %."""
+    """The answer that a command gives in an empty folder."""
     with TemporaryDirectory() as folder:
         (Path(folder) / "examples").symlink_to(ROOT / "examples")
-        words = [sys.executable, "-m", "lenet", *shlex.split(command)[1:], "--json"]
+        words = [sys.executable, "-m", *list_words(command)]
         done = subprocess.run(words, cwd=folder, check=True, capture_output=True, text=True)
-        found = json.loads(done.stdout)
-        if "run" not in found:
-            return write(found.get("text", found.get("parameters")))
-        history = (Path(folder) / found["run"] / "history.jsonl").read_text("utf-8").splitlines()
+        return read_answer(done.stdout, Path(folder))
+
+
+def list_words(command: str) -> list[str]:
+    """The words of a command that is to print JSON."""
+    return [*shlex.split(command), "--json"]
+
+
+def read_answer(printed: str, folder: Path) -> str:
+    """What a command in `folder` printed: parameters; a reading; or the test losses and the accuracy in %."""
+    found = json.loads(printed)
+    if "run" not in found:
+        return write(found.get("text", found.get("parameters")))
+    history = (folder / found["run"] / "history.jsonl").read_text("utf-8").splitlines()
     losses = [json.loads(line)["test_loss"] for line in history]
     return f"{', '.join(f'{loss:.2f}' for loss in losses)}; {100 * found['test_accuracy']:.0f} %"
 

@@ -363,12 +363,15 @@ def test_the_lock_of_postgresql_is_held_by_one(postgres: str):
     url = find_storage(postgres, Path())
     code = (
         "from lenet.experiments.storage import lock_storage\n"
+        "print('waits', flush=True)\n"
         f"with lock_storage({url!r}): print('in', flush=True)"
     )
     with lock_storage(url):
         waiting = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+        assert waiting.stdout is not None
+        assert waiting.stdout.readline() == "waits\n"
         with pytest.raises(subprocess.TimeoutExpired):
-            waiting.wait(5)
+            waiting.wait(2)
     assert waiting.communicate(timeout=60)[0] == "in\n"
 
 

@@ -21,6 +21,7 @@ SHARES = (0.32, 0.23, 0.45)  # of the hands
 FOREIGN = 0.12  # of the digits are from another source: people write one digit in several ways
 FAITHFUL = 0.8  # of the drawn digits have the form that the hand usually gives them
 PENS = (0.035, 0.2)  # digit heights
+VISIBLE = 0.75  # pixels of the picture: a thinner pen would leave hardly any ink
 THINNEST = 0.55  # of the own width of a stroke: thinner ones would break
 BENT = 0.5  # of the digits are bent
 BEND = 0.035  # digit heights: the standard deviation of the strongest bend
@@ -62,7 +63,7 @@ class Hand:
         """A digit about `height` pixels high, cut to its ink."""
         rng, loose = self.rng, self.looseness
         source = str(rng.choice(SOURCES[::2])) if rng.random() < FOREIGN else self.source
-        pen = self.pen * HEIGHT * float(np.exp(rng.normal(0, 0.08)))
+        pen = max(self.pen * float(np.exp(rng.normal(0, 0.08))), VISIBLE / height) * HEIGHT
         if source == "strokes":
             form = self.forms[label] if rng.random() < FAITHFUL else choose_form(label, rng)
             broken = float(rng.uniform(0.05, 0.2)) if rng.random() < 0.1 else 0.0
@@ -133,7 +134,7 @@ def transform(ink: Ink, matrix: NDArray[np.float64]) -> Ink:
 
 def cut_to_ink(ink: Ink) -> Ink:
     """The box of the ink; one pixel where there is none."""
-    seen = ink > INK
+    seen = ink > min(INK, float(ink.max()) / 2)  # a thin pen may leave no darker ink
     rows, columns = np.flatnonzero(seen.any(axis=1)), np.flatnonzero(seen.any(axis=0))
     if not rows.size:
         return np.ones((1, 1), np.float32)

@@ -26,13 +26,14 @@ from lenet.models.classic_layers import PartialConv2d, RadialBasis, StridedConv2
 from lenet.models.config import LeNetConfig
 from lenet.models.layers import Layer, find_links
 from lenet.models.network import LeNet
-from lenet.training.optimisation import measure_loss
+from lenet.training.optimisation import measure_loss, omit_compiler
 from lenet.training.recipe import Loss
 
 DAMPING = 0.02  # µ
 PATTERNS = 500  # images on which the second derivatives are estimated
 
 
+@omit_compiler
 class LevenbergMarquardt(torch.optim.Optimizer):
     """Gradient descent with the rate lr / (µ + curvature) for each weight; `measure` sets the curvatures."""
 

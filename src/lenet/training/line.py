@@ -28,6 +28,7 @@ from lenet.models.stored import read_tensors
 from lenet.training.line_bank import LineBank, compose_bank, read_bank
 from lenet.training.line_batches import distort, place_strips, plan_batches
 from lenet.training.line_evaluation import balance_blank
+from lenet.training.optimisation import AdamW
 from lenet.training.randomness import check_seed, random_stream
 
 STATE_FORMAT = "lenet-line-state/1"
@@ -94,7 +95,7 @@ def train_line(
     network = LineNetwork(recipe.channels)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     averaged = copy.deepcopy(network).eval().requires_grad_(False)
-    optimizer = torch.optim.AdamW(network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
+    optimizer = AdamW(network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
     state = folder / "state.safetensors"
     done = _read_state(state, network, averaged, optimizer) if state.exists() else 0
     for epoch in range(done + 1, recipe.epochs + 1):

@@ -3,7 +3,9 @@
 The learning rate is a pure function of the step, so that a resumed run needs no scheduler's state.
 """
 
+import inspect
 import math
+from typing import TypeVar, cast
 
 import torch
 from torch import Tensor, nn
@@ -11,6 +13,9 @@ from torch.nn import functional
 
 from lenet.models.classic import AMPLITUDE, SLOPE
 from lenet.training.recipe import Loss, Recipe
+
+Kind = TypeVar("Kind", bound=type[torch.optim.Optimizer])
+COMPILED = ("add_param_group", "zero_grad", "step", "state_dict", "load_state_dict")
 
 
 def weigh_classes(recipe: Recipe, labels: Tensor) -> Tensor | None:
@@ -90,16 +95,31 @@ def learning_rate(recipe: Recipe, step: int, steps_per_epoch: int) -> float:
             return _slope(recipe.lr, recipe.lr / END_DIVISOR, (step - max(top, 0)) / (last - max(top, 0)))
 
 
+def omit_compiler(kind: Kind) -> Kind:
+    """The same optimiser without PyTorch's compiler, which takes longer to import than a short training.
+
+    PyTorch wraps the methods for `torch.compile`, and imports the compiler when the first one is called.
+    """
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in COMPILED}
+    methods["step"] = torch.no_grad()(methods["step"])  # part of what is unwrapped
+    return cast("Kind", type(kind.__name__, (kind,), methods))
+
+
+SGD = omit_compiler(torch.optim.SGD)
+Adam = omit_compiler(torch.optim.Adam)
+AdamW = omit_compiler(torch.optim.AdamW)
+
+
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
     """PyTorch's optimiser that the recipe names, in its fused form."""
     parameters, lr, decay = model.parameters(), recipe.lr, recipe.weight_decay
     match recipe.optimizer:
         case "sgd":
-            return torch.optim.SGD(parameters, lr, recipe.momentum, weight_decay=decay, fused=True)
+            return SGD(parameters, lr, recipe.momentum, weight_decay=decay, fused=True)
         case "adam":
-            return torch.optim.Adam(parameters, lr, weight_decay=decay, fused=True)
+            return Adam(parameters, lr, weight_decay=decay, fused=True)
         case "adamw":
-            return torch.optim.AdamW(parameters, lr, weight_decay=decay, fused=True)
+            return AdamW(parameters, lr, weight_decay=decay, fused=True)
         case "sdlm":
             from lenet.training.levenberg import LevenbergMarquardt  # which needs the loss
 
