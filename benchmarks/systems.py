@@ -3,7 +3,6 @@
     python benchmarks/systems.py d2l
     python benchmarks/systems.py lab3 --epochs 20
     python benchmarks/systems.py best --data fashion-mnist --seeds 0,1,2,3,4
-    python benchmarks/systems.py distilled-fashion-mnist --teacher runs/wide-fashion-mnist-0
 
 The test images choose nothing: figures are those of the last epoch, or, where a recipe holds images out, of
 the best epoch by those. Results go to benchmarks/results/RECIPE-DATA.json after each seed; seeds that are

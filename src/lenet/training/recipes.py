@@ -165,24 +165,6 @@ BEST_FASHION = replace(
     distortions=Distortions(shift=0.04, flip=True),
 )
 
-WIDE_FASHION = replace(
-    BEST_FASHION,
-    name="wide-fashion-mnist",
-    source="our own: a network of 464,522 parameters, to teach smaller ones",
-    model=replace(BEST_FASHION.model, channels=(32, 64), hidden=(256,), dropout=0.4),
-    epochs=30,
-    distortions=Distortions(shift=0.05, flip=True),
-)
-
-DISTILLED_FASHION = replace(
-    BEST_FASHION,
-    name="distilled-fashion-mnist",
-    source="our own: best-fashion-mnist, learning from the answers of wide-fashion-mnist",
-    epochs=60,
-    label_smoothing=0.0,
-    distillation=1.0,
-)
-
 TINY = replace(
     BEST,
     name="tiny",
@@ -251,7 +233,7 @@ RECIPES: dict[str, Recipe] = {
     recipe.name: recipe
     for recipe in (
         D2L, D2L_RELU, LAB3, LENET5_TANH, CLASSIC_SIGMOID, LENET_1989, LENET1_1998, LENET4_1998, LENET5_1998,
-        QUICK, BEST, BEST_FASHION, WIDE_FASHION, DISTILLED_FASHION, TINY, SPRINT, READER, ADAPT,
+        QUICK, BEST, BEST_FASHION, TINY, SPRINT, READER, ADAPT,
     )
 }  # fmt: skip
 
