@@ -23,7 +23,6 @@ import torch
 
 from lenet.bench.speed import describe_machine
 from lenet.files import write_text
-from lenet.models.checkpoint import Checkpoint, load_checkpoint
 from lenet.training.loop import Epoch
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import find_recipe
@@ -41,7 +40,6 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    parser.add_argument("--teacher", action="append", default=[], help="a checkpoint to learn from")
     parser.add_argument("--keep", type=Path, help="keep the run folders here")
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
@@ -51,33 +49,22 @@ def main() -> None:
 
     file = RESULTS / f"{recipe.name}-{recipe.data}.json".replace(f"{recipe.data}-{recipe.data}", recipe.data)
     seeds = [int(seed) for seed in given.seeds.split(",")]
-    teachers = [load_checkpoint(name) for name in given.teacher]
     about = {
         "what": "accuracy",
         "recipe": recipe.to_dict(),
         "command": shlex.join(["python", "benchmarks/systems.py", *without_keep(sys.argv[1:])]),
-        "teachers": [summarise_teacher(teacher) for teacher in teachers],
     }
     before = json.loads(file.read_text()) if file.exists() else {}
-    runs = before["runs"] if all(before.get(name) == about[name] for name in ("recipe", "teachers")) else []
+    runs = before["runs"] if before.get("recipe") == about["recipe"] else []
     RESULTS.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         for seed in seeds:
             if seed not in [run["seed"] for run in runs]:
-                runs.append(train_once(recipe, seed, given.keep or Path(scratch), teachers))
+                runs.append(train_once(recipe, seed, given.keep or Path(scratch)))
             result = about | {"seeds": [run["seed"] for run in runs], "summary": summarise_runs(runs)}
             result |= {"runs": runs, "machine": describe_machine()}
             write_text(file, json.dumps(result, indent=1) + "\n")
     print(file, json.dumps(result["summary"]))
-
-
-def summarise_teacher(teacher: Checkpoint) -> dict[str, Any]:
-    card = teacher.card
-    return {
-        "recipe": card.get("recipe", {}).get("name"),
-        "seed": card.get("seed"),
-        "epoch": card.get("epoch"),
-    }
 
 
 def summarise_runs(runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -88,8 +75,8 @@ def summarise_runs(runs: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def train_once(recipe: Recipe, seed: int, runs_dir: Path, teachers: list[Checkpoint]) -> dict[str, Any]:
-    run = begin_run(recipe, seed=seed, device="cpu", runs_dir=runs_dir, teachers=teachers)
+def train_once(recipe: Recipe, seed: int, runs_dir: Path) -> dict[str, Any]:
+    run = begin_run(recipe, seed=seed, device="cpu", runs_dir=runs_dir)
     for record in run_training(run):
         if isinstance(record, Epoch):
             print(

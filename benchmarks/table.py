@@ -166,8 +166,6 @@ def show_short(say: Say) -> str:
         accuracy = show_share(result["summary"]["test_accuracy"], seeds)
         published = show_published(recipe["published"], say)
         name = recipe["name"] + f" --epochs {recipe['epochs']}" * ("--epochs" in result["command"])
-        for teacher in result.get("teachers", []):
-            name += f" --teacher runs/{teacher['recipe']}-{teacher['seed']}"
         rows.append(write_row((f"`{name}`", recipe["data"], accuracy, str(seeds), published)))
         processor = name_processor(result["machine"], say)
         commit = result["machine"].get("commit") or say(UNKNOWN)
