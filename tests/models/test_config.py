@@ -71,6 +71,17 @@ def test_layers_are_those_of_the_literature(name: str, table: list[tuple[Any, ..
     assert config.multiply_adds == 416_520
 
 
+def test_the_tiny_network_has_fewer_than_8_000_parameters():
+    shapes = {name: shape for name, shape in find_model("tiny").find_shapes().items() if "weight" in name}
+    assert shapes == {
+        "conv1.weight": (10, 1, 3, 3),
+        "conv2.weight": (20, 10, 3, 3),
+        "conv3.weight": (26, 20, 3, 3),
+        "output.weight": (10, 26 * 2 * 2),
+    }
+    assert find_model("tiny").parameters == 7_676
+
+
 def test_every_model_has_a_table_above():
     assert set(MODELS) == {
         "lenet5-sigmoid",
@@ -78,6 +89,7 @@ def test_every_model_has_a_table_above():
         "lenet5-relu-avg",
         "lenet5-tanh",
         "lenet5-textbook",
+        "tiny",
         "lenet-1989",  # these are in test_classic.py
         "lenet1-1998",
         "lenet4-1998",

@@ -262,6 +262,8 @@ MODELS: dict[str, LeNetConfig] = {
         fit="resize",
         wiring="lenet1989",
     ),
+    # Ours: fewer than 8,000 parameters, in three 3×3 convolutions and no hidden dense layer.
+    "tiny": LeNetConfig(channels=(10, 20, 26), kernel_size=3, padding=1, hidden=()),
     # The textbook description: 32×32 input, no padding, sigmoid; 400-120-84-10 behind the convolutions.
     "lenet5-textbook": LeNetConfig(input_size=32, padding=0, activation="sigmoid", pooling="avg"),
 }
