@@ -24,8 +24,8 @@ ELSEWHERE = {"data"}  # has its own flag on the command line
 # What people change first: the help of `lenet train` explains these, and lists the rest by name.
 FIRST = frozenset(
     ("epochs", "batch_size", "optimizer", "lr", "weight_decay", "schedule", "initialisation", "loss",
-     "label_smoothing", "class_weights", "shuffle", "validation", "patience", "channels", "kernel_size",
-     "activation", "pooling", "hidden", "dropout", "degrees", "scale", "shift")
+     "label_smoothing", "class_weights", "distillation", "shuffle", "validation", "patience", "channels",
+     "kernel_size", "activation", "pooling", "hidden", "dropout", "degrees", "scale", "shift")
 )  # fmt: skip
 
 
