@@ -161,7 +161,6 @@ BEST_FASHION = replace(
     data="fashion-mnist",
     model=replace(BEST.model, pixel_mean=0.2860, pixel_std=0.3530),
     epochs=100,
-    lr=8e-3,
     weight_decay=0.1,
     distortions=Distortions(shift=0.04, flip=True),
 )
