@@ -4,7 +4,7 @@
 
 Two families, each by one recipe with other widths and 20 epochs: three 3×3 convolutions as in `tiny`, and the
 5×5 convolutions and dense layers of LeNet-5 as in `best`. Results go to benchmarks/results/sizes.json after
-each training; what is there is not trained again. docs/draw_sizes.py draws them.
+each training; what is there is not trained again.
 """
 
 import argparse

@@ -161,7 +161,22 @@ def test_what_does_not_fit_is_refused(
     assert not (workplace / "runs").exists()
 
 
+def test_the_teachers_given_are_not_changed(bars: ImageSet, recipe: Recipe, teachers: list[LeNet]):
+    """They are the caller's: training goes on with them as before."""
+    teachers[0].train()
+    teach(bars, replace(recipe, distillation=0.5), 0, teachers)
+    assert teachers[0].training
+    assert all(parameter.requires_grad for parameter in teachers[0].parameters())
+
+
+@pytest.mark.parametrize("change", [{"classes": 4}, {"reject_class": True}])
+def test_answers_must_fit_the_network(bars: ImageSet, recipe: Recipe, change: dict[str, Any]):
+    teacher = LeNet(replace(recipe.model, **{"classes": len(bars.classes), **change}))
+    with pytest.raises(RecipeError, match=r"a teacher has 4 classes|`reject_class` must be the same"):
+        teach(bars, replace(recipe, distillation=0.5), 0, [teacher])
+
+
 def test_in_python_too(bars: ImageSet, recipe: Recipe, teachers: list[LeNet]):
     for lesson, given in ((replace(recipe, distillation=0.5), []), (recipe, teachers)):
-        with pytest.raises(RecipeError, match="need each other"):
+        with pytest.raises(RecipeError, match="`distillation`"):
             teach(bars, lesson, 0, given)

@@ -98,7 +98,7 @@ def train(
         validation: measured each epoch; decides `is_best` and the recipe's patience. By default as many
             images as the recipe's `validation` are held out of `data`, every class in proportion.
         test: measured each epoch for the curves; decides nothing.
-        teachers: networks, as `model`, whose probabilities `distillation` mixes into the targets.
+        teachers: networks, as `model`, whose probabilities `distillation` mixes into the targets; copied.
 
     Raises DivergedError when the loss is no longer finite, RecipeError and DataError when the parts do not
     fit together, DeviceError when the device is not there.
@@ -107,8 +107,8 @@ def train(
     if not any(parameter.requires_grad for parameter in network.parameters()):
         raise ModelError(f"{type(model).__name__} has no weights that could be trained")
     learner = copy.deepcopy(network) if recipe.ema_decay else network
-    answering = [as_network(one, recipe.model, len(data.classes)).to(find_device(device)) for one in teachers]
-    state = start(learner, recipe, answering)
+    copies = [as_network(copy.deepcopy(one), recipe.model, len(data.classes)) for one in teachers]
+    state = start(learner, recipe, [teacher.to(find_device(device)) for teacher in copies])
     state.averaged = network
     rows = None
     if validation is None:

@@ -15,6 +15,7 @@ from lenet.data.imageset import ImageSet, split_stratified
 from lenet.errors import DataError, RecipeError
 from lenet.images.framing import SIDE
 from lenet.models.adapter import Network
+from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet, initialise
 from lenet.training.optimisation import make_optimizer
 from lenet.training.randomness import random_stream
@@ -48,12 +49,11 @@ def make_model(recipe: Recipe, seed: int) -> LeNet:
 
 
 def start(model: AnyNetwork, recipe: Recipe, teachers: Sequence[Network] = ()) -> TrainingState[AnyNetwork]:
-    """The state before the first step.
+    """The state before the first step; the teachers are changed to answer only.
 
-    Raises RecipeError where the optimizer cannot train the network, or where distillation has no teachers.
+    Raises RecipeError where the optimizer cannot train the network, or as `check_answers`.
     """
-    if bool(teachers) != bool(recipe.distillation):
-        raise RecipeError("distillation and teachers need each other; give both or none")
+    check_answers(model.config, recipe.distillation, teachers)
     if recipe.optimizer == "sdlm" and not isinstance(model, LeNet):
         raise RecipeError(
             "sdlm goes through the layers of a LeNet; take another `optimizer` for other modules"
@@ -66,6 +66,23 @@ def start(model: AnyNetwork, recipe: Recipe, teachers: Sequence[Network] = ()) -
         teachers = (copy.deepcopy(model),)
     frozen = tuple(teacher.eval().requires_grad_(False) for teacher in teachers)
     return TrainingState(model, averaged, make_optimizer(model, recipe), teachers=frozen)
+
+
+def check_answers(config: LeNetConfig, distillation: float, teachers: Sequence[Network]) -> None:
+    """Raise RecipeError where there are teachers without distillation, none with it, or unfit answers."""
+    if bool(teachers) != bool(distillation):
+        raise RecipeError(
+            "teachers answer where the recipe has `distillation`, such as 0.9"
+            if teachers
+            else "the recipe has `distillation`; give a checkpoint to learn from with `teacher`"
+        )
+    for teacher in teachers:
+        if teacher.config.classes != config.classes:
+            raise RecipeError(
+                f"a teacher has {teacher.config.classes} classes, the network was made for {config.classes}"
+            )
+        if teacher.config.reject_class != config.reject_class:
+            raise RecipeError("`reject_class` must be the same in the recipe and in its teachers")
 
 
 def hold_out_images(data: ImageSet, recipe: Recipe, seed: int) -> tuple[ImageSet, ImageSet | None]:

@@ -15,23 +15,17 @@ from lenet.models.network import LeNet
 from lenet.training.plan import Plan
 from lenet.training.recipe import Recipe
 from lenet.training.run_folder import RunFolder
+from lenet.training.start import check_answers
 
 
 def check_teachers(recipe: Recipe, data: ImageSet, teachers: Sequence[Checkpoint]) -> None:
-    """Raise RecipeError where a teacher has other classes than the data, or where none is asked."""
-    if bool(teachers) != bool(recipe.distillation):
-        raise RecipeError(
-            "teachers answer where the recipe has `distillation`, such as 0.9"
-            if teachers
-            else f"{recipe.name} has `distillation`; give a checkpoint to learn from with `teacher`"
-        )
+    """Raise RecipeError where a teacher has other classes than the data, or as `check_answers`."""
     for teacher in teachers:
         if tuple(teacher.classes) != tuple(data.classes):
             raise RecipeError(
                 f"a teacher has other classes than {data.name}; take one that was trained on such images"
             )
-        if teacher.model.config.reject_class != recipe.model.reject_class:
-            raise RecipeError("`reject_class` must be the same in the recipe and in its teachers")
+    check_answers(recipe.model, recipe.distillation, [teacher.model for teacher in teachers])
 
 
 def write_teachers(folder: RunFolder, teachers: Sequence[Checkpoint]) -> tuple[str, ...]:
