@@ -9,7 +9,7 @@ demo: .venv/demo
 	$(BIN)/python examples/demo.py
 
 test: .venv/dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -n 3 --dist loadfile --no-loadscope-reorder
 
 fuzz: .venv/dev
 	LENET_FUZZ_SECONDS=120 $(BIN)/python -m pytest tests/fuzz --timeout 900

@@ -4,17 +4,20 @@
 
 Two families, each by one recipe with other widths and 20 epochs: three 3×3 convolutions as in `tiny`, and the
 5×5 convolutions and dense layers of LeNet-5 as in `best`. Results go to benchmarks/results/sizes.json after
-each training; what is there is not trained again.
+each training; what is there is not trained again. docs/sizes.png is drawn from them.
 """
 
 import argparse
 import json
 import shlex
 import sys
+from collections import defaultdict
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import torch
+from matplotlib.figure import Figure
 
 from lenet.bench.machine import describe_machine
 from lenet.data.datasets import load
@@ -26,6 +29,7 @@ from lenet.training.recipes import find_recipe
 from lenet.training.start import make_model
 
 OUT = Path(__file__).parent / "results" / "sizes.json"
+PLOT = Path(__file__).parents[1] / "docs" / "sizes.png"
 EPOCHS = 20
 THREE_CONVOLUTIONS = (3, 4, 5, 7, 10, 14, 20, 28, 40)  # channels of the first one
 LENET5 = (0.25, 0.5, 1.0, 2.0, 2.8)  # of its widths
@@ -51,6 +55,7 @@ def main() -> None:
             command = shlex.join(["python", "benchmarks/sizes.py", *sys.argv[1:]])
             about = {"what": "sizes", "command": command, "epochs": EPOCHS, "machine": describe_machine()}
             write_text(OUT, json.dumps({**about, "entries": entries}, indent=1) + "\n")
+    draw(entries)
 
 
 def list_recipes() -> list[tuple[str, Recipe]]:
@@ -74,6 +79,28 @@ def measure(recipe: Recipe, seed: int) -> float:
         pass
     right = compute_logits(model, test.images).argmax(dim=1) == test.labels
     return round(100 * right.double().mean().item(), 2)
+
+
+def draw(entries: list[dict[str, Any]]) -> None:
+    """The curve of each family through the means, and a mark for every seed."""
+    families: defaultdict[str, defaultdict[int, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for entry in entries:
+        families[entry["family"]][entry["parameters"]].append(entry["accuracy"])
+    figure = Figure(figsize=(7, 3.6), dpi=160, layout="constrained")
+    axes = figure.subplots()
+    for (family, sizes), colour in zip(families.items(), ("#c0392b", "#2c6fbb"), strict=True):
+        measured = sorted(sizes.items())
+        axes.plot(
+            [n for n, _ in measured], [mean(values) for _, values in measured], color=colour, label=family
+        )
+        marks = [(n, value) for n, values in measured for value in values]
+        axes.plot(*zip(*marks, strict=True), "o", color=colour, markersize=3, alpha=0.5)
+    axes.set_xscale("log")
+    axes.set_xlabel("parameters")
+    axes.set_ylabel("accuracy on MNIST's test images, %")
+    axes.grid(alpha=0.25, which="both")
+    axes.legend(frameon=False)
+    figure.savefig(PLOT)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from lenet.training.recipes import RECIPES
 sys.path.append(str(Path(__file__).parents[1] / "docs"))
 from catalogue import Say, translate
 
-from results_classic import show_classic
+from results_classic import show_classic, show_sizes
 from results_reading import (
     show_adapt,
     show_corruptions,
@@ -191,6 +191,7 @@ SECTIONS = {
     "kernel-spinning": ("The same with PyTorch's own thread settings", show_kernel),
     "peers": ("Comparison with other libraries", show_peers),
     "classic": ("The networks of 1998", show_classic),
+    "sizes": ("Accuracy and the number of parameters", show_sizes),
     "sprint": ("Time to 99 % on MNIST", show_sprint),
     "pictures-line": ("Pictures of single digits", show_pictures),
     "readers": ("Beside OCR systems", show_readers),

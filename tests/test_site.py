@@ -132,8 +132,9 @@ def visit(chromium: Any, address: str) -> Iterator[Callable[[str], Any]]:
     assert complaints == []
 
 
-def test_every_page_opens_without_a_complaint(visit: Callable[[str], Any], site: Path):
-    for file in site.rglob("*[!4].html"):  # 404.html is for servers
+def test_every_page_opens_without_a_complaint(visit: Callable[[str], Any], site: Path, address: str):
+    pages = sorted(site.rglob("*[!4].html"))  # 404.html is for servers
+    for file in pages[:: 1 if address.startswith("http") else 4]:
         page = visit(file.relative_to(site).as_posix())
         if file == site / "worksheets/page.html":  # it has no theme
             continue

@@ -115,7 +115,7 @@ def test_there_is_one_confidence(checkpoint: str, tmp_path: Path):
     """What `predict` prints, what its figure says and what `explain` prints are one number."""
     loaded = load_checkpoint(checkpoint)
     reader = Reader(loaded)
-    for picture in sorted(PICTURES.glob("[0-9]*"))[:3]:
+    for picture in sorted(PICTURES.glob("[0-9]*"))[:1]:
         reading, steps = reader.explain(picture)
         assert len(reading.digits) == 1
         assert steps[-1].reason == f"{reading.text} ({reading.confidence:.1%})"

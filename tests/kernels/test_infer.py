@@ -19,11 +19,8 @@ from lenet.kernels.library import ACTIVATIONS, INSTRUCTION_SETS, load_library
 pytestmark = pytest.mark.skipif(load_library()[0] is None, reason=load_library()[1])
 
 
-@st.composite
-def networks(draw: st.DrawFn) -> tuple[list[NetworkLayer], tuple[int, int, int]]:
+def draw_network(random: np.random.Generator) -> tuple[list[NetworkLayer], tuple[int, int, int]]:
     """Layers that fit on images, and the number, the height and the width of the images."""
-    seed = draw(st.integers(0, 2**31))
-    random = np.random.default_rng(seed)
     height, width = map(int, random.integers(1, 30, 2))
     size = int(random.integers(1, 20)), height, width
     layers, inputs = [], 1
@@ -94,17 +91,16 @@ def instruction_set(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.mark.usefixtures("instruction_set")
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(networks(), st.booleans(), st.floats(-0.5, 0.5), st.floats(0.2, 2))
-def test_results_are_those_of_pytorch(
-    drawn: tuple[list[NetworkLayer], tuple[int, int, int]], bytes_: bool, mean: float, std: float
-):
-    layers, (count, height, width) = drawn
-    random = np.random.default_rng(count)
+@given(st.integers(0, 2**31), st.booleans(), st.floats(-0.5, 0.5), st.floats(0.2, 2))
+def test_results_are_those_of_pytorch(seed: int, bytes_: bool, mean: float, std: float):
+    random = np.random.default_rng(seed)
+    layers, (count, height, width) = draw_network(random)
     images = random.integers(0, 256, (count, 1, height, width), dtype=np.uint8)
     given_ = images if bytes_ else images.astype(np.float32) / np.float32(255)
     found = pack(layers, (mean, std)).run(given_)
     expected = run_reference(layers, given_, (mean, std))
-    np.testing.assert_allclose(found, expected, atol=1e-5 * max(1, np.abs(expected).max()), rtol=0)
+    # A sum of 40,000 terms, one after another in float32, is that far from its value in float64.
+    np.testing.assert_allclose(found, expected, atol=2e-5 * max(1, np.abs(expected).max()), rtol=0)
 
 
 LAYERS = [

@@ -65,9 +65,12 @@ def find_commands(page: Path) -> list[str]:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_link_restores_its_state(screen: Any, answers: ModuleType, language: str):
-    links = answers.read_links(language)
+    links, english = answers.read_links(language), answers.read_links()
     assert len(links) >= 30
-    for label, address in links.items():
+    assert links == {
+        label: link.replace("language=en", f"language={language}") for label, link in english.items()
+    }
+    for label, address in list(links.items())[:: 1 if language == "en" else 5]:
         screen.open(address)
         assert screen.page.evaluate("location.hash") == f"#{address}", label
         given = {key: values[0] for key, values in parse_qs(address).items()}

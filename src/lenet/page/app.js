@@ -207,13 +207,12 @@ class App {
     this.address = writeAddress(this.state);
     try {
       history.replaceState(null, "", `#${this.address}`);
-    } catch {
-      // a frame of a notebook has no address of its own
-    }
+    } catch {} // a frame of a notebook has no address of its own
     document.body.dataset.ready = "yes";
   }
 
   hover(unit) {
+    if (unit === this.hovered) return; // shown anew, a button would go away while it is pressed
     this.hovered = unit;
     if (!this.frame) {
       this.frame = requestAnimationFrame(() => {
