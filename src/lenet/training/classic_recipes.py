@@ -31,6 +31,7 @@ LENET1_1998 = replace(
     source="LeCun et al. 1998, section III.C: LeNet-1, the network of 1990; digits of 16×16 pixels",
     published={"test_accuracy": 0.983},
     model=MODELS["lenet1-1998"],
+    lr=7e-4,
 )
 
 LENET_1989 = Recipe(
