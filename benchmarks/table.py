@@ -98,9 +98,18 @@ def write_page(say: Say = str) -> str:
         if name in results:
             # A result of parts that were measured at different times has a machine for each.
             result = results[name]
-            machine = show_machine(result.get("machine") or result["pictures"]["machine"], say)
-            parts += [f"## {say(title)}\n", show(result, say), machine]
+            machine = result.get("machine") or result["pictures"]["machine"]
+            machine |= name_commits(result, say)
+            parts += [f"## {say(title)}\n", show(result, say), show_machine(machine, say)]
     return "\n".join(parts)
+
+
+def name_commits(result: dict[str, Any], say: Say) -> dict[str, str]:
+    """What stands for the commit of a file whose trainings were measured at several; else nothing."""
+    entries = result.get("entries", [])
+    commits = {entry["commit"] for entry in (entries.values() if isinstance(entries, dict) else entries)}
+    named = say("{count} different ones, each beside its training in the result file")
+    return {"commit": named.format(count=len(commits))} if len(commits) > 1 else {}
 
 
 def read_accuracy() -> list[dict[str, Any]]:
