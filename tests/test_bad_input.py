@@ -244,6 +244,12 @@ for name, flags, phrase in (
     ("sample_huge", ["--sample", 10**9], "sample is 1000000000"),
     ("sample_seed", ["--sample", 5, "--seed", 2**64], "seed is 18446744073709551616"),
     ("sample_other_classes", ["--sample", 5, "--data", "own"], "own"),
+    ("sample_length", ["--sample", 5, "--length", 2], "leave --length out"),
+    ("sample_max_error", ["--sample", 5, "--max-error", "1%"], "leave --max-error out"),
+    ("sample_turned", ["--sample", 5, "--turned"], "leave --turned out"),
+    ("sample_workers", ["--sample", 5, "--out", "grid.png", "--workers", 2], "leave --workers out"),
+    ("data_alone", ["picture.png", "--data", "digits"], "leave --data out"),
+    ("seed_alone", ["picture.png", "--seed", 0], "leave --seed out"),
 ):
 
     def _sample(folder: Path, flags: Any = flags) -> list[object]:

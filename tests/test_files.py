@@ -1,5 +1,6 @@
 """Files appear whole or not at all."""
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -9,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from lenet.files import create_bytes, replacing, write_bytes, write_text
+from lenet.files import create_bytes, locked, replacing, write_bytes, write_text
 
 
 def test_a_file_is_written_with_its_folders(tmp_path: Path):
@@ -118,3 +119,16 @@ def test_a_new_file_is_written_once_and_whole(tmp_path: Path):
     assert [file.name for file in path.parent.iterdir()] == ["a"]
     (tmp_path / "b").write_bytes(b"")
     assert path.stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+def test_a_lock_that_the_file_system_does_not_have_is_everybodys(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def refuse(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    with locked(tmp_path, wait=False) as is_ours, locked(tmp_path, wait=False) as again:
+        assert (is_ours, again) == (True, False)
+    monkeypatch.setattr("fcntl.flock", refuse)
+    with locked(tmp_path, wait=False) as is_ours, locked(tmp_path, wait=False) as again:
+        assert (is_ours, again) == (True, True)

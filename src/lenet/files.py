@@ -107,24 +107,34 @@ def create_bytes(path: Path, content: bytes) -> bool:
 def locked(path: Path, *, wait: bool) -> Iterator[bool]:
     """Hold the lock of an existing file or folder in a block; yield False where another process holds it.
 
-    With `wait`, wait for it. The system releases the lock when the process ends, however it ends. Windows has
-    no such lock: every process gets it.
+    With `wait`, wait for it. The system releases the lock when the process ends, however it ends.
     """
-    try:
-        import fcntl
-    except ImportError:
+    if os.name == "nt":  # which opens no folder
         yield True
         return
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            is_ours = True
-        except OSError:
-            is_ours = False
-        yield is_ours
+        yield take_lock(descriptor, wait=wait)
     finally:
         os.close(descriptor)
+
+
+def take_lock(descriptor: int, *, wait: bool) -> bool:
+    """Lock an open file until it is closed; False where another process has locked it.
+
+    Windows and some file systems of networks have no such lock: there, every process gets it.
+    """
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
 
 
 def escape_unprintable(text: str, kept: str = "") -> str:

@@ -139,6 +139,7 @@ def test_without_s3fs(monkeypatch: pytest.MonkeyPatch):
 def test_pictures_that_nobody_here_sees_stop_the_reading(tmp_path, bucket: str, put: Put):
     (tmp_path / "a").touch()
     check_sight([(str(tmp_path / "a"), None), (str(tmp_path / "b"), None)])
+    check_sight([(str(tmp_path / "gone"), None)])  # one picture alone: a row with an error
     check_sight([(put("a.png"), 1), (f"{bucket}/b.png", 1)])
     with pytest.raises(ResultsError, match="not mounted"):
         check_sight([(str(tmp_path / "b"), None), (str(tmp_path / "c"), None)])

@@ -101,7 +101,7 @@ def test_the_header_tests_itself_and_tells_its_memory(no_data: None, tmp_path: P
     done = export_network("reader", tmp_path / "reader.h")
     text = (tmp_path / "reader.h").read_text("ascii")
     assert done.bytes == len(text)
-    assert (done.images, done.data) == (1000, "scikit-learn's digits")
+    assert (done.images, done.data) == (360, "scikit-learn's digits")
     assert done.accuracy == pytest.approx(done.float_accuracy, abs=0.01)
     changed = text.replace("{ -", "{ -1", 2)
     assert changed != text

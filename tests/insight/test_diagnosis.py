@@ -109,7 +109,7 @@ def test_healthy_runs_raise_nothing(changes: Changes, seed: int, tmp_path: Path)
     assert diagnose(run).faults == ()
 
 
-@pytest.mark.parametrize("recipe", ["d2l-relu", "lab3", "best", "sprint"])
+@pytest.mark.parametrize("recipe", ["d2l-relu", "lab3", "best", "sprint", "lenet1-1998", "lenet-1989"])
 def test_named_recipes_raise_nothing_after_a_few_epochs_of_digits(recipe: str, tmp_path: Path):
     faults = diagnose(run_recipe(recipe, {"epochs": 6, "batch_size": 64}, tmp_path)).faults
     # At its learning rate of 0.009, d2l-relu does lose maps, and its loss on 360 images rises.

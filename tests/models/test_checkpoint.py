@@ -16,6 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 from lenet.errors import CheckpointError
 from lenet.models import stored as stored_module
@@ -432,3 +433,19 @@ def test_a_pickle_is_refused_with_the_line_to_run(protocol: int | str, tmp_path:
             read()
         assert str(error.value).endswith(line)
         assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda model: prune.l1_unstructured(model.dense1, "weight", 0.5), "not those of its network"),
+        (lambda model: model.half(), "torch.float16"),
+        (lambda model: model.conv1.weight.data.fill_(torch.nan), "not finite"),
+    ],
+)
+def test_what_could_not_be_loaded_is_not_saved(tmp_path: Path, spoil: Callable[[LeNet], object], said: str):
+    model = LeNet(LeNetConfig())
+    spoil(model)
+    with pytest.raises(CheckpointError, match=said):
+        save_network(model, tmp_path / "net.safetensors")
+    assert list(tmp_path.iterdir()) == []

@@ -18,6 +18,7 @@ from lenet.models.classic_layers import PartialConv2d, Subsampling
 from lenet.models.config import MODELS, LeNetConfig, find_model
 from lenet.models.layers import ACTIVATION_KINDS
 from lenet.models.network import LeNet, initialise
+from lenet.training.evaluation import compute_logits
 
 
 def make(config: LeNetConfig, seed: int = 0, scheme: Any = "default") -> LeNet:
@@ -421,3 +422,12 @@ def test_pixels_that_are_no_pixels_are_told(standardised: float) -> None:
     pixels[3, 0, 5, 5] = standardised
     with pytest.raises(ModelError, match=r"give bytes 0..255 or floats 0..1, which the network standardises"):
         model(pixels)
+
+
+def test_a_parametrised_layer_is_computed_as_pytorch_does():
+    """Spectral norm changes the class of a layer in place."""
+    model = LeNet(LeNetConfig()).eval()
+    torch.nn.utils.parametrizations.spectral_norm(model.dense1)
+    images = torch.randint(256, (5, 1, 28, 28), dtype=torch.uint8)
+    with torch.no_grad():
+        assert torch.equal(compute_logits(model, images), model(images))

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from lenet.images.decoding import decode
 from lenet.reading.reader import NOTHING, Reader
@@ -34,19 +35,37 @@ def test_the_best_turn_is_taken_and_named(name, text):
     upright = decode(PICTURES / name)
     lying = turn_picture(upright, 1)
     reader = Reader()
-    reading = read_turned(lying, lambda one: reader.read(one.pixels), NOTHING)
-    assert (reading.text, reading.rejected) == (text, False)
+    reading, quarters = read_turned(lying, lambda one: reader.read(one.pixels), NOTHING)
+    assert (reading.text, reading.rejected, quarters) == (text, False, 3)
     assert reading.reason == "turned by 270°"
 
 
 def test_what_can_be_read_upside_down_is_called_ambiguous():
     reader = Reader()
     lying = turn_picture(decode(PICTURES / "9-pencil.jpg"), 2)
-    reading = read_turned(lying, lambda one: reader.read(one.pixels), NOTHING)
+    reading, _ = read_turned(lying, lambda one: reader.read(one.pixels), NOTHING)
     assert reading.text == "9"
     assert "ambiguous" in reading.reason
 
 
 def test_without_an_accepted_turn_the_upright_reading_stays():
     blank = decode(np.full((60, 60), 255, np.uint8))
-    assert read_turned(blank, lambda one: Reader().read(one.pixels), NOTHING) is NOTHING
+    assert read_turned(blank, lambda one: Reader().read(one.pixels), NOTHING) == (NOTHING, 0)
+
+
+def test_what_is_explained_is_what_was_read():
+    """Also where the picture is read turned: the steps are those of the turned picture."""
+    rows = [np.full((60, 20, 3), 255, np.uint8)]
+    for name in ("4-sideways.jpg", "7-blue-ink.png"):
+        picture = Image.fromarray(decode(PICTURES / name).pixels).resize((60, 60))
+        rows += [np.asarray(picture), rows[0]]
+    for quarters in range(4):
+        lying = np.rot90(np.hstack(rows), quarters)
+        reader = Reader(turned=True)
+        assert reader.explain(lying)[0] == reader.read(lying)
+    lying = turn_picture(decode(PICTURES / "9-pencil.jpg"), 1).pixels
+    for reader in (Reader(turned=True), Reader(turned=True, max_error=0.01)):
+        reading, steps = reader.explain(lying)
+        assert reading == reader.read(lying)
+        if reading.reason.startswith("turned"):
+            assert steps[0].image.shape[:2] != lying.shape[:2]

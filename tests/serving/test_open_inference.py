@@ -1,6 +1,7 @@
 """Messages of the Open Inference Protocol: what is encoded is decoded, and nothing else is."""
 
 import json
+import tracemalloc
 from contextlib import suppress
 from typing import Any
 
@@ -180,7 +181,9 @@ def test_other_shapes_are_refused(shape: Any, said: str):
         ({"data": [-1] * 16}, b"", "from 0 to 255"),
         ({"data": [2**70] * 16}, b"", "not all numbers"),
         ({"data": [0.5] * 16}, b"", "not all numbers of the datatype UINT8"),
-        ({"data": ["0"] * 16}, b"", "not all numbers"),
+        ({"data": ["0"] * 16}, b"", "no list of numbers"),
+        ({"data": [True] * 16}, b"", "no list of numbers"),
+        ({"data": {"0": 0}}, b"", "no list of numbers"),
         ({"data": [[0] * 16]}, b"", "other lengths"),
         ({"data": [[0] * 3, [0] * 13]}, b"", "no lists of equal lengths"),
         ({"datatype": "INT64", "data": [0] * 16}, b"", "send UINT8"),
@@ -228,6 +231,14 @@ def test_deep_json_is_refused():
     deep = b"[" * 500 + b"]" * 500
     body = b'{"inputs":[{"name":"images","datatype":"UINT8","shape":[1,1,4,4],"data":' + deep + b"}]}"
     refuse(body, None)
+
+
+def test_a_long_text_among_the_data_takes_no_memory():
+    tracemalloc.start()
+    refuse(*write({"data": ["x" * 100_000, *[""] * 400]}))  # as an array of texts: 160 MB
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 2_000_000
 
 
 def test_json_has_a_limit_of_its_own():

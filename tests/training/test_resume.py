@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import math
+import os
 from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -355,6 +356,15 @@ def test_a_kept_epoch_can_be_resumed_for_longer(plan: Recipe, tmp_path: Path):
     assert read_checkpoints(run) == before
     with pytest.raises(RunError, match="`seed` was not so"):
         open_run(run.kept(3), epochs=4, given={"seed": 5})
+
+
+def test_resumed_with_the_words_it_was_begun_with(plan: Recipe, tmp_path: Path, bars_folder: Path):
+    """The plan has the whole path and the device that was found."""
+    own = os.path.relpath(bars_folder)
+    run = begin_run(replace(plan, data=own), device="auto", runs_dir=tmp_path)
+    assert open_run(run.path, given={"data": own, "device": "auto"}).path == run.path
+    with pytest.raises(RunError, match="`data` was not so"):
+        open_run(run.path, given={"data": str(tmp_path)})
 
 
 def test_epochs_that_cannot_be_resumed(plan: Recipe, tmp_path: Path):

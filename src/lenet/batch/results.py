@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from lenet.errors import ResultsError
-from lenet.files import escape_unprintable
+from lenet.files import escape_unprintable, take_lock
 
 COLUMNS = ("picture", "text", "confidence", "rejected", "reason", "error")
 FORMULA_STARTS = tuple("=+-@＝＋－＠")  # a spreadsheet evaluates cells that begin with these
@@ -183,7 +183,7 @@ class Results:
     def _open(self, flags: int) -> None:
         flags |= os.O_RDWR | os.O_APPEND | getattr(os, "O_BINARY", 0)
         self._descriptor = os.open(self.path, flags, 0o666)
-        if not _lock(self._descriptor):
+        if not take_lock(self._descriptor, wait=False):
             raise ResultsError(f"{self.path}: another process is writing to it; wait for it, or stop it")
 
     def _read_rows(self) -> None:
@@ -245,18 +245,3 @@ def _guarded(text: str) -> str:
     """The text as a cell that no spreadsheet evaluates."""
     text = escape_unprintable(text)
     return f"'{text}" if text.startswith(FORMULA_STARTS) else text
-
-
-def _lock(descriptor: int) -> bool:
-    """Lock the file against other processes while it is open; False if another process has locked it."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return True
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # a file system without locks
-        return True
-    return True

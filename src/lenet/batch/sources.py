@@ -77,7 +77,7 @@ def locate(entry: Entry) -> NamedPicture:
 
 
 def check_sight(entries: Sequence[Entry]) -> None:
-    """Raise ResultsError if this machine can open neither the first nor the last of some pictures.
+    """Raise ResultsError if this machine can open neither the first nor the last of several pictures.
 
     Otherwise a disk that is not mounted, or missing permission, would give rows of errors for hours.
     """
@@ -92,7 +92,7 @@ def check_sight(entries: Sequence[Entry]) -> None:
             faults.append(str(error))
         except (OSError, ValueError) as error:
             faults.append(f"{name}: {getattr(error, 'strerror', error)}")
-    if len(faults) == 2:
+    if len(faults) == 2 and len(entries) > 1:
         raise ResultsError(f"{faults[0]}, and neither can others: no permission, or a disk is not mounted?")
 
 

@@ -56,7 +56,9 @@ def predict(
     ] = False,
     turned: Annotated[
         bool,
-        Parameter(help="Where nothing is read upright, also try 90, 180 and 270 degrees.", negative=""),
+        Parameter(
+            help="Where the upright reading is rejected, also try 90, 180 and 270 degrees.", negative=""
+        ),
     ] = False,
     explain: Annotated[
         Path | None, Parameter(help="Draw the steps of the reading to this PNG, SVG or PDF.")
@@ -65,7 +67,9 @@ def predict(
         int, Parameter(help="Read this many random test images of --data instead.", converter=read_whole)
     ] = 0,
     data: Annotated[str | None, Parameter(help="The data set for --sample.")] = None,
-    seed: Annotated[int, Parameter(help="Seed for --sample.", converter=read_whole)] = 0,
+    seed: Annotated[
+        int | None, Parameter(help="Seed for --sample. [default: 0]", converter=read_whole)
+    ] = None,
     out: Annotated[
         str | None,
         Parameter(
@@ -101,8 +105,11 @@ def predict(
 
     check_constraints(length, pattern, amount)
     known: dict[str, Any] = {"length": length, "pattern": pattern, "amount": amount}
-    if sample and any(known.values()):
-        raise PictureError("--sample reads single digits; leave --length, --pattern and --amount out")
+    single = {**known, "max-error": max_error, "turned": turned, "workers": workers, "cluster": cluster}
+    for flag, value in single.items() if sample else (("data", data), ("seed", seed)):
+        if value is not None and value is not False:
+            reason = "classifies single images of a data set" if sample else "is not given"
+            raise PictureError(f"--sample {reason}; leave --{flag} out")
     if out is not None and not sample:
         if explain is not None or not pictures:
             raise PictureError(
@@ -131,7 +138,7 @@ def predict(
 
         loaded = load_checkpoint(SHIPPED if checkpoint == LINE else checkpoint)
         source = find_training_data(checkpoint, loaded) if data is None else data
-        return predict_sample(loaded, source, sample, seed, Path(out or "sample.png"), json=json)
+        return predict_sample(loaded, source, sample, seed or 0, Path(out or "sample.png"), json=json)
     if not pictures:
         raise PictureError("no picture was given; name one or more, or draw from a data set with --sample 50")
     from lenet.reading.reader import Reader

@@ -15,6 +15,7 @@ and Google come last: some countries block them.
 import difflib
 from dataclasses import dataclass, field
 from math import prod
+from pathlib import Path
 from typing import Literal
 
 from lenet.errors import DataError
@@ -91,6 +92,11 @@ def spell_source(name: str) -> str:
     """A data set's name as it is spelt here: `MNIST` and `FashionMNIST` are known; other names come back."""
     plain = {_letters(known): known for known in SOURCES}
     return name if name in SOURCES else plain.get(_letters(name), name)
+
+
+def resolve_data(name: str) -> str:
+    """A data set's name as it is spelt here; for data of one's own the path that is right from any folder."""
+    return str(Path(name).resolve()) if name not in SOURCES and Path(name).exists() else spell_source(name)
 
 
 def _letters(name: str) -> str:

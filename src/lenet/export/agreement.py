@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lenet.data.datasets import load, load_digits
+from lenet.data.datasets import load
 from lenet.data.imageset import ImageSet, spread
 from lenet.models.checkpoint import Checkpoint
 from lenet.models.line_config import DIGITS
@@ -58,12 +57,11 @@ def find_samples(name: str, checkpoint: Checkpoint) -> Samples:
         calibration = load(find_training_data(name, checkpoint), "train").images
         calibration = calibration[spread(len(calibration), MOST_IMAGES)]
         return Samples(test, calibration, f"{test.name} test", True)
-    images, labels = load_digits()
-    digits = ImageSet(images, labels, DIGITS, "digits")
+    test, calibration = load("digits", "test"), load("digits", "train").images[:MOST_IMAGES]
     knows = set(DIGITS) <= set(checkpoint.classes)
-    test = digits.subset(torch.arange(MOST_IMAGES))
-    test = match_classes(checkpoint, test) if knows else test
-    return Samples(test, images[MOST_IMAGES:], "scikit-learn's digits", knows)
+    return Samples(
+        match_classes(checkpoint, test) if knows else test, calibration, "scikit-learn's digits", knows
+    )
 
 
 def measure_agreement(checkpoint: Checkpoint, samples: Samples, run: Run) -> Agreement:

@@ -123,9 +123,15 @@ def measure_symptoms(folder: RunFolder) -> Symptoms:
 
 
 def compute_chance_loss(recipe: Recipe) -> float:
-    """The recipe's loss of uniform probabilities: ln C, or the variance of one-hot targets."""
+    """The recipe's loss of the best answer that is the same for every image: ln C of uniform probabilities,
+    the variance of one-hot targets, or half the summed variances of targets of 1 and -1."""
     outputs = recipe.model.classes + recipe.model.reject_class
-    return math.log(outputs) if recipe.loss == "cross-entropy" else (outputs - 1) / outputs**2
+    match recipe.loss:
+        case "cross-entropy":
+            return math.log(outputs)
+        case "bipolar-squared-error":
+            return 2 * (outputs - 1) / outputs
+    return (outputs - 1) / outputs**2
 
 
 def sample_images(data: ImageSet, plan: Plan) -> ImageSet:

@@ -13,8 +13,8 @@ from lenet.models.preprocessing import prepare_images
 class Adapter(nn.Module):
     """A module from prepared pixels (N, 1, H, W) to logits (N, classes), behind the interface of `LeNet`.
 
-    Of `config` the pixel settings count: input_size, fit, pixel_mean, pixel_std and contrast_sigma. The
-    module is used as it is and trained in place.
+    Of `config` the pixel settings count: input_size, fit, margin, pixel_mean, pixel_std and
+    contrast_sigma. The module is used as it is and trained in place.
     """
 
     def __init__(self, module: nn.Module, config: LeNetConfig) -> None:

@@ -86,7 +86,8 @@ def save_network(
         classes: the name of each class, in the order of the logits. By default those of the checkpoint, or
             "0" to "9" for a model with ten outputs.
 
-    Raises CheckpointError when the classes are not known, or not as many as the network has.
+    Raises CheckpointError when the classes are not known, or not as many as the network has, and when the
+    weights are pruned, parametrised, in half precision or not finite, as `load` would not take them.
     """
     model, card = (network.model, network.card) if isinstance(network, Checkpoint) else (network, {})
     if classes is None and not card:
@@ -95,6 +96,11 @@ def save_network(
                 f"the network has {model.config.classes} classes and they have no names; give `classes`"
             )
         classes = DIGITS
+    tensors = {name: tensor.cpu() for name, tensor in model.state_dict().items()}
+    try:
+        check_fit(Path(path), tensors, model.config.find_shapes())
+    except CheckpointError as error:
+        raise CheckpointError(f"{error}; make the weights plain first: prune.remove, .float()") from None
     save_checkpoint(Path(path), model, card if classes is None else {**card, "classes": list(classes)})
 
 

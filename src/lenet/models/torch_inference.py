@@ -64,10 +64,9 @@ def open_line_module(source: Checkpoint | LineCheckpoint | StoredCheckpoint) -> 
 def pack_module(model: LeNet) -> PackedLeNet | None:
     """Pack the weights as they are now; None where somebody watches the layers or has changed them, and where
     the kernel cannot compute the network."""
-    parameters = list(model.parameters())
-    if not model.is_plain or any(
-        parameter.dtype != torch.float32 or parameter.device.type != "cpu" for parameter in parameters
-    ):
+    state = model.state_dict()
+    is_as_built = model.is_plain and state.keys() == model.config.find_shapes().keys()  # not parametrised
+    if not is_as_built or any(t.dtype != torch.float32 or t.device.type != "cpu" for t in state.values()):
         return None
     return pack_lenet(model.config, _as_arrays(model))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ from lenet.reading.reading import Digit, Reading
 from lenet.reading.single import classify, combine
 from lenet.reading.sweep import Transcript, transcribe
 from lenet.reading.transcription import Constraints, check_constraints
-from lenet.reading.turning import read_turned
+from lenet.reading.turning import read_turned, turn_picture
 from lenet.uncertainty.reading_rejection import CARD_KEY, find_group, find_reading_thresholds
 from lenet.uncertainty.rejection import explain_rejection, find_threshold
 
@@ -71,7 +71,7 @@ class Reader:
         accepted readings is wrong, as measured on pictures composed of digits held out of training
         (`find_reading_thresholds`). Networks for full images, such as clothes, are measured on held-out
         images (`find_threshold`).
-        With `turned`, a picture in which nothing is read upright is also read turned by 90°, 180° and 270°.
+        With `turned`, a picture whose upright reading is rejected is also read turned by 90°, 180° and 270°.
         Raises CheckpointError, also if the checkpoint cannot guarantee `max_error`.
         """
         if isinstance(checkpoint, str | PathLike):
@@ -123,22 +123,14 @@ class Reader:
         Raises PictureError at the first that cannot be read.
         """
         constraints = check_constraints(length, pattern, amount)
-        readings = []
-        for picture in pictures:
-            decoded = decode(picture)
-            reading = self._read(decoded, constraints).reading
-            if self.turned and reading.rejected:
-                reading = read_turned(decoded, lambda one: self._read(one, constraints).reading, reading)
-            readings.append(reading)
-        return readings
+        return [self._read_or_turn(decode(picture), constraints)[1].reading for picture in pictures]
 
     def explain(
         self, picture: Picture, length: int | None = None, pattern: str | None = None, amount: bool = False
     ) -> tuple[Reading, list[ReadingStep]]:
         """Read one picture; also return every step of the pipeline. Raises PictureError."""
         constraints = check_constraints(length, pattern, amount)
-        decoded = decode(picture)
-        outcome = self._read(decoded, constraints)
+        decoded, outcome = self._read_or_turn(decode(picture), constraints)
         reading, images = outcome.reading, outcome.images
         steps = [ReadingStep(Phrase("decoded"), decoded.pixels, decoded.reason)]
         if outcome.found is not None:
@@ -150,6 +142,21 @@ class Reader:
             answer = Phrase("{name} ({share:.1%})", name=ClassName(self.classes[digit.digit]), share=shown)
             steps.append(ReadingStep(Phrase("digit"), image, answer))
         return reading, steps
+
+    def _read_or_turn(
+        self, decoded: DecodedPicture, constraints: Constraints
+    ) -> tuple[DecodedPicture, ReadPicture]:
+        """The picture as it was read, upright or turned, and what was read; boxes are in the given one."""
+        upright = self._read(decoded, constraints)
+        if not (self.turned and upright.reading.rejected):
+            return decoded, upright
+        reading, quarters = read_turned(
+            decoded, lambda turned: self._read(turned, constraints).reading, upright.reading
+        )
+        if not quarters:
+            return decoded, upright
+        decoded = turn_picture(decoded, quarters)
+        return decoded, replace(self._read(decoded, constraints), reading=reading)
 
     def _read(self, decoded: DecodedPicture, constraints: Constraints) -> ReadPicture:
         if self.reads_whole_pictures:

@@ -26,8 +26,8 @@ class Reading:
 
     `confidence`, 0..1, is the probability of the text. Where a checkpoint names the digits that the line
     network found, it is the product of their probabilities and that of the number of digits.
-    `reason` says why a reading was rejected. A picture without ink is rejected with an empty text and the
-    confidence 0.
+    `reason` says why a reading was rejected, or by how much its picture was turned. A picture without ink is
+    rejected with an empty text and the confidence 0.
     """
 
     text: str

@@ -1,4 +1,4 @@
-"""Reads a picture that lies on its side or stands on its head, where nothing is read upright."""
+"""Reads a picture that lies on its side or stands on its head, where its upright reading is rejected."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -32,8 +32,9 @@ def turn_back(digit: Digit, quarters: int, width: int, height: int) -> Digit:
 
 def read_turned(
     decoded: DecodedPicture, read: Callable[[DecodedPicture], Reading], upright: Reading
-) -> Reading:
-    """The most confident reading of the turned picture; `upright` if none is accepted.
+) -> tuple[Reading, int]:
+    """The most confident reading of the turned picture, and by how many quarters of a circle it was turned,
+    counter-clockwise; `upright` and 0 if none is accepted.
 
     The reason of the reading says by how much the picture was turned, and whether its digits can be read both
     ways up, as 6 and 9 can.
@@ -41,10 +42,10 @@ def read_turned(
     readings = [(read(turn_picture(decoded, quarters)), quarters) for quarters in QUARTERS]
     accepted = [(reading, quarters) for reading, quarters in readings if not reading.rejected]
     if not accepted:
-        return upright
+        return upright, 0
     best, quarters = max(accepted, key=lambda pair: pair[0].confidence)
     reason = f"turned by {90 * quarters}°"
     if set(best.text) <= UPSIDE_DOWN:
         reason += "; ambiguous: it can be read upside down, too"
     digits = tuple(turn_back(digit, quarters, decoded.width, decoded.height) for digit in best.digits)
-    return replace(best, reason=reason, digits=digits)
+    return replace(best, reason=reason, digits=digits), quarters

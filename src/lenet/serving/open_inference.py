@@ -189,6 +189,7 @@ def _read_json(tensor: Mapping[str, Any], binary: bytes, kind: str) -> NDArray[A
     """The values of a tensor in JSON: one list, or lists in lists as its shape says."""
     if binary:
         raise Refusal(400, f"{len(binary)} bytes follow the JSON object, and belong to no tensor")
+    _check_numbers(tensor["data"])  # before numpy: an array of texts takes the longest one's room for each
     try:
         values = np.asarray(tensor["data"])
     except (ValueError, RecursionError, OverflowError):
@@ -200,6 +201,16 @@ def _read_json(tensor: Mapping[str, Any], binary: bytes, kind: str) -> NDArray[A
     if kind == "UINT8" and values.size and not 0 <= values.min() <= values.max() <= 255:
         raise Refusal(400, f"the data of {INPUT} are not from 0 to 255, as UINT8 says")
     return values.astype(np.uint8 if kind == "UINT8" else np.float64)
+
+
+def _check_numbers(data: object) -> None:
+    """Raise Refusal 400 unless `data` is a list of numbers, or of such lists."""
+    waiting = [data]
+    while waiting:
+        values = waiting.pop()
+        if not isinstance(values, list):
+            raise Refusal(400, f"the data of {INPUT} are no list of numbers")
+        waiting += [value for value in values if type(value) not in (int, float)]
 
 
 def _to_pixels(values: NDArray[Any]) -> Images:

@@ -10,10 +10,12 @@ from typing import Any
 import torch
 
 from lenet.data.imageset import ImageSet
+from lenet.data.sources import resolve_data
 from lenet.errors import CheckpointError, RunError
 from lenet.files import write_bytes
 from lenet.models.checkpoint import load_checkpoint, save_checkpoint
 from lenet.models.network import LeNet
+from lenet.processes import find_device
 from lenet.training.history import hash_history, write_history
 from lenet.training.plan import Plan
 from lenet.training.run_folder import RunFolder, create_run, make_card
@@ -92,10 +94,14 @@ def _check_given(path: Path, plan: Plan, given: Mapping[str, Any]) -> None:
     """Raise RunError where a value was not planned so."""
     planned = {"recipe": plan.recipe.name, "data": plan.recipe.data, "seed": plan.seed, "device": plan.device}
     for name, value in given.items():
+        if value is None:
+            continue
+        if name == "data":
+            value = resolve_data(value)  # as the plan spells it
+        if name == "device":
+            value = str(find_device(value))
         is_same = (
-            value in (None, planned[name])
-            if name in planned
-            else plan.recipe.override({name: value}) == plan.recipe
+            value == planned[name] if name in planned else plan.recipe.override({name: value}) == plan.recipe
         )
         if not is_same:
             raise RunError(f"{path} is resumed as planned, with more epochs at most; `{name}` was not so")

@@ -12,7 +12,7 @@ import torch
 from lenet.data.cache import list_sources
 from lenet.data.datasets import load
 from lenet.data.imageset import ImageSet, fingerprint, spread
-from lenet.data.sources import SOURCES
+from lenet.data.sources import resolve_data
 from lenet.errors import CheckpointError, DataError, DivergedError, LeNetError, RunError
 from lenet.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from lenet.models.stored import find_checkpoint
@@ -98,8 +98,7 @@ def begin_run(
     cannot share the batches.
     """
     check_seed(seed)
-    if recipe.data not in SOURCES and Path(recipe.data).exists():
-        recipe = replace(recipe, data=str(Path(recipe.data).resolve()))  # so that it resumes from anywhere
+    recipe = replace(recipe, data=resolve_data(recipe.data))
     check_network(recipe, initial)
     # The test images are loaded so that a mistake in them shows now.
     data, test = corrections or (load(recipe.data, "train"), load(recipe.data, "test"))
@@ -285,6 +284,6 @@ def find_test_images(name: str | Path, checkpoint: Checkpoint, most: int) -> Ima
         if source in {listing.name for listing in list_sources() if listing.found == "missing"}:
             return None
         data = match_classes(checkpoint, load(source, "test"))
-    except (CheckpointError, DataError):
+    except (CheckpointError, DataError, RunError):
         return None
     return data.subset(spread(len(data), most))
