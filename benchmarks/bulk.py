@@ -29,7 +29,7 @@ from PIL import Image
 from lenet.batch.folders import find_pictures
 from lenet.batch.pool import read_in_bulk
 from lenet.batch.results import Results
-from lenet.bench.speed import describe_machine
+from lenet.bench.machine import describe_machine
 from lenet.processes import count_cores
 
 sys.path.append(str(Path(__file__).parents[1] / "examples"))

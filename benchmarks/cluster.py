@@ -36,7 +36,7 @@ from PIL import Image
 from lenet.batch.cluster import read_on_cluster
 from lenet.batch.jobs import SHARD, BulkJob, Counts, describe_job
 from lenet.batch.stores import open_store
-from lenet.bench.speed import describe_machine
+from lenet.bench.machine import describe_machine
 from lenet.data.datasets import load
 
 RESULT = Path(__file__).parent.resolve() / "results" / "cluster.json"

@@ -17,7 +17,7 @@ from statistics import mean
 
 import torch
 
-from lenet.bench.speed import describe_machine
+from lenet.bench.machine import describe_machine
 from lenet.data.corrupted import load_corrupted
 from lenet.data.imageset import ImageSet
 from lenet.files import write_text

@@ -24,7 +24,8 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as lenet does, before torch i
 import torch
 from torch import Tensor, nn
 
-from lenet.bench.speed import describe_machine, measure_fma_peak
+from lenet.bench.machine import describe_machine
+from lenet.bench.speed import measure_fma_peak
 from lenet.files import write_text
 from lenet.kernels.convolution import explain_backend, run_convolutions
 from lenet.kernels.dense import run_dense

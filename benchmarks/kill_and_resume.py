@@ -39,7 +39,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         result = kill_and_resume(Path(scratch), given.kills, given.seed)
 
-    from lenet.bench.speed import describe_machine
+    from lenet.bench.machine import describe_machine
 
     result["command"] = shlex.join(["python", "benchmarks/kill_and_resume.py", *sys.argv[1:]])
     RESULT.write_text(json.dumps({**result, "machine": describe_machine()}, indent=2) + "\n")

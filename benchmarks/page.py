@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from playwright.sync_api import sync_playwright
 
-from lenet.bench.speed import describe_machine
+from lenet.bench.machine import describe_machine
 from lenet.data.datasets import load
 from lenet.models.checkpoint import load_checkpoint
 from lenet.page.bundle import make_page

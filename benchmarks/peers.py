@@ -27,9 +27,9 @@ os.environ.setdefault("GOMP_SPINCOUNT", "1000")  # as lenet does, before torch i
 import numpy as np
 import torch
 
+from lenet.bench.machine import describe_machine
 from lenet.bench.speed import (
     PlainLeNet,
-    describe_machine,
     inference_pass,
     measure_peak,
     time_once,

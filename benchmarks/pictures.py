@@ -25,7 +25,7 @@ import torch
 from PIL import Image, ImageOps
 
 from halves import BLIND, Answer, sum_up_kinds
-from lenet.bench.speed import describe_machine
+from lenet.bench.machine import describe_machine
 from lenet.images.decoding import MAX_PIXELS, Picture, decode
 from lenet.reading.reader import Reader
 from lenet.reading.reading import Reading

@@ -26,7 +26,7 @@ from PIL import Image
 from rapidocr_onnxruntime import RapidOCR
 
 from halves import BLIND
-from lenet.bench.speed import describe_machine
+from lenet.bench.machine import describe_machine
 from lenet.reading.reader import Reader
 
 OUT = Path(__file__).parent / "results" / "readers.json"

@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lenet.bench.speed import describe_machine
+from lenet.bench.machine import describe_machine
 from lenet.data.datasets import load
 from lenet.data.imageset import ImageSet
 from lenet.errors import CheckpointError

@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from lenet.bench.speed import describe_machine
+from lenet.bench.machine import describe_machine
 from lenet.training.recipes import RECIPES
 
 CACHES = Path("/proc/sys/vm/drop_caches")

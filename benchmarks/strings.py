@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from halves import Answer, sum_up_kinds
-from lenet.bench.speed import describe_machine
+from lenet.bench.machine import describe_machine
 from lenet.data.datasets import load
 from lenet.images.decoding import Picture
 from lenet.reading.reader import Reader

@@ -17,7 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lenet.bench.speed import describe_machine
+from lenet.bench.machine import describe_machine
 from lenet.experiments.comparison import Comparison, Variant, conclude
 from lenet.experiments.studies import STUDIES
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from lenet.bench.speed import describe_machine
+from lenet.bench.machine import describe_machine
 from lenet.files import write_text
 from lenet.training.loop import Epoch
 from lenet.training.recipe import Recipe

@@ -24,7 +24,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 import lenet
-from lenet.bench.speed import describe_machine
+from lenet.bench.machine import describe_machine
 from lenet.data.imageset import ImageSet
 from lenet.training.start import make_model
 

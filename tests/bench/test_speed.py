@@ -6,9 +6,9 @@ import pytest
 import torch
 
 from lenet.bench import speed
+from lenet.bench.machine import describe_machine
 from lenet.bench.speed import (
     PlainLeNet,
-    describe_machine,
     inference_pass,
     measure_speed,
     time_pairs,

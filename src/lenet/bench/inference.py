@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 from importlib.util import find_spec
-from typing import Any
 
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 
 from lenet.bench.speed import Measurement, measure_fma_peak, time_pairs
 from lenet.export.line_file import make_line_onnx
-from lenet.export.onnx_file import NEEDED, make_onnx
+from lenet.export.onnx_file import NEEDED, Session, make_onnx
 from lenet.models.checkpoint import Checkpoint
 from lenet.models.config import LeNetConfig
 from lenet.models.inference import DigitNetwork, StripNetwork, open_line
@@ -39,7 +38,7 @@ def measure_inference(config: LeNetConfig) -> list[Measurement]:
     rival = None
     if has_onnxruntime():
         card = {"classes": [str(number) for number in range(config.classes)]}
-        rival = open_session(make_onnx(Checkpoint(network, card), side, side))
+        rival = Session(make_onnx(Checkpoint(network, card), side, side))
     figures = []
     for count in BATCHES:
         images = random.integers(0, 256, (count, 1, side, side), dtype=np.uint8)
@@ -54,7 +53,7 @@ def measure_lines() -> list[Measurement]:
     """The same for the shipped line network and single strips."""
     line = load_line()
     network = open_line(line)
-    rival = open_session(make_line_onnx(line)) if has_onnxruntime() else None
+    rival = Session(make_line_onnx(line)) if has_onnxruntime() else None
     random, figures = np.random.default_rng(0), []
     for width in COLUMNS:
         strips = random.integers(0, 256, (1, 1, ROWS, width), dtype=np.uint8)
@@ -69,25 +68,20 @@ def has_onnxruntime() -> bool:
     return all(find_spec(name) is not None for name in NEEDED)
 
 
-def open_session(content: bytes) -> Any:
-    """An ONNX file in onnxruntime, with one thread."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    return onnxruntime.InferenceSession(content, options)
-
-
 def time_beside(
-    what: str, unit: str, network: DigitNetwork | StripNetwork, rival: Any, images: NDArray[np.uint8]
+    what: str,
+    unit: str,
+    network: DigitNetwork | StripNetwork,
+    rival: Session | None,
+    images: NDArray[np.uint8],
 ) -> list[Measurement]:
-    """The speed of `network`, and that of `rival`, a session of onnxruntime or None, and their ratio."""
+    """The speed of `network`, and that of `rival`, where there is one, and their ratio."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
         works = [lambda: network.compute_logits(images)]
         if rival is not None:
-            works.append(lambda: rival.run(["logits"], {rival.get_inputs()[0].name: images})[0])
+            works.append(lambda: rival.run_batch(images, ["logits"])[0])
         rows = time_pairs(works)
     finally:
         torch.set_num_threads(threads)

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from lenet.bench.machine import describe_machine as describe_machine
 from lenet.kernels.library import load_library
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet

@@ -113,7 +113,7 @@ def find_source(name: str) -> Source:
     raise DataError(f"no data set is called {name!r}; {hint}")
 
 
-_SIDE = 28  # pixels, as `images.framing.SIDE`, which cannot be imported without torch
+_SIDE = 28  # pixels, as `images.framing.SIDE`, which cannot be imported without numpy
 DIGITS = tuple("0123456789")
 _CAPITALS = tuple("ABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _EMNIST = Bundle(

@@ -138,10 +138,10 @@ class Session:
         logits, probabilities = zip(*parts, strict=True)
         return np.concatenate(logits), np.concatenate(probabilities)
 
-    def run_batch(self, images: NDArray[np.uint8]) -> list[Floats]:
-        """Every output of the file, in order, for images uint8 (N, 1, H, W) at once."""
+    def run_batch(self, images: NDArray[np.uint8], names: list[str] | None = None) -> list[Floats]:
+        """The outputs called `names`, or all in order, for images uint8 (N, 1, H, W) at once."""
         (given,) = self._session.get_inputs()
-        outputs: list[Floats] = self._session.run(None, {given.name: images})
+        outputs: list[Floats] = self._session.run(names, {given.name: images})
         return outputs
 
     def measure_milliseconds(self, images: NDArray[np.uint8]) -> float:

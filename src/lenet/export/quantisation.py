@@ -6,7 +6,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn import functional
 
 from lenet.errors import ExportError
 from lenet.export.integer import (
@@ -21,7 +20,7 @@ from lenet.export.integer import (
     Preparation,
 )
 from lenet.models.config import LeNetConfig, Pooling
-from lenet.models.filters import MIN_CONTRAST, gaussian_rows
+from lenet.models.filters import MIN_CONTRAST, gaussian_rows, resizing_rows
 from lenet.models.network import LeNet
 
 Floats = NDArray[np.float64]
@@ -94,16 +93,9 @@ def _quantise_pixels(config: LeNetConfig, images: Tensor, prepared: Array) -> tu
             "of the pixels for a C header; write an .onnx file"
         )
     zero = round(-meaning.offset / meaning.scale)
-    rows, columns = (_round_rows(_resize_rows(n, side)) if resized else None for n in (height, width))
+    rows, columns = (_round_rows(resizing_rows(n, side)) if resized else None for n in (height, width))
     zero = min(max(zero, 0), 255)  # without padding, it is not used
     return Preparation(height, width, side, config.padding, zero, rows, columns, contrast), meaning
-
-
-def _resize_rows(places: int, side: int) -> NDArray[np.float32]:
-    """The weights of a resize from `places` to `side` pixels, as PyTorch computes it: (side, places)."""
-    impulses = torch.eye(places)[None, None]
-    rows = functional.interpolate(impulses, (side, places), mode="bilinear", antialias=True)[0, 0]
-    return np.asarray(rows.numpy(), np.float32)
 
 
 def _round_rows(rows: Array) -> Array:

@@ -229,7 +229,7 @@ def calibrate(checkpoint: Checkpoint, validation: ImageSet) -> Checkpoint:
 
 @dataclass(frozen=True)
 class Robustness:
-    """Accuracy on images that were spoilt, each kind by itself."""
+    """Accuracy on corrupted images, each kind of corruption by itself."""
 
     accuracies: Mapping[str, float]
     """By the name of the corruption; the control, too."""

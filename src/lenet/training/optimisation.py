@@ -19,7 +19,7 @@ COMPILED = ("add_param_group", "zero_grad", "step", "state_dict", "load_state_di
 
 
 def weigh_classes(recipe: Recipe, labels: Tensor) -> Tensor | None:
-    """The weight of each class, (classes,), or None where all weigh the same; a background weighs 1.
+    """The weight of each class, (classes,), or None where all weigh the same; the reject class weighs 1.
 
     'balanced' gives N / (classes × count), so that every class adds the same to the loss; a class that has
     no examples weighs 0.

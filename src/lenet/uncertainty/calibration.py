@@ -54,7 +54,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
     nothing that comes after has to know it.
 
     Args:
-        logits: (N, classes) of images that were held out of training; a background's constant logit of 0
+        logits: (N, classes) of images that were held out of training; the reject class's constant logit of 0
             belongs in it, as a column of its own.
         labels: int64 (N,).
 
@@ -76,7 +76,7 @@ def fit_temperature(logits: Tensor, labels: Tensor) -> float:
 
 
 MAX_ERRORS = (0.01, 0.005, 0.001)
-"""Shares of errors among the accepted for which the price is told."""
+"""Shares of errors among the accepted for which the rejection rate is given."""
 
 
 @dataclass(frozen=True)

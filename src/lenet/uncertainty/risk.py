@@ -57,7 +57,7 @@ class RiskCurve:
 def compute_risk(probabilities: Tensor, labels: Tensor) -> RiskCurve:
     """The risk-coverage curve of probabilities (N, classes) for labels (N,), N at least 1.
 
-    Rows may add up to less than 1, as those of a network with a background do.
+    Rows may add up to less than 1, as those of a network with a reject class do.
     """
     confidence, predicted = probabilities.double().max(dim=1)
     return rank_risk(confidence, predicted != labels)
