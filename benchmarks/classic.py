@@ -94,10 +94,11 @@ def main() -> None:
 def list_tasks() -> dict[str, Callable[[], Entry]]:
     """Every training by its name, in order."""
     tasks: dict[str, Callable[[], Entry]] = {}
-    for name, (changes, buffers) in CHOICES.items():
-        for seed in SEEDS[:2]:
-            recipe = RECIPES["lenet5-1998"].override(changes)
-            tasks[f"choices/lenet5-1998/{name}/{seed}"] = partial(choose, recipe, buffers, seed)
+    for network, choices in CHOICES.items():
+        for name, (changes, buffers) in choices.items():
+            for seed in SEEDS[:2]:
+                recipe = RECIPES[network].override(changes)
+                tasks[f"choices/{network}/{name}/{seed}"] = partial(choose, recipe, buffers, seed)
     for network in (*NETWORKS, "lenet-1989"):
         for seed in SEEDS:
             tasks[f"plain/{network}/{seed}"] = partial(run, RECIPES[network], seed)
@@ -116,15 +117,23 @@ def list_tasks() -> dict[str, Callable[[], Entry]]:
 
 # ---- what the paper leaves open --------------------------------------------------------------------------
 
-CHOICES: dict[str, tuple[dict[str, Any], dict[str, float]]] = {
-    "as the recipe": ({}, {}),
-    "initial weights of the paper": ({"initialisation": "fan-in"}, {}),
-    "distance: sum / 42": ({}, {"scale": 1 / 42, "bias": 2.0}),
-    "distance: sum / 21": ({}, {"scale": 1 / 21, "bias": 4.0}),
-    "distance: sum / 10.5": ({}, {"scale": 1 / 10.5, "bias": 8.0}),
-    "j of 0.25": ({}, {"bias": 0.25}),
-    "j of 5": ({}, {"bias": 5.0}),
-    "the order of the file": ({"shuffle": False}, {}),
+# By the network and the name of the choice: settings of the recipe, and constants of the output.
+CHOICES: dict[str, dict[str, tuple[dict[str, Any], dict[str, float]]]] = {
+    "lenet5-1998": {
+        "as the recipe": ({}, {}),
+        "initial weights of the paper": ({"initialisation": "fan-in"}, {}),
+        "distance: sum / 42": ({}, {"scale": 1 / 42, "bias": 2.0}),
+        "distance: sum / 21": ({}, {"scale": 1 / 21, "bias": 4.0}),
+        "distance: sum / 10.5": ({}, {"scale": 1 / 10.5, "bias": 8.0}),
+        "j of 0.25": ({}, {"bias": 0.25}),
+        "j of 5": ({}, {"bias": 5.0}),
+        "the order of the file": ({"shuffle": False}, {}),
+    },
+    "lenet1-1998": {
+        "as the recipe": ({}, {}),
+        "rate of .0005": ({"lr": 5e-4}, {}),
+        "rate of .001": ({"lr": 1e-3}, {}),
+    },
 }
 
 

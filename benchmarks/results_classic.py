@@ -26,7 +26,8 @@ Runs = list[dict[str, Any]]
 
 
 def show_classic(result: dict[str, Any], say: Say) -> str:
-    for title in (*CHOICES, *(name for name, _ in climb()), *BASELINES, *NAMES.values()):
+    choices = (name for network in CHOICES.values() for name in network)
+    for title in (*choices, *(name for name, _ in climb()), *BASELINES, *NAMES.values()):
         say(title)  # so that the catalogue has them all, also before they are measured
     groups: defaultdict[str, Runs] = defaultdict(list)
     for name, entry in result["entries"].items():
@@ -92,12 +93,13 @@ def show_ladder(groups: dict[str, Runs], say: Say) -> str:
 
 
 def show_choices(groups: dict[str, Runs], say: Say) -> str:
-    title = say("LeNet-5: what the paper leaves open, 12 passes")
-    rows = write_head([title, say("seeds"), say("error on held-out images")])
+    title = say("what the paper leaves open, 12 passes")
+    rows = write_head([say("network"), title, say("seeds"), say("error on held-out images")])
     for name, runs in groups.items():
         if name.startswith("choices/"):
             errors = [run["validation_error"] for run in runs]
-            rows.append(write_row([say(name.split("/", 2)[2]), str(len(runs)), show(errors)]))
+            _, network, choice = name.split("/", 2)
+            rows.append(write_row([f"`{network}`", say(choice), str(len(runs)), show(errors)]))
     return "\n".join(rows) if len(rows) > 2 else ""
 
 
