@@ -215,10 +215,10 @@ def forks() -> Any:
 @pytest.fixture
 def run_all(
     forks: Any, tmp_path_factory: pytest.TempPathFactory
-) -> Callable[[list[str] | list[list[str]], Path], list[str]]:
+) -> Callable[[list[str | list[str]], Path], list[str]]:
     """Run commands or blocks in a new process, in a folder; what each prints."""
 
-    def run(steps: list[str] | list[list[str]], folder: Path) -> list[str]:
+    def run(steps: list[str | list[str]], folder: Path) -> list[str]:
         output = tmp_path_factory.mktemp("output")
         given = {"steps": steps, "folder": folder, "environment": dict(os.environ), "output": output}
         worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:])

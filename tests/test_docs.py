@@ -19,7 +19,7 @@ from lenet.training import recipes
 from lenet.training.recipes import RECIPES
 
 app = register_verbs()
-RunAll = Callable[[list[str] | list[list[str]], Path], list[str]]
+RunAll = Callable[[list[str | list[str]], Path], list[str]]
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("README*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -45,10 +45,14 @@ def has_blocks_of_its_own(page: Path) -> bool:
 RUN = [page for page in PAGES if has_blocks_of_its_own(page)]
 
 
+def is_call(line: str) -> bool:
+    return re.match(r"(\$ )?lenet ", line) is not None
+
+
 def commands(page: Path, language: str) -> list[str]:
     """The lines that call lenet, without the prompt."""
     lines = "\n".join(blocks(page, language)).splitlines()
-    return [line.removeprefix("$ ") for line in lines if re.match(r"(\$ )?lenet ", line)]
+    return [line.removeprefix("$ ") for line in lines if is_call(line)]
 
 
 @pytest.fixture
@@ -66,8 +70,18 @@ def read_outputs(page: Path, language: str) -> list[str | None]:
 
 
 @pytest.mark.parametrize("page", RUN, ids=name_page)
-def test_shell_blocks_run_as_they_stand(page: Path, folder: Path, run_all: RunAll) -> None:
-    run_all([shlex.split(command) for command in commands(page, "sh")], folder)
+def test_blocks_run_as_they_stand_and_print_what_is_quoted(page: Path, folder: Path, run_all: RunAll) -> None:
+    """Commands and Python, in their order, in one folder; what a page quotes is the output of Python."""
+    steps: list[str | list[str]] = []
+    expected: list[str | None] = []
+    below = r"^```(sh|python)\n(.*?)^```$(?:\n\n```text\n(.*?)^```$)?"
+    for language, text, quoted in re.findall(below, page.read_text("utf-8"), re.MULTILINE | re.DOTALL):
+        is_python = language == "python"
+        own = [text] if is_python else [shlex.split(line) for line in text.splitlines() if is_call(line)]
+        steps += own
+        expected += [quoted or None] if is_python else [None] * len(own)
+    for printed, quoted in zip(run_all(steps, folder), expected, strict=True):
+        assert quoted in (None, printed)
 
 
 @pytest.mark.parametrize("page", RUN, ids=name_page)
@@ -85,13 +99,6 @@ def test_refusals_are_quoted_as_they_are(folder: Path) -> None:
         arguments = [sys.executable, "-m", "lenet", *shlex.split(command)[1:]]
         done = subprocess.run(arguments, cwd=folder, capture_output=True, text=True)
         assert (done.returncode, done.stderr.strip()) == (2, line)
-
-
-@pytest.mark.parametrize("page", RUN, ids=name_page)
-def test_python_blocks_print_what_is_quoted_below_them(page: Path, folder: Path, run_all: RunAll) -> None:
-    printed = run_all(blocks(page, "python"), folder)
-    for output, quoted in zip(printed, read_outputs(page, "python"), strict=True):
-        assert quoted in (None, output)
 
 
 @pytest.mark.parametrize("page", RUN, ids=name_page)

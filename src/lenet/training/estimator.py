@@ -60,9 +60,9 @@ class LeNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     device : str, default="auto"
         auto, cpu, cuda, cuda:N or mps.
     warm_start : bool, default=False
-        Go on from the weights that the last `fit` left; the optimiser begins anew.
+        Continue from the weights that the last `fit` left; the optimiser begins anew.
     random_state : int, RandomState or None, default=0
-        Decides first weights, order and distortions. None is different every time.
+        Decides the initial weights, the order and the distortions. None is different every time.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ class LeNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     model_ : the trained LeNet.
     history_ : one Epoch for each pass.
 
-    Keep it with `save`, as a checkpoint that the other verbs read too; nothing is executed to load it, as
+    Keep it with `save`, as a checkpoint that the other commands read too; nothing is executed to load it, as
     it would be with a pickle.
     """
 
@@ -156,7 +156,7 @@ class LeNetClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(self.classes_[likeliest])
 
     def save(self, path: str | Path) -> None:
-        """Write a checkpoint, whole or not at all, that `load`, `lenet.load` and the other verbs read."""
+        """Write a checkpoint, whole or not at all, that `load`, `lenet.load` and the commands read."""
         check_is_fitted(self, "model_")
         own = {
             "recipe": self._make_recipe(isqrt(self.n_features_in_), len(self.classes_)).to_dict(),

@@ -74,11 +74,11 @@ class Recipe:
     ] = 0.0
     rehearsal: Annotated[
         float,
-        "With initial weights: digits and negatives added to each batch, as a multiple of it; the initial "
-        "network's answers are their targets.",
+        "With initial weights: digits and negatives added to each batch, as a multiple of its size. Their "
+        "targets are the answers of the initial network.",
     ] = 0.0
     distillation: Annotated[
-        float, "With teachers: their share of each target, as probabilities; the rest is the label's."
+        float, "Share of the teachers' probabilities in each target; the label has the rest."
     ] = 0.0
     shuffle: Annotated[bool, "A new order each epoch; without it, the order of the file."] = True
     distortions: Annotated[Distortions, "How the images of a batch are varied."] = field(
