@@ -52,10 +52,15 @@ def main() -> None:
             entry |= {"accuracy": measure(recipe, seed), "commit": describe_machine()["commit"]}
             entries.append(entry)
             print(entry, flush=True)
-            command = shlex.join(["python", "benchmarks/sizes.py", *sys.argv[1:]])
-            about = {"what": "sizes", "command": command, "epochs": EPOCHS, "machine": describe_machine()}
-            write_text(OUT, json.dumps({**about, "entries": entries}, indent=1) + "\n")
+            write(entries)
+    write(entries)
     draw(entries)
+
+
+def write(entries: list[dict[str, Any]]) -> None:
+    command = shlex.join(["python", "benchmarks/sizes.py", *sys.argv[1:]])
+    about = {"what": "sizes", "command": command, "epochs": EPOCHS, "machine": describe_machine()}
+    write_text(OUT, json.dumps({**about, "entries": entries}, indent=1) + "\n")
 
 
 def list_recipes() -> list[tuple[str, Recipe]]:
