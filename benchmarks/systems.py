@@ -26,7 +26,8 @@ from lenet.files import write_text
 from lenet.training.loop import Epoch
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import find_recipe
-from lenet.training.runs import begin_run, run_training, summarise_run
+from lenet.training.runs import begin_run, run_training
+from lenet.training.summaries import summarise_run
 
 RESULTS = Path(__file__).parent / "results"
 

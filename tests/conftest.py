@@ -15,11 +15,17 @@ import pytest
 import torch
 
 from lenet.cli.app import main
-from lenet.data.datasets import load
+from lenet.data.datasets import load, load_digits
 from lenet.data.idx import write_idx
 from lenet.data.imageset import ImageSet
 from lenet.models.config import LeNetConfig
+from lenet.synthesis.hands import gather_material
+from lenet.synthesis.lines import LineStrip, compose_line
+from lenet.training.line_bank import write_bank
+from lenet.training.line_recipe import LineRecipe
+from lenet.training.line_run import begin_line_run
 from lenet.training.recipe import Recipe
+from lenet.training.run_folder import RunFolder
 
 torch.set_num_threads(1)
 os.environ["LENET_LANGUAGE"] = "en"  # whatever the locale; tests of Chinese ask for it
@@ -125,6 +131,40 @@ class Outcome:
     @property
     def json(self) -> Any:
         return json.loads(self.out)
+
+
+@pytest.fixture(scope="session")
+def strips() -> list[LineStrip]:
+    """Lines of scikit-learn's digits and drawn ones, without any font."""
+    images, labels = load_digits()
+    material = gather_material(images[:, 0].numpy(), labels.numpy())
+    lines = (compose_line(material, 0, "test", number) for number in range(170))
+    return [line for line in lines if line is not None][:150]
+
+
+@pytest.fixture(scope="session")
+def banks(strips: list[LineStrip], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the lines of a line network's run, as if it had composed them."""
+    folder = tmp_path_factory.mktemp("banks")
+    write_bank(folder / "train-lines.safetensors", strips[:120])
+    write_bank(folder / "validation-lines.safetensors", strips[120:])
+    return folder
+
+
+@pytest.fixture(scope="session")
+def begin_lines(banks: Path) -> Callable[..., RunFolder]:
+    """Begins a short run of a small line network in a folder, with its lines composed."""
+
+    def begin(runs_dir: Path, seed: int = 1, **changes: Any) -> RunFolder:
+        recipe = LineRecipe(
+            strips=120, validation=30, epochs=2, batch_size=24, lr=0.01, channels=(4, 6, 8, 8, 12, 12)
+        )
+        run = begin_line_run(replace(recipe, **changes), seed=seed, runs_dir=runs_dir)
+        for file in banks.iterdir():
+            shutil.copy(file, run.path)
+        return run
+
+    return begin
 
 
 @pytest.fixture

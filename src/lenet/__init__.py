@@ -57,7 +57,7 @@ _PLACES = {
     "show": "lenet.page.notebook",
     "show_progress": "lenet.insight.progress",
     "split_stratified": "lenet.data.imageset",
-    "summarise_run": "lenet.training.runs",
+    "summarise_run": "lenet.training.summaries",
     "trace_maps": "lenet.insight.activations",
     "train": "lenet.training.loop",
 }

@@ -26,8 +26,9 @@ from lenet.training.evaluation import Evaluation, evaluate
 from lenet.training.loop import Epoch, train
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import RECIPES, find_recipe
-from lenet.training.runs import begin_run, run_training, summarise_run
+from lenet.training.runs import begin_run, run_training
 from lenet.training.start import make_model
+from lenet.training.summaries import summarise_run
 
 __version__: str
 __all__ = [

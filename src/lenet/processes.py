@@ -6,12 +6,14 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from multiprocessing import get_context, parent_process
+from multiprocessing import active_children, get_context, parent_process
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from lenet.errors import DeviceError
+from lenet.errors import DeviceError, RunError
 
 if TYPE_CHECKING:
+    from concurrent.futures import ProcessPoolExecutor
+
     import torch
 
 MAX_WORKERS = 60  # Windows cannot wait for more processes
@@ -45,6 +47,34 @@ def _end_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)
+
+
+@contextmanager
+def open_pool(
+    workers: int, remedy: str = "run the command again to resume"
+) -> Iterator["ProcessPoolExecutor"]:
+    """A pool of worker processes with one thread each; they exit when the block ends, or this process dies.
+
+    Where the block is left early, their work is stopped. Raises RunError, which names the `remedy`, when a
+    worker dies.
+    """
+    from concurrent.futures import ProcessPoolExecutor
+    from concurrent.futures.process import BrokenProcessPool
+
+    others = set(active_children())
+    pool = ProcessPoolExecutor(
+        max(1, min(workers, MAX_WORKERS)), mp_context=get_context("spawn"), initializer=begin_worker
+    )
+    try:
+        yield pool
+    except BaseException as error:
+        for process in set(active_children()) - others:
+            process.terminate()
+        if isinstance(error, BrokenProcessPool):
+            raise RunError(f"a worker died, perhaps for want of memory; {remedy}") from error
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
 
 
 class WorkerProcess:

@@ -10,7 +10,7 @@ from lenet.data.imageset import ImageSet
 from lenet.models.config import LeNetConfig
 from lenet.models.network import LeNet, initialise
 from lenet.training.evaluation import evaluate
-from lenet.training.runs import RunSummary
+from lenet.training.summaries import RunSummary
 
 RUN = RunSummary(
     run="runs/a", checkpoint="runs/a/last.safetensors", epochs=3, train_loss=0.5, train_accuracy=0.9,

@@ -48,7 +48,8 @@ from lenet.training.recipes import RECIPES
 from lenet.training.resuming import open_run
 from lenet.training.run_folder import RunFolder
 from lenet.training.run_state import STATE_FORMAT
-from lenet.training.runs import begin_run, find_training_data, list_runs, run_training
+from lenet.training.runs import begin_run, find_training_data, run_training
+from lenet.training.summaries import list_runs
 
 MIN_CASES = 60  # of a group, however slow the machine is
 MAX_SECONDS, MAX_BYTES = 5, 500_000_000

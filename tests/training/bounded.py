@@ -13,7 +13,8 @@ import torch
 from lenet.data.datasets import load
 from lenet.training.recipes import find_recipe
 from lenet.training.run_folder import RunFolder
-from lenet.training.runs import begin_run, run_training, summarise_run
+from lenet.training.runs import begin_run, run_training
+from lenet.training.summaries import summarise_run
 
 
 def train(data: str, validation: int) -> RunFolder:

@@ -2,61 +2,40 @@
 
 import json
 import math
+import multiprocessing
+import threading
+import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from lenet.data.datasets import load_digits
-from lenet.errors import CheckpointError, DivergedError, LeNetError, RunError
+from lenet.errors import BusyError, CheckpointError, DivergedError, RecipeError, RunError
 from lenet.models.checkpoint import write_tensors
 from lenet.models.line import LineNetwork, load_line
 from lenet.models.line_config import BLANK, ROWS
-from lenet.synthesis.hands import gather_material
-from lenet.synthesis.lines import LineStrip, compose_line
-from lenet.training.line import LineEpoch, LineRecipe, choose_rate, measure_ctc_loss, train_line
-from lenet.training.line_bank import FORMAT, LineBank, read_bank, write_bank
+from lenet.synthesis.lines import LineStrip
+from lenet.training.history import read_history
+from lenet.training.line import choose_rate, measure_ctc_loss, train_line
+from lenet.training.line_bank import FORMAT, LineBank, compose_bank, read_bank
 from lenet.training.line_batches import SLACK, distort, place_strips, plan_batches
 from lenet.training.line_evaluation import balance_blank, compute_line_logits, read_lines
+from lenet.training.line_recipe import LineRecipe
+from lenet.training.line_run import LineEpoch, LinePlan, begin_line_run, open_line_run, read_line_plan
 from lenet.training.randomness import random_stream
+from lenet.training.run_folder import RunFolder
 
-RECIPE = LineRecipe(
-    strips=120, validation=30, epochs=2, batch_size=24, lr=0.01, channels=(4, 6, 8, 8, 12, 12)
-)
-Files = dict[str, bytes]
+Begin = Callable[..., RunFolder]
 
 
 @pytest.fixture(scope="module")
-def strips() -> list[LineStrip]:
-    """Lines of scikit-learn's digits and drawn ones, without any font."""
-    images, labels = load_digits()
-    material = gather_material(images[:, 0].numpy(), labels.numpy())
-    lines = (compose_line(material, 0, "test", number) for number in range(170))
-    return [line for line in lines if line is not None][:150]
-
-
-@pytest.fixture(scope="module")
-def banks(strips: list[LineStrip], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the banks of a run, as if it had composed them."""
-    folder = tmp_path_factory.mktemp("banks")
-    write_bank(folder / "train-lines.safetensors", strips[:120])
-    write_bank(folder / "validation-lines.safetensors", strips[120:])
-    return folder
-
-
-def begin(banks: Path, folder: Path) -> Path:
-    folder.mkdir()
-    for file in banks.iterdir():
-        (folder / file.name).write_bytes(file.read_bytes())
-    return folder
-
-
-@pytest.fixture(scope="module")
-def finished(banks: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[LineEpoch]]:
-    folder = begin(banks, tmp_path_factory.mktemp("runs") / "whole")
-    return folder, list(train_line(folder, RECIPE, seed=1))
+def finished(begin_lines: Begin, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[LineEpoch]]:
+    run = begin_lines(tmp_path_factory.mktemp("runs"))
+    return run.path, list(train_line(run))
 
 
 def test_a_bank_is_read_back(strips: list[LineStrip], banks: Path) -> None:
@@ -68,18 +47,18 @@ def test_a_bank_is_read_back(strips: list[LineStrip], banks: Path) -> None:
         assert bank.widths[number] == strip.image.shape[1]
 
 
-def test_a_damaged_bank_is_refused(banks: Path, tmp_path: Path) -> None:
-    folder = begin(banks, tmp_path / "run")
-    file = folder / "train-lines.safetensors"
+def test_a_damaged_bank_is_refused(begin_lines: Begin, tmp_path: Path) -> None:
+    run = begin_lines(tmp_path)
+    file = run.path / "train-lines.safetensors"
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
     with pytest.raises(CheckpointError, match="damaged"):
-        next(train_line(folder, RECIPE))
+        next(train_line(run))
     bank = {"columns": torch.zeros(ROWS, 9, dtype=torch.uint8), "ends": torch.tensor([4, 9])}
     write_tensors(file, {**bank, "texts": torch.tensor([49], dtype=torch.uint8)}, {"format": FORMAT})
     with pytest.raises(RunError, match="not a bank of lines; delete it"):
-        next(train_line(folder, RECIPE))
+        next(train_line(run))
 
 
 def test_the_loss_falls_and_a_network_is_written(finished: tuple[Path, list[LineEpoch]]) -> None:
@@ -88,7 +67,7 @@ def test_the_loss_falls_and_a_network_is_written(finished: tuple[Path, list[Line
     assert epochs[1].train_loss < epochs[0].train_loss
     assert all(0 <= one.validation_accuracy <= 1 for one in epochs)
     loaded = load_line(folder)
-    assert loaded.network.channels == RECIPE.channels
+    assert loaded.network.channels == (4, 6, 8, 8, 12, 12)
     assert load_line(folder / "line.safetensors").card == loaded.card
     assert loaded.card["epoch"] == 2
     assert loaded.card["figures"]["validation_accuracy"] == epochs[1].validation_accuracy
@@ -97,63 +76,161 @@ def test_the_loss_falls_and_a_network_is_written(finished: tuple[Path, list[Line
 
 
 def test_a_resumed_run_ends_with_the_same_bits(
-    banks: Path, finished: tuple[Path, list[LineEpoch]], tmp_path: Path
+    begin_lines: Begin, finished: tuple[Path, list[LineEpoch]], tmp_path: Path
 ) -> None:
     whole, epochs = finished
-    folder = begin(banks, tmp_path / "stopped")
-    stopped = train_line(folder, RECIPE, seed=1)
+    run = begin_lines(tmp_path)
+    stopped = train_line(run)
     assert next(stopped).train_loss == epochs[0].train_loss
     stopped.close()
-    # The plan of the run counts, whatever is asked for now.
-    (second,) = train_line(folder, replace(RECIPE, epochs=9), seed=5)
+    (second,) = train_line(run)
     assert replace(second, seconds=0, strips_per_second=0) == replace(
         epochs[1], seconds=0, strips_per_second=0
     )
     for name in ("line.safetensors", "state.safetensors"):
-        assert (folder / name).read_bytes() == (whole / name).read_bytes()
-    assert list(train_line(folder)) == []  # it is finished
+        assert (run.path / name).read_bytes() == (whole / name).read_bytes()
+    for file in run.path.glob("*-lines.safetensors"):
+        file.unlink()
+    assert list(train_line(run)) == []  # it is finished, and needs no lines
 
 
 def test_another_seed_gives_another_network(
-    banks: Path, finished: tuple[Path, list[LineEpoch]], tmp_path: Path
+    begin_lines: Begin, finished: tuple[Path, list[LineEpoch]], tmp_path: Path
 ) -> None:
-    first = next(train_line(begin(banks, tmp_path / "other"), RECIPE, seed=2))
+    first = next(train_line(begin_lines(tmp_path, seed=2)))
     assert first.train_loss != finished[1][0].train_loss
 
 
+def test_a_clip_norm_of_0_does_not_limit_the_gradient(begin_lines: Begin, tmp_path: Path) -> None:
+    free, wide, narrow = (
+        next(train_line(begin_lines(tmp_path, clip_norm=norm))).train_loss for norm in (0, 1e6, 1e-3)
+    )
+    assert free == wide != narrow
+
+
 def test_what_is_no_state_of_this_run_is_refused_in_one_line(
-    banks: Path, finished: tuple[Path, list[LineEpoch]], tmp_path: Path
+    begin_lines: Begin, finished: tuple[Path, list[LineEpoch]], tmp_path: Path
 ) -> None:
     whole = (finished[0] / "state.safetensors").read_bytes()
-    folder = begin(banks, tmp_path / "run")
-    state, plan = folder / "state.safetensors", folder / "recipe.json"
-    other = replace(RECIPE, channels=(2, 2, 2, 2, 2, 2))
-    for content, recipe, kind in (
-        (whole[:-9], RECIPE, CheckpointError),
-        (whole[:-1] + bytes([whole[-1] ^ 1]), RECIPE, CheckpointError),
-        (b"", RECIPE, CheckpointError),
+    run, other = begin_lines(tmp_path), begin_lines(tmp_path, channels=(2, 2, 2, 2, 2, 2))
+    for content, folder, kind in (
+        (whole[:-9], run, CheckpointError),
+        (whole[:-1] + bytes([whole[-1] ^ 1]), run, CheckpointError),
+        (b"", run, CheckpointError),
         (whole, other, RunError),
+        (whole, run, RunError),  # without the history of its epochs
     ):
-        state.write_bytes(content)
+        folder.state.write_bytes(content)
         with pytest.raises(kind) as refused:
-            next(train_line(folder, recipe))
-        assert "\n" not in str(refused.value)
-        plan.unlink()
-    for text in ("", "{}", "[]", '{"recipe": {"channels": [1], "more": 2}, "seed": 0}', '{"recipe": 3}'):
-        plan.write_text(text)
-        with pytest.raises(RunError, match="not a plan of this version") as refused:
-            next(train_line(folder, RECIPE))
+            next(train_line(folder))
         assert "\n" not in str(refused.value)
 
 
-def test_a_loss_that_grows_without_bounds_ends_the_run(banks: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{}",
+        "[]",
+        '{"recipe": {"channels": [1], "more": 2}, "seed": 0}',
+        '{"recipe": 3}',
+        '{"recipe": {"strips": 0}, "seed": 0}',
+        '{"recipe": {"strips": 9, "channels": 3}, "seed": 0}',
+        '{"recipe": {"strips": 9}, "seed": 0.5}',
+    ],
+)
+def test_what_is_no_plan_is_refused_in_one_line(begin_lines: Begin, tmp_path: Path, text: str) -> None:
+    run = begin_lines(tmp_path)
+    (run.path / "recipe.json").write_text(text)
+    with pytest.raises(RunError, match=r"recipe\.json: (not|cannot)") as refused:
+        next(train_line(run))
+    assert "\n" not in str(refused.value)
+
+
+def test_a_loss_that_grows_without_bounds_ends_the_run(begin_lines: Begin, tmp_path: Path) -> None:
     with pytest.raises(DivergedError, match="lower `lr`"):
-        list(train_line(begin(banks, tmp_path / "run"), replace(RECIPE, lr=1e30, warm_up=0.01)))
+        list(train_line(begin_lines(tmp_path, lr=1000.0, warm_up=0.0, clip_norm=0, epochs=9)))
 
 
-def test_a_seed_that_is_none_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(LeNetError):
-        next(train_line(tmp_path / "run", RECIPE, seed=-1))
+@pytest.mark.parametrize("name", ["strips", "validation", "epochs", "batch_size", "lr"])
+@pytest.mark.parametrize("value", [0, -1, math.nan, "1", None, True])
+def test_a_setting_that_cannot_be_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(RecipeError, match=f"^{name} is "):
+        LineRecipe(**{name: value})
+
+
+@pytest.mark.parametrize("channels", [(), (4, 6, 8, 8, 12), (4, 6, 8, 8, 12, 0), (4, 6, 8, 8, 12, 1.5), 3])
+def test_channels_that_cannot_be_are_refused(channels: Any) -> None:
+    with pytest.raises(RecipeError, match=r"^channels is .* 6 whole numbers"):
+        LineRecipe(channels=channels)
+
+
+def test_a_seed_that_is_none_makes_no_folder(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="seed is -1"):
+        begin_line_run(LineRecipe(), seed=-1, runs_dir=tmp_path / "runs")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_second_run_has_a_folder_and_a_plan_of_its_own(tmp_path: Path) -> None:
+    first = begin_line_run(LineRecipe(), runs_dir=tmp_path)
+    second = begin_line_run(LineRecipe(epochs=12), seed=3, runs_dir=tmp_path)
+    assert [first.path.name, second.path.name] == ["line", "line-2"]
+    assert read_line_plan(first) == LinePlan(LineRecipe(), 0)
+    assert read_line_plan(second) == LinePlan(LineRecipe(epochs=12), 3)
+
+
+def test_one_process_trains_a_run(begin_lines: Begin, tmp_path: Path) -> None:
+    run = begin_lines(tmp_path)
+    first = train_line(run)
+    next(first)
+    for refused in (lambda: next(train_line(run)), lambda: open_line_run(run.path)):
+        with pytest.raises(BusyError, match="another process"):
+            refused()
+    first.close()
+    assert open_line_run(run.path) == run
+
+
+def test_a_run_of_an_older_version_is_resumed(
+    begin_lines: Begin, finished: tuple[Path, list[LineEpoch]], tmp_path: Path
+) -> None:
+    """It has no environment.json, and the history had NaN for what was not measured."""
+    run = begin_lines(tmp_path)
+    next(train_line(run))
+    (run.path / "environment.json").unlink()
+    row = json.loads(run.history.read_text()) | {"validation_digit_accuracy": math.nan}
+    run.history.write_text(json.dumps(row) + "\n")
+    assert "NaN" in run.history.read_text()
+    assert len(list(train_line(open_line_run(run.path)))) == 1
+    for name in ("line.safetensors", "state.safetensors"):
+        assert (run.path / name).read_bytes() == (finished[0] / name).read_bytes()
+    assert [epoch.validation_digit_accuracy is None for epoch in read_history(run.history, LineEpoch)] == [
+        True,
+        False,
+    ]
+
+
+def test_a_worker_that_dies_is_one_line(begin_lines: Begin, tmp_path: Path) -> None:
+    run = begin_lines(tmp_path)
+    (run.path / "validation-lines.safetensors").unlink()
+
+    def kill() -> None:
+        while not (workers := multiprocessing.active_children()):
+            time.sleep(0.01)
+        workers[0].kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with pytest.raises(RunError, match=r"a worker died.*resume with: lenet train --resume ") as refused:
+        next(train_line(run))
+    killer.join()
+    assert str(refused.value).endswith(str(run.path))
+    assert not (run.path / "validation-lines.safetensors").exists()
+
+
+def test_lines_without_ink_are_no_bank(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="no line came out with ink"):
+        compose_bank(tmp_path / "bank.safetensors", "train", 0, 0, 1)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_every_strip_is_used_once_an_epoch_with_others_as_long(banks: Path) -> None:
@@ -208,7 +285,7 @@ class Sure(LineNetwork):
     """Names the digit 7 once in every line, with logits `margin` below that of the blank."""
 
     def __init__(self, margin: float) -> None:
-        super().__init__(RECIPE.channels)
+        super().__init__((4, 6, 8, 8, 12, 12))
         self.margin = margin
 
     def forward(self, strips: torch.Tensor) -> torch.Tensor:

@@ -20,7 +20,8 @@ from lenet.training.recipe import Recipe
 from lenet.training.resuming import open_run
 from lenet.training.run_folder import RunFolder
 from lenet.training.run_state import STATE_FORMAT, describe_arithmetic
-from lenet.training.runs import begin_run, run_training, summarise_run
+from lenet.training.runs import begin_run, run_training
+from lenet.training.summaries import summarise_run
 
 BENCHMARK = Path(__file__).parents[2] / "benchmarks" / "kill_and_resume.py"
 

@@ -21,11 +21,13 @@ from lenet.insight.progress import keep_curves
 from lenet.models.checkpoint import load_checkpoint
 from lenet.training.evaluation import compute_logits, evaluate
 from lenet.training.history import read_history, write_history
+from lenet.training.loop import Epoch
 from lenet.training.recipe import Recipe
 from lenet.training.recipes import RECIPES
 from lenet.training.resuming import open_run
 from lenet.training.run_folder import RunFolder
-from lenet.training.runs import begin_run, list_runs, run_training, summarise_run
+from lenet.training.runs import begin_run, run_training
+from lenet.training.summaries import list_runs, summarise_run
 
 
 def finish(folder: RunFolder) -> RunFolder:
@@ -414,4 +416,4 @@ def test_a_history_of_more_epochs_than_a_recipe_allows_is_refused(tmp_path: Path
     file = tmp_path / "history.jsonl"
     file.write_text("{}\n" * 100_001)
     with pytest.raises(RunError, match="100,001 epochs; a recipe has at most 100,000"):
-        read_history(file)
+        read_history(file, Epoch)

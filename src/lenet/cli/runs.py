@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from cyclopts import App, Parameter
 
-from lenet.cli.app import Json, RunsDir, app, name_flags, write_json
+from lenet.cli.app import LINE, Json, RunsDir, app, name_flags, write_json
 from lenet.cli.tables import name_run, show_runs
 from lenet.phrases import Phrase
 
@@ -23,7 +23,7 @@ def runs(*, runs_dir: RunsDir = Path("runs"), json: Json = False) -> None:
 
     Example: lenet runs --runs-dir runs
     """
-    from lenet.training.runs import list_runs
+    from lenet.training.summaries import list_runs
 
     summaries = list_runs(runs_dir)
     if json:
@@ -48,9 +48,9 @@ def plot(
     from lenet.errors import RunError
     from lenet.insight.plots.canvas import save_figure
     from lenet.insight.plots.curves import plot_runs
-    from lenet.training.runs import find_run, list_runs, summarise_run
+    from lenet.training.summaries import find_run, list_runs, summarise_run
 
-    chosen = names or [run.run for run in list_runs(runs_dir) if run.epochs]
+    chosen = names or [run.run for run in list_runs(runs_dir) if run.epochs and run.recipe != LINE]
     if not chosen:
         raise RunError(f"no runs in {runs_dir}; start one with: lenet train quick")
     folders = [find_run(name, runs_dir) for name in chosen]

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lenet.models.config import LeNetConfig
     from lenet.training.evaluation import Evaluation, Robustness
     from lenet.training.initial import Change
-    from lenet.training.runs import RunSummary
+    from lenet.training.summaries import RunSummary
     from lenet.uncertainty.calibration import Reliability
 
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from lenet.training.run_folder import RunFolder
 
 Flags = make_flags()
-BANK = "train-lines.safetensors"  # what the run folder of a line network holds
 Record = TypeVar("Record")
 
 
@@ -97,20 +96,24 @@ def train(
     from lenet.insight.progress import describe_device, find_writer, keep_curves, show_progress, write_events
     from lenet.models.checkpoint import load_checkpoint
     from lenet.training.initial import measure_change
+    from lenet.training.line_run import is_line_run
     from lenet.training.process_group import join_group
     from lenet.training.resuming import open_run
     from lenet.training.run_folder import RunFolder
-    from lenet.training.runs import begin_run, run_training, summarise_run
+    from lenet.training.runs import begin_run, run_training
+    from lenet.training.summaries import summarise_run
 
     if device == ALL:
         if find_rank() is None:
             return launch(count_processes(), sys.argv[1:])
         device = "cuda"
     changes = read_changes(flags)
-    if recipe == LINE or (resume is not None and (resume / BANK).exists()):
-        given: dict[str, Any] = {"data": data, "device": device, "from": initial, "teacher": teacher}
-        given["tensorboard"] = tensorboard or None
-        train_lines(resume or runs_dir / LINE, changes, given, seed or 0, quiet=quiet, json=json)
+    if is_line_run(resume) if resume is not None else recipe == LINE:
+        given: dict[str, Any] = {"recipe": recipe, "seed": seed, "data": data, "device": device}
+        given |= {"from": initial, "teacher": teacher, "tensorboard": tensorboard or None}
+        summary = summarise_run(train_lines(changes, given, resume, runs_dir, quiet=quiet))
+        text = f"{summary.checkpoint}: trained for {summary.epochs} epochs"
+        print(write_json(asdict(summary)) if json else text)
         return None
     if tensorboard:
         find_writer()  # raises before a run begins
@@ -174,44 +177,37 @@ def warn_of_faults(epochs: Iterable[Epoch], run: RunFolder, *, quiet: bool) -> N
 
 
 def train_lines(
-    folder: Path, changes: dict[str, Any], given: dict[str, Any], seed: int, *, quiet: bool, json: bool
-) -> None:
-    """`lenet train line`: begin or resume the training of a line network in `folder`."""
+    changes: dict[str, Any], given: dict[str, Any], resume: Path | None, runs_dir: Path, *, quiet: bool
+) -> RunFolder:
+    """`lenet train line`: begin or resume the training of a line network, and train to the end."""
     from lenet.processes import count_cores
-    from lenet.training.line import LineRecipe, train_line
+    from lenet.training.line import train_line
+    from lenet.training.line_recipe import SETTINGS_OF_LINES, LineRecipe
+    from lenet.training.line_run import begin_line_run, open_line_run
 
     if find_rank() is not None:
         raise RecipeError("the recipe line is trained by one process; leave torchrun out")
-    names = {"epochs", "batch_size", "lr", "warm_up", "weight_decay", "ema_decay", "clip_norm", "validation"}
-    if wrong := [*(changes.keys() - names), *(name for name, value in given.items() if value is not None)]:
+    names = {*SETTINGS_OF_LINES, "validation"}
+    foreign = [name for name, value in given.items() if value is not None and name not in ("recipe", "seed")]
+    if wrong := [*(changes.keys() - names), *foreign]:
         raise RecipeError(
             f"the recipe line has no {min(wrong)!r}; it has {', '.join(sorted(names))} and seed"
         )
+    if resume is None:
+        run = begin_line_run(LineRecipe(**changes), seed=given["seed"] or 0, runs_dir=runs_dir)
+    else:
+        run = open_line_run(resume, given | changes)
     if not quiet:
-        print(f"lenet: lines of writing are composed and learnt from in {folder}", file=sys.stderr)
-    epochs = []
-    with stop_with(f"stopped; resume with: lenet train --resume {folder}"):
-        for epoch in train_line(folder, LineRecipe(**changes), seed, count_cores()):
-            epochs.append(epoch)
+        print(f"lenet: lines of writing are composed and learnt from in {run.path}", file=sys.stderr)
+    with stop_with(f"stopped; resume with: lenet train --resume {run.path}"):
+        for epoch in train_line(run, count_cores()):
             if not quiet:
                 print(
                     f"lenet: epoch {epoch.epoch} of {epoch.epochs}: loss {epoch.train_loss:.3f}, "
                     f"{epoch.validation_accuracy:.2%} of held-out lines without an error",
                     file=sys.stderr,
                 )
-    last = epochs[-1] if epochs else None
-    summary = {
-        "run": str(folder),
-        "checkpoint": str(folder / "line.safetensors"),
-        "epochs": last and last.epoch,
-        "train_loss": last and last.train_loss,
-        "train_accuracy": None,
-        "test_accuracy": None,
-        "validation_accuracy": last and last.validation_accuracy,
-        "seconds": sum(epoch.seconds for epoch in epochs),
-        "examples_per_second": last and last.strips_per_second,
-    }
-    print(write_json(summary) if json else f"{summary['checkpoint']}: trained for {summary['epochs']} epochs")
+    return run
 
 
 def continue_from(

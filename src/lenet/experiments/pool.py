@@ -11,17 +11,14 @@ import hashlib
 import json
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from concurrent.futures import as_completed
 from dataclasses import dataclass, replace
-from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lenet.errors import BusyError, DivergedError, RunError
 from lenet.files import locked
-from lenet.processes import MAX_WORKERS, begin_worker
+from lenet.processes import open_pool
 from lenet.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -78,31 +75,6 @@ def run_jobs(jobs: Sequence[Job], runs_dir: Path, workers: int) -> Iterator[Outc
             yield future.result()
 
 
-@contextmanager
-def open_pool(workers: int) -> Iterator[ProcessPoolExecutor]:
-    """A pool of worker processes with one thread each; they exit when the block ends, or this process dies.
-
-    Where the block is left early, their trainings are stopped. Raises RunError when a worker dies.
-    """
-    context = get_context("spawn")
-    others = set(active_children())
-    pool = ProcessPoolExecutor(
-        max(1, min(workers, MAX_WORKERS)), mp_context=context, initializer=begin_worker
-    )
-    try:
-        yield pool
-    except BaseException as error:
-        for process in set(active_children()) - others:
-            process.terminate()
-        if isinstance(error, BrokenProcessPool):
-            raise RunError(
-                "a worker died, perhaps for want of memory; run the command again to resume"
-            ) from error
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
 def run_job(job: Job, runs_dir: Path) -> Outcome:
     """Train or resume one job in this process with one thread; a finished job is not trained again."""
     import torch
@@ -129,7 +101,7 @@ def run_job(job: Job, runs_dir: Path) -> Outcome:
 
 def _read_outcome(job: Job, run: RunFolder) -> Outcome | None:
     """The outcome of a job's run; None while it is neither finished nor diverged."""
-    from lenet.training.runs import summarise_run
+    from lenet.training.summaries import summarise_run
 
     diverged, summary = run.read_divergence(), summarise_run(run)
     if diverged is None and not summary.is_finished:

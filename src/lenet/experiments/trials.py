@@ -15,9 +15,10 @@ import numpy as np
 
 from lenet.data.datasets import load
 from lenet.errors import BusyError, DivergedError, ModelError, RecipeError, RunError
-from lenet.experiments.pool import POLL_SECONDS, Job, find_job_run, open_pool
+from lenet.experiments.pool import POLL_SECONDS, Job, find_job_run
 from lenet.experiments.space import Choice, Search
 from lenet.experiments.storage import claim_trial, has_running_trials, keep_alive, open_study
+from lenet.processes import open_pool
 from lenet.training.recipe import Recipe
 
 if TYPE_CHECKING:
@@ -111,7 +112,8 @@ def _run_trial(search: Search, folder: Path, trial: Trial) -> TrialResult:
 
     from lenet.insight.progress import keep_curves
     from lenet.training.loop import Epoch
-    from lenet.training.runs import begin_run, run_training, summarise_run
+    from lenet.training.runs import begin_run, run_training
+    from lenet.training.summaries import summarise_run
 
     try:
         recipe = search.recipe.override(suggest(search, trial))

@@ -35,7 +35,7 @@ from lenet.training.plan import Plan
 from lenet.training.recipe import SETTINGS
 from lenet.training.recipes import RECIPES, find_recipe, list_changes
 from lenet.training.run_folder import RunFolder
-from lenet.training.runs import summarise_run
+from lenet.training.summaries import summarise_run
 from lenet.uncertainty.calibration import MAX_ERRORS
 
 HARDEST = 40

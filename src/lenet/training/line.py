@@ -5,11 +5,10 @@ of (seed, epoch, step), so a run that is killed and resumed ends with the same b
 """
 
 import copy
-import json
 import math
 import time
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,109 +19,83 @@ from torch.nn.utils import clip_grad_norm_
 
 import lenet
 from lenet.errors import DivergedError, RunError
-from lenet.files import write_text
 from lenet.models.checkpoint import write_tensors
 from lenet.models.line import LineNetwork, fold_normalisation, save_line
 from lenet.models.line_config import BLANK
 from lenet.models.stored import read_tensors
+from lenet.training.history import read_history, write_history
 from lenet.training.line_bank import LineBank, compose_bank, read_bank
 from lenet.training.line_batches import distort, place_strips, plan_batches
 from lenet.training.line_evaluation import balance_blank
+from lenet.training.line_recipe import LineRecipe
+from lenet.training.line_run import LineEpoch, read_line_plan
 from lenet.training.optimisation import AdamW
-from lenet.training.randomness import check_seed, random_stream
+from lenet.training.randomness import random_stream
+from lenet.training.run_folder import RunFolder
+from lenet.training.run_state import collect_tensors, restore_moments
 
 STATE_FORMAT = "lenet-line-state/1"
 
 
-@dataclass(frozen=True)
-class LineRecipe:
-    """Every number of the training of a line network."""
-
-    strips: int = 240_000
-    """Composed lines to learn from."""
-    validation: int = 3000
-    """Composed lines of held-out images, to measure by."""
-    epochs: int = 6
-    batch_size: int = 64
-    lr: float = 3e-3
-    warm_up: float = 0.1
-    """Share of the steps in which the learning rate rises; it falls along a cosine afterwards."""
-    weight_decay: float = 0.02
-    ema_decay: float = 0.998
-    clip_norm: float = 2.0
-    channels: tuple[int, ...] = (24, 48, 96, 128, 192, 192)
-
-
-@dataclass(frozen=True)
-class LineEpoch:
-    """One finished pass; accuracies are shares of lines that are read without an error."""
-
-    epoch: int
-    epochs: int
-    train_loss: float
-    validation_accuracy: float
-    validation_digit_accuracy: float
-    """Of lines of one digit."""
-    seconds: float
-    strips_per_second: float
-
-
-def train_line(
-    folder: Path, recipe: LineRecipe | None = None, seed: int = 0, processes: int = 1
-) -> Iterator[LineEpoch]:
-    """Train a line network in `folder`, or resume the run that is there, and yield each epoch as it ends.
+def train_line(folder: RunFolder, processes: int = 1) -> Iterator[LineEpoch]:
+    """Train a run from where it is to its end, and yield each epoch as it ends.
 
     Args:
-        folder: of the run; at the end of each epoch `line.safetensors` holds the averaged, folded network.
-        recipe: the numbers of a new run; a run that is resumed keeps its own.
-        seed: of the lines, their order, their distortions and the initial weights.
+        folder: of a run that `begin_line_run` made; at the end of each epoch `line.safetensors` holds the
+            averaged, folded network.
         processes: that compose the lines.
 
-    Raises DivergedError when the loss is no longer finite, RunError for a damaged folder, DataError and
-    DownloadError where MNIST or the fonts are missing.
+    Raises DivergedError when the loss is no longer finite, BusyError when another process trains the run,
+    RunError and CheckpointError for a damaged folder, DataError and DownloadError where MNIST or the fonts
+    are missing.
     """
-    check_seed(seed)
-    folder.mkdir(parents=True, exist_ok=True)
-    recipe, seed = _keep_plan(folder / "recipe.json", recipe or LineRecipe(), seed)
-    banks = []
-    for split, count in (("train", recipe.strips), ("validation", recipe.validation)):
-        file = folder / f"{split}-lines.safetensors"
-        if not file.exists():
-            compose_bank(file, split, count, seed, processes)
-        banks.append(read_bank(file))
-    bank, held_out = banks
-    torch.manual_seed(int(random_stream(seed, "weights").initial_seed()))
-    network = LineNetwork(recipe.channels)
-    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    averaged = copy.deepcopy(network).eval().requires_grad_(False)
-    optimizer = AdamW(network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
-    state = folder / "state.safetensors"
-    done = _read_state(state, network, averaged, optimizer) if state.exists() else 0
-    for epoch in range(done + 1, recipe.epochs + 1):
-        began = time.perf_counter()
-        loss = train_epoch(network, averaged, optimizer, bank, recipe, seed, epoch)
-        seconds = time.perf_counter() - began
-        balanced = copy.deepcopy(averaged)
-        right = balance_blank(balanced, held_out)
+    with folder.alone():
+        plan = read_line_plan(folder)
+        recipe, seed = plan.recipe, plan.seed
+        torch.manual_seed(int(random_stream(seed, "weights").initial_seed()))
+        network = LineNetwork(recipe.channels)
+        network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        averaged = copy.deepcopy(network).eval().requires_grad_(False)
+        optimizer = AdamW(network.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
+        done = _read_state(folder.state, network, averaged, optimizer) if folder.state.exists() else 0
+        history = read_history(folder.history, LineEpoch)[:done]
+        if len(history) < done:
+            raise RunError(
+                f"{folder.history} holds {len(history)} of {done} epochs; restore it, or begin a new run"
+            )
+        if done >= recipe.epochs:
+            return
+        banks = []
+        for split, count in (("train", recipe.strips), ("validation", recipe.validation)):
+            file = folder.path / f"{split}-lines.safetensors"
+            if not file.exists():
+                compose_bank(file, split, count, seed, processes)
+            banks.append(read_bank(file))
+        bank, held_out = banks
         single = np.array([len(text) == 1 for text in held_out.texts])
-        record = LineEpoch(
-            epoch,
-            recipe.epochs,
-            loss,
-            float(right.mean()),
-            float(right[single].mean()) if single.any() else math.nan,
-            seconds,
-            len(bank.texts) / seconds,
-        )
-        figures = {"validation_accuracy": record.validation_accuracy}
-        card = {"classes": list("0123456789"), "recipe": asdict(recipe), "seed": seed, "epoch": epoch}
-        card |= {"figures": figures, "lenet": lenet.__version__}
-        save_line(folder / "line.safetensors", fold_normalisation(balanced), card)
-        history = folder / "history.jsonl"
-        before = history.read_text("utf-8").splitlines() if history.exists() else []
-        write_text(history, "\n".join([*before[: epoch - 1], json.dumps(asdict(record)), ""]))
-        _write_state(state, network, averaged, optimizer, epoch)  # last: a kill before it repeats the epoch
-        yield record
+        for epoch in range(done + 1, recipe.epochs + 1):
+            began = time.perf_counter()
+            loss = train_epoch(network, averaged, optimizer, bank, recipe, seed, epoch)
+            seconds = time.perf_counter() - began
+            balanced = copy.deepcopy(averaged)
+            right = balance_blank(balanced, held_out)
+            record = LineEpoch(
+                epoch,
+                recipe.epochs,
+                loss,
+                float(right.mean()),
+                float(right[single].mean()) if single.any() else None,
+                seconds,
+                len(bank.texts) / seconds,
+            )
+            figures = {"validation_accuracy": record.validation_accuracy}
+            card = {"classes": list("0123456789"), **asdict(plan), "epoch": epoch}
+            card |= {"figures": figures, "lenet": lenet.__version__}
+            save_line(folder.path / "line.safetensors", fold_normalisation(balanced), card)
+            history.append(record)
+            write_history(folder.history, history)
+            _write_state(folder.state, network, averaged, optimizer, epoch)  # last: a kill repeats the epoch
+            yield record
 
 
 def train_epoch(
@@ -149,7 +122,8 @@ def train_epoch(
         loss = measure_ctc_loss(logits.float(), texts)
         optimizer.zero_grad()
         loss.backward()
-        clip_grad_norm_(network.parameters(), recipe.clip_norm)
+        if recipe.clip_norm:
+            clip_grad_norm_(network.parameters(), recipe.clip_norm)
         done = (epoch - 1) * steps + step
         for group in optimizer.param_groups:
             group["lr"] = choose_rate(recipe, done / (recipe.epochs * steps))
@@ -187,26 +161,10 @@ def average(averaged: LineNetwork, network: LineNetwork, decay: float) -> None:
                 slow.copy_(value)
 
 
-def _keep_plan(file: Path, recipe: LineRecipe, seed: int) -> tuple[LineRecipe, int]:
-    """Write the plan of a new run, or read the one that is there."""
-    if not file.exists():
-        write_text(file, json.dumps({"recipe": asdict(recipe), "seed": seed}, indent=2) + "\n")
-        return recipe, seed
-    try:
-        values = json.loads(file.read_text("utf-8"))
-        kept = LineRecipe(**values["recipe"] | {"channels": tuple(values["recipe"]["channels"])})
-        return kept, int(values["seed"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{file}: not a plan of this version ({error})") from None
-
-
 def _write_state(
     file: Path, network: LineNetwork, averaged: LineNetwork, optimizer: torch.optim.Optimizer, epoch: int
 ) -> None:
-    tensors = {f"network.{name}": value for name, value in network.state_dict().items()}
-    tensors |= {f"averaged.{name}": value for name, value in averaged.state_dict().items()}
-    for index, moments in optimizer.state_dict()["state"].items():
-        tensors |= {f"optimizer.{index}.{key}": torch.as_tensor(value) for key, value in moments.items()}
+    tensors = collect_tensors(optimizer, network=network, averaged=averaged)
     write_tensors(file, tensors, {"format": STATE_FORMAT, "epoch": epoch})
 
 
@@ -215,17 +173,11 @@ def _read_state(
 ) -> int:
     """Bring networks and optimiser to where the run was; returns the finished epochs."""
     tensors, card = read_tensors(file, STATE_FORMAT)
-    moments: dict[int, dict[str, Tensor]] = {}
     try:
         for prefix, model in (("network.", network), ("averaged.", averaged)):
             own = {name for name in tensors if name.startswith(prefix)}
             model.load_state_dict({name.removeprefix(prefix): tensors[name] for name in own})
-        for name, value in tensors.items():
-            if name.startswith("optimizer."):
-                _, index, key = name.split(".")
-                moments.setdefault(int(index), {})[key] = value
-        groups = optimizer.state_dict()["param_groups"]
-        optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        restore_moments(optimizer, tensors)
         return int(card["epoch"])
     except (RuntimeError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]

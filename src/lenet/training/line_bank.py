@@ -1,10 +1,8 @@
 """A bank of composed lines: made once for a run by several processes, and kept in one file."""
 
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +14,7 @@ from lenet.data.fonts import list_fonts
 from lenet.errors import RunError
 from lenet.models.checkpoint import write_tensors
 from lenet.models.stored import read_tensors
-from lenet.processes import begin_worker
+from lenet.processes import open_pool
 from lenet.synthesis.font_glyphs import open_typeface
 from lenet.synthesis.hands import Material, gather_material
 from lenet.synthesis.lines import LineStrip, compose_line
@@ -49,13 +47,14 @@ def compose_bank(file: Path, split: str, count: int, seed: int, processes: int) 
     """Compose `count` lines and write them to `file`, whole or not at all.
 
     `split` is train or validation: of the images that the recipe `reader` learns from or holds out. The lines
-    are a pure function of split, count and seed.
+    are a pure function of split, count and seed. Raises RunError when a process dies, or no line has ink.
     """
     starts = range(0, count, SHARE)
     tasks = [(split, seed, start, min(start + SHARE, count)) for start in starts]
-    context = get_context("spawn")
-    with ProcessPoolExecutor(max(1, processes), mp_context=context, initializer=begin_worker) as pool:
+    with open_pool(processes, f"resume with: lenet train --resume {file.parent}") as pool:
         strips = [strip for share in pool.map(compose_share, *zip(*tasks, strict=True)) for strip in share]
+    if not strips:
+        raise RunError(f"{file}: no line came out with ink; begin a new run with more")
     write_bank(file, strips)
 
 

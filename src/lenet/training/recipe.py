@@ -104,11 +104,7 @@ class Recipe:
                 raise RecipeError(f"{name} is empty; leave it out or give one")
             if not isinstance(getattr(self, name), kind):
                 raise RecipeError(f"{name} is {getattr(self, name)!r}; it must be a {kind.__name__}")
-        for name, (least, most) in RANGES.items():
-            value = getattr(self, name)
-            number, word = (int, "whole number") if isinstance(least, int) else (int | float, "number")
-            if not isinstance(value, number) or isinstance(value, bool) or not least <= value <= most:
-                raise RecipeError(f"{name} is {value!r}; it must be a {word} from {least} to {most:,}")
+        check_numbers(self, RANGES)
         for name, choices in CHOICES.items():
             if getattr(self, name) not in choices:
                 raise RecipeError(
@@ -130,8 +126,6 @@ class Recipe:
                 raise RecipeError("dropout has no meaning with sdlm, which estimates fixed curvatures")
         if self.model.output == "rbf" and self.loss != "cross-entropy":
             raise RecipeError("output rbf has logits that are distances; take cross-entropy for the loss")
-        if self.lr <= 0:
-            raise RecipeError("lr is 0; nothing would be learnt")
         for name in ("patience", "calibrate"):
             if getattr(self, name) and not self.validation:
                 raise RecipeError(f"{name} needs images to judge by; give `validation` too, such as 5000")
@@ -185,6 +179,17 @@ class Recipe:
             return cls(**own | parts)
         except (KeyError, TypeError, ValueError, AttributeError, ModelError) as error:
             raise RecipeError(f"not a recipe of this version: {error}") from None
+
+
+def check_numbers(recipe: object, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Raise RecipeError where a setting of a recipe is outside its range, or `lr` is 0."""
+    for name, (least, most) in ranges.items():
+        value = getattr(recipe, name)
+        number, word = (int, "whole number") if isinstance(least, int) else (int | float, "number")
+        if not isinstance(value, number) or isinstance(value, bool) or not least <= value <= most:
+            raise RecipeError(f"{name} is {value!r}; it must be a {word} from {least} to {most:,}")
+        if name == "lr" and value == 0:
+            raise RecipeError("lr is 0; nothing would be learnt")
 
 
 def _is_weight(value: object) -> bool:

@@ -38,6 +38,7 @@ from lenet.files import locked, write_text
 from lenet.models.checkpoint import save_checkpoint
 from lenet.models.network import LeNet
 from lenet.training.history import hash_history, read_history, write_history
+from lenet.training.line_recipe import is_line_plan
 from lenet.training.loop import Epoch
 from lenet.training.plan import CORRECTIONS, Plan
 from lenet.training.recipe import Recipe
@@ -96,11 +97,15 @@ class RunFolder:
 
     def write_plan(self, plan: Plan) -> None:
         """Write recipe.json."""
-        self._write_json("recipe.json", plan.to_dict())
+        self.write_json("recipe.json", plan.to_dict())
 
     def read_plan(self) -> Plan:
-        """Read recipe.json. Raises RunError when this is no run folder."""
-        values = self._read_json("recipe.json")
+        """Read recipe.json. Raises RunError when this is no run folder, or that of a line network."""
+        values = self.read_json("recipe.json")
+        if is_line_plan(values):
+            raise RunError(
+                f"{self.path} is a run of the recipe line, which only `lenet train` and `lenet runs` take"
+            )
         try:
             recipe = Recipe.from_dict(values["recipe"])
             if recipe.data == CORRECTIONS and self.corrections.is_dir():
@@ -111,13 +116,13 @@ class RunFolder:
 
     def copy_plan(self, source: "RunFolder", epochs: int) -> None:
         """Write the recipe.json of `source` with another number of epochs, and nothing else changed."""
-        values = source._read_json("recipe.json")
+        values = source.read_json("recipe.json")
         values["recipe"]["epochs"] = epochs
-        self._write_json("recipe.json", values)
+        self.write_json("recipe.json", values)
 
     def read_ties(self) -> dict[str, str]:
         """What ties a state to this run and to this machine's arithmetic."""
-        plan_sha256 = hash_plan(self._read_json("recipe.json"))
+        plan_sha256 = hash_plan(self.read_json("recipe.json"))
         return {"plan_sha256": plan_sha256, **describe_arithmetic(self.read_plan().device)}
 
     def write_environment(self) -> None:
@@ -133,11 +138,11 @@ class RunFolder:
             "cpu": torch.backends.cpu.get_cpu_capability(),
             "cuda": torch.version.cuda,
         }
-        self._write_json("environment.json", versions)
+        self.write_json("environment.json", versions)
 
     def read_environment(self) -> dict[str, Any]:
         """What `write_environment` wrote. Raises RunError when this is no run folder."""
-        return self._read_json("environment.json")
+        return self.read_json("environment.json")
 
     def write_epoch(self, state: TrainingState[LeNet], epoch: Epoch, plan: Plan, data: ImageSet) -> None:
         """Write all files of a finished epoch; the state last: a kill in between repeats the epoch."""
@@ -158,7 +163,7 @@ class RunFolder:
 
     def read_history(self, epochs: int | None = None) -> list[Epoch]:
         """The finished epochs, up to `epochs` of them. Raises RunError when the file is damaged."""
-        return read_history(self.history)[:epochs]
+        return read_history(self.history, Epoch)[:epochs]
 
     def read_state(self, state: TrainingState[LeNet]) -> None:
         """Bring `state`, freshly started, to where the run was; unchanged before the first epoch's end.
@@ -170,13 +175,13 @@ class RunFolder:
 
     def write_evaluation(self, values: dict[str, Any]) -> None:
         """Write evaluation.json."""
-        self._write_json("evaluation.json", values)
+        self.write_json("evaluation.json", values)
 
     def read_evaluation(self) -> dict[str, Any] | None:
         """What `write_evaluation` wrote, or None where the run has not finished."""
         if not (self.path / "evaluation.json").exists():
             return None
-        values = self._read_json("evaluation.json")
+        values = self.read_json("evaluation.json")
         try:
             shares = [values["accuracy"], *(row["recall"] for row in values.get("per_class", []))]
             names = [row["name"] for row in values.get("per_class", [])]
@@ -224,10 +229,12 @@ class RunFolder:
             )
         return file
 
-    def _write_json(self, name: str, values: dict[str, Any]) -> None:
+    def write_json(self, name: str, values: dict[str, Any]) -> None:
+        """Write values to the file called `name`."""
         write_text(self.path / name, json.dumps(values, indent=2) + "\n")
 
-    def _read_json(self, name: str) -> dict[str, Any]:
+    def read_json(self, name: str) -> dict[str, Any]:
+        """The values in the file called `name`. Raises RunError when it is missing or damaged."""
         file = self.path / name
         try:
             values = json.loads(file.read_text("utf-8"))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lenet.errors import CheckpointError, RunError
 from lenet.files import escape_unprintable
@@ -59,7 +59,7 @@ def write_state(file: Path, state: TrainingState[LeNet], ties: Mapping[str, Any]
         "best_loss": state.best_loss,
         **ties,
     }
-    write_tensors(file, _collect(state), card)
+    write_tensors(file, collect_tensors(state.optimizer, model=state.model, averaged=state.averaged), card)
 
 
 def read_state(file: Path, state: TrainingState[LeNet], ties: Mapping[str, str] | None = None) -> str | None:
@@ -76,14 +76,8 @@ def read_state(file: Path, state: TrainingState[LeNet], ties: Mapping[str, str] 
         own = {n.removeprefix(f"{prefix}."): t for n, t in tensors.items() if n.startswith(f"{prefix}.")}
         check_fit(file, own, {name: value.shape for name, value in model.state_dict().items()})
         model.load_state_dict(own)
-    moments: dict[int, dict[str, Tensor]] = {}
     try:
-        for name, tensor in tensors.items():
-            if name.startswith("optimizer."):
-                _, index, key = name.split(".")
-                moments.setdefault(int(index), {})[key] = tensor
-        groups = state.optimizer.state_dict()["param_groups"]
-        state.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        restore_moments(state.optimizer, tensors)
         state.epoch, state.best_epoch = int(card["epoch"]), int(card["best_epoch"])
         state.best_accuracy, state.best_loss = float(card["best_accuracy"]), float(card["best_loss"])
     except (KeyError, ValueError, TypeError, OverflowError) as error:
@@ -113,13 +107,24 @@ def check_ties(file: Path, card: Mapping[str, Any], ties: Mapping[str, str]) -> 
             )
 
 
-def _collect(state: TrainingState[LeNet]) -> dict[str, Tensor]:
-    """Everything in a training state that is a tensor, by name."""
-    tensors = {f"model.{name}": value for name, value in state.model.state_dict().items()}
-    # Cloned where it is the model itself: safetensors stores no tensor twice.
-    tensors |= {f"averaged.{name}": value.clone() for name, value in state.averaged.state_dict().items()}
-    for index, moments in state.optimizer.state_dict()["state"].items():
+def collect_tensors(optimizer: torch.optim.Optimizer, **networks: nn.Module) -> dict[str, Tensor]:
+    """Every tensor of some networks and their optimiser, by name."""
+    tensors: dict[str, Tensor] = {}
+    for prefix, network in networks.items():
+        # Cloned, for two of them may be one network: safetensors stores no tensor twice.
+        tensors |= {f"{prefix}.{name}": value.clone() for name, value in network.state_dict().items()}
+    for index, moments in optimizer.state_dict()["state"].items():
         for key, value in moments.items():
             if value is not None:
                 tensors[f"optimizer.{index}.{key}"] = torch.as_tensor(value)
     return tensors
+
+
+def restore_moments(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    """Bring an optimiser to what `collect_tensors` found. Raises KeyError or ValueError for another one's."""
+    moments: dict[int, dict[str, Tensor]] = {}
+    for name, tensor in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".")
+            moments.setdefault(int(index), {})[key] = tensor
+    optimizer.load_state_dict({"state": moments, "param_groups": optimizer.state_dict()["param_groups"]})

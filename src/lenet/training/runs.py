@@ -1,11 +1,10 @@
-"""Runs: begin, train, evaluate, summarise, list."""
+"""Runs: begin, train, evaluate."""
 
 import re
 from collections.abc import Generator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -13,7 +12,7 @@ from lenet.data.cache import list_sources
 from lenet.data.datasets import load
 from lenet.data.imageset import ImageSet, fingerprint, spread
 from lenet.data.sources import resolve_data
-from lenet.errors import CheckpointError, DataError, DivergedError, LeNetError, RunError
+from lenet.errors import CheckpointError, DataError, DivergedError, RunError
 from lenet.models.checkpoint import Checkpoint, load_checkpoint, save_checkpoint
 from lenet.models.stored import find_checkpoint
 from lenet.processes import find_device
@@ -30,44 +29,12 @@ from lenet.training.plan import CORRECTIONS, SLICES, Plan
 from lenet.training.process_group import ALONE, ProcessGroup
 from lenet.training.randomness import check_seed
 from lenet.training.recipe import Recipe
-from lenet.training.recipes import list_changes
 from lenet.training.resuming import restore
 from lenet.training.run_folder import RunFolder, create_run
 from lenet.training.run_state import read_state
 from lenet.training.slices import check_slices
 from lenet.training.start import check_parts, hold_out_rows, start
 from lenet.training.teachers import check_teachers, load_teachers, write_teachers
-
-
-@dataclass(frozen=True)
-class RunSummary:
-    """The results of a run; None where it has none yet."""
-
-    run: str
-    checkpoint: str | None
-    """The best epoch's where images were held out, calibrated if the recipe says so, else the last one's."""
-    epochs: int
-    """Finished ones."""
-    train_loss: float | None
-    train_accuracy: float | None
-    validation_accuracy: float | None
-    test_accuracy: float | None
-    """Of `checkpoint`, measured once at the end."""
-    seconds: float
-    examples_per_second: float
-    recipe: str
-    data: str
-    seed: int
-    is_finished: bool
-    changes: dict[str, Any] = field(default_factory=dict)
-    """Settings that are not as the named recipe has them."""
-    error: str | None = None
-    """Why the run cannot be read; all other results are missing then."""
-    best_epoch: int | None = None
-    """The best epoch by validation; None where no images are held out."""
-
-
-UNREADABLE = RunSummary("", None, 0, None, None, None, None, 0.0, 0.0, "", "", 0, is_finished=False)
 
 
 def begin_run(
@@ -204,63 +171,6 @@ def _finish(
     evaluation = evaluate(load_checkpoint(chosen, plan.device), test, group=group)
     if group.leads:
         folder.write_evaluation({"checkpoint": chosen.name, "split": "test", **evaluation.to_dict()})
-
-
-def summarise_run(folder: RunFolder) -> RunSummary:
-    """The results of a run so far. Raises RunError when it is no run or damaged."""
-    plan, history, evaluation = folder.read_plan(), folder.read_history(), folder.read_evaluation()
-    last = history[-1] if history else None
-    kept = [file for file in (folder.calibrated, folder.best, folder.last) if file.exists()]
-    seconds = sum(epoch.seconds for epoch in history)
-    examples = sum(epoch.examples_per_second * epoch.seconds for epoch in history)
-    accuracies = [epoch.validation_accuracy for epoch in history if epoch.validation_accuracy is not None]
-    best = [epoch.epoch for epoch in history if epoch.is_best and epoch.validation_accuracy is not None]
-    return RunSummary(
-        run=str(folder.path),
-        checkpoint=str(kept[0]) if kept else None,
-        epochs=len(history),
-        train_loss=last.train_loss if last else None,
-        train_accuracy=last.train_accuracy if last else None,
-        validation_accuracy=max(accuracies, default=None),
-        test_accuracy=evaluation["accuracy"] if evaluation else None,
-        seconds=seconds,
-        examples_per_second=examples / seconds if seconds else 0.0,
-        recipe=plan.recipe.name,
-        data=plan.recipe.data,
-        seed=plan.seed,
-        is_finished=evaluation is not None,
-        changes=list_changes(plan.recipe),
-        best_epoch=max(best, default=None),
-    )
-
-
-def list_runs(runs_dir: Path) -> list[RunSummary]:
-    """Every run in `runs_dir`, by name; one that cannot be read has an `error`."""
-    summaries = []
-    for path in sorted(runs_dir.glob("*/recipe.json")):
-        folder = RunFolder(path.parent)
-        try:
-            summaries.append(summarise_run(folder))
-        except (LeNetError, OSError) as error:
-            reason = " ".join(str(error).split())
-            summaries.append(replace(UNREADABLE, run=str(folder.path), error=reason))
-    return summaries
-
-
-def find_run(name: str | Path, runs_dir: Path) -> RunFolder:
-    """The run that `name` means: a folder, or the name of one in `runs_dir`.
-
-    Raises RunError when it means none, or one without a finished epoch.
-    """
-    for path in (Path(name), runs_dir / name):
-        if (path / "recipe.json").exists():
-            folder = RunFolder(path)
-            if not folder.read_history():
-                raise RunError(
-                    f"{path} has no finished epoch yet; resume it with: lenet train --resume {path}"
-                )
-            return folder
-    raise RunError(f"{name} is no run; `lenet runs` lists them")
 
 
 def find_training_data(name: str | Path, checkpoint: Checkpoint) -> str:
