@@ -94,7 +94,8 @@ def show_peers(result: dict[str, Any], say: Say) -> str:
     times = say(", ").join(f"{say(name)} {value:.0f} µs" for name, value in latency.items())
     head = say(
         "`{command}`: the same network in every library, alternately with lenet in one process, batch "
-        "{batch_size} unless the row names another. A ratio above 1 means that lenet is faster."
+        "{batch_size} unless the row names another. Inference of lenet is one call of the kernel, as in "
+        "`lenet predict` and `lenet.evaluate`. A ratio above 1 means that lenet is faster."
     ).format(**result)
     ours, theirs = (result["megabytes_of_training"][name] for name in ("LeNet", "PlainLeNet"))
     batches = [
