@@ -105,11 +105,13 @@ def write_page(say: Say = str) -> str:
 
 
 def name_commits(result: dict[str, Any], say: Say) -> dict[str, str]:
-    """What stands for the commit of a file whose trainings were measured at several; else nothing."""
+    """What stands for the commit of a file whose trainings have commits of their own; else nothing."""
     entries = result.get("entries", [])
     commits = {entry["commit"] for entry in (entries.values() if isinstance(entries, dict) else entries)}
     named = say("{count} different ones, each beside its training in the result file")
-    return {"commit": named.format(count=len(commits))} if len(commits) > 1 else {}
+    if len(commits) > 1:
+        return {"commit": named.format(count=len(commits))}
+    return {"commit": commits.pop()} if commits else {}
 
 
 def read_accuracy() -> list[dict[str, Any]]:
