@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -162,12 +163,13 @@ def test_a_shared_folder_is_read_as_on_one_machine_in_any_form(
     assert (here / "alone.csv").read_bytes() == first + b"".join(part.removeprefix(line) for part in others)
 
 
-def test_workers_and_the_driver_killed_it_ends_the_same(here: Path, lenet: Lenet, head: str):
+def test_workers_and_the_driver_killed_and_interrupted_it_ends_the_same(here: Path, lenet: Lenet, head: str):
     draw_pictures(lambda name, content: [write_local(f"{copy}/{name}", content) for copy in range(20)])
     common = ["predict", "photos", "--checkpoint", "tiny.safetensors", "--out"]
     assert lenet(*common, "alone.jsonl").code == 1
     run = (
-        "import sys, lenet.cli.app, lenet.cli.bulk; lenet.cli.bulk.SHARD = 20\n"
+        "import signal, sys, lenet.cli.app, lenet.cli.bulk; lenet.cli.bulk.SHARD = 20\n"
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"  # a shell in the background ignores it
         f"sys.argv = ['lenet', *{common!r}, 'out', '--cluster', {head!r}]; lenet.cli.app.main()"
     )
     with subprocess.Popen([sys.executable, "-c", run]) as driver:
@@ -176,10 +178,15 @@ def test_workers_and_the_driver_killed_it_ends_the_same(here: Path, lenet: Lenet
         wait_for(lambda: len(open_store("out").list("parts")) > 4)
         driver.kill()
     assert len(open_store("out").list("parts")) < 20
+    with subprocess.Popen([sys.executable, "-c", run], stderr=subprocess.PIPE) as driver:
+        wait_for(lambda: len(open_store("out").list("parts")) > 7)
+        driver.send_signal(signal.SIGINT)
+        assert driver.communicate(timeout=60)[1] == b"lenet: stopped; the same command resumes out\n"
+    assert driver.returncode == 130
     with subprocess.Popen(
         [sys.executable, "-c", run], stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as driver:
-        wait_for(lambda: len(open_store("out").list("parts")) > 9)
+        wait_for(lambda: len(open_store("out").list("parts")) > 12)
         kill_worker()
         out, err = driver.communicate(timeout=100)
     assert (driver.returncode, err) == (1, b"")
@@ -190,17 +197,15 @@ def test_workers_and_the_driver_killed_it_ends_the_same(here: Path, lenet: Lenet
 def kill_worker() -> None:
     """Kill a process that runs a task of ours."""
 
-    def find() -> int:
+    def kill() -> bool:
         for path in Path("/proc").glob("[0-9]*/cmdline"):
-            try:
+            with suppress(OSError):  # it has ended by itself
                 if path.read_bytes().startswith(b"ray::read_piece"):
-                    return int(path.parent.name)
-            except OSError:
-                continue
-        return 0
+                    os.kill(int(path.parent.name), signal.SIGKILL)
+                    return True
+        return False
 
-    wait_for(find)
-    os.kill(find(), signal.SIGKILL)
+    wait_for(kill)
 
 
 def make_job(where: str, count: int, shard: int) -> tuple[BulkJob, Callable[[str], Iterator[Any]]]:
