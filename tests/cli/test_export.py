@@ -43,7 +43,7 @@ def test_a_quantised_network_for_programs(lenet: Lenet, weather: Path, workplace
     told = outcome.json
     assert told["file"] == "weather.onnx"
     assert told["bytes"] == (workplace / "weather.onnx").stat().st_size < told["float_bytes"]
-    assert (told["images"], told["data"]) == (1000, "scikit-learn's digits")
+    assert (told["images"], told["data"]) == (360, "scikit-learn's digits")
     assert told["accuracy"] is None
     assert told["largest_difference"] > 0
     assert min(told["milliseconds"], told["float_milliseconds"]) > 0
@@ -56,7 +56,7 @@ def test_a_header_for_people(lenet: Lenet, tiny: Path, workplace: Path) -> None:
     first, memory, compared, accuracy = outcome.out.splitlines()
     assert first == f"tiny.h: {size:,} bytes"
     assert memory.startswith("memory: ")
-    assert compared.startswith("compared on 1,000 images (scikit-learn's digits): largest difference")
+    assert compared.startswith("compared on 360 images (scikit-learn's digits): largest difference")
     assert accuracy.startswith("accuracy: ")
     assert "the checkpoint's own: " in accuracy
 

@@ -3,6 +3,7 @@
 import re
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import torch
 
 from lenet.data.imageset import ImageSet
 from lenet.data.sources import resolve_data
-from lenet.errors import CheckpointError, RunError
+from lenet.errors import CheckpointError, DeviceError, RunError
 from lenet.files import write_bytes
 from lenet.models.checkpoint import load_checkpoint, save_checkpoint
 from lenet.models.network import LeNet
@@ -99,7 +100,8 @@ def _check_given(path: Path, plan: Plan, given: Mapping[str, Any]) -> None:
         if name == "data":
             value = resolve_data(value)  # as the plan spells it
         if name == "device":
-            value = str(find_device(value))
+            with suppress(DeviceError):  # a device that is not here is none that was planned
+                value = str(find_device(value))
         is_same = (
             value == planned[name] if name in planned else plan.recipe.override({name: value}) == plan.recipe
         )
