@@ -1,4 +1,4 @@
-"""The sections of the page of results about the networks of 1998 and about networks of other sizes."""
+"""The section of the page of results about the networks of 1998."""
 
 from collections import defaultdict
 from statistics import mean, stdev
@@ -101,22 +101,6 @@ def show_choices(groups: dict[str, Runs], say: Say) -> str:
             _, network, choice = name.split("/", 2)
             rows.append(write_row([f"`{network}`", say(choice), str(len(runs)), show(errors)]))
     return "\n".join(rows) if len(rows) > 2 else ""
-
-
-def show_sizes(result: dict[str, Any], say: Say) -> str:
-    groups: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
-    for entry in result["entries"]:
-        groups[entry["family"], entry["parameters"]].append(entry["accuracy"])
-    head = say(
-        "`{command}`: accuracy on MNIST's test images after {epochs} epochs, which is fewer than `tiny` and "
-        "`best` train. Three 3×3 convolutions as in `tiny`, with its recipe; LeNet-5 with other numbers of "
-        "channels and units, with the recipe `best`."
-    ).format(**result)
-    rows = write_head(map(say, ("network", "parameters", "seeds", "test accuracy, %")))
-    for (family, parameters), values in sorted(groups.items(), key=lambda group: group[0][1]):
-        rows.append(write_row([say(family), f"{parameters:,}", str(len(values)), show(values)]))
-    figure = say("Accuracy on MNIST by the number of parameters, for two families of networks")
-    return "\n".join([head, "", *rows, "", f"![{figure}](sizes.png)\n"])
 
 
 def show(values: list[float]) -> str:

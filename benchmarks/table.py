@@ -7,7 +7,9 @@ Every number comes from a file in benchmarks/results/; none is typed by hand.
 
 import json
 import sys
+from collections import defaultdict
 from pathlib import Path
+from statistics import mean, stdev
 from typing import Any
 
 from lenet.training.recipes import RECIPES
@@ -15,7 +17,7 @@ from lenet.training.recipes import RECIPES
 sys.path.append(str(Path(__file__).parents[1] / "docs"))
 from catalogue import Say, translate
 
-from results_classic import show_classic, show_sizes
+from results_classic import show_classic
 from results_reading import (
     show_adapt,
     show_corruptions,
@@ -194,6 +196,31 @@ def show_published(published: dict[str, Any], say: Say) -> str:
     words |= {"validation_accuracy": "validation {:.2%}"}
     parts = [say(words[name]).format(value) for name, value in published.items() if name in words]
     return say("; ").join(parts) or "–"
+
+
+def show_sizes(result: dict[str, Any], say: Say) -> str:
+    groups: defaultdict[tuple[str, int], list[float]] = defaultdict(list)
+    for entry in result["entries"]:
+        groups[entry["family"], entry["parameters"]].append(entry["accuracy"])
+    head = say(
+        "`{command}`: accuracy on MNIST's test images after {epochs} epochs, which is fewer than `tiny` and "
+        "`best` train. Three 3×3 convolutions as in `tiny`, with its recipe; LeNet-5 with other numbers of "
+        "channels and units, with the recipe `best`."
+    ).format(**result)
+    rows = write_head(map(say, ("network", "parameters", "seeds", "test accuracy, %")))
+    for (family, parameters), values in sorted(groups.items(), key=lambda group: group[0][1]):
+        rows.append(
+            write_row(
+                [
+                    say(family),
+                    f"{parameters:,}",
+                    str(len(values)),
+                    show_mean(mean(values), stdev(values) if len(values) > 1 else 0.0, 2, len(values)),
+                ]
+            )
+        )
+    figure = say("Accuracy on MNIST by the number of parameters, for two families of networks")
+    return "\n".join([head, "", *rows, "", f"![{figure}](sizes.png)\n"])
 
 
 SECTIONS = {

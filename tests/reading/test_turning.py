@@ -9,9 +9,13 @@ from PIL import Image
 from lenet.images.decoding import decode
 from lenet.reading.reader import NOTHING, Reader
 from lenet.reading.reading import Digit
-from lenet.reading.turning import read_turned, turn_back, turn_picture
+from lenet.reading.turning import QUARTERS, choose_turn, turn_back, turn_picture
 
 PICTURES = Path(__file__).parents[2] / "examples/pictures"
+
+
+def read_turns(reader, decoded):
+    return {quarters: reader.read(turn_picture(decoded, quarters).pixels) for quarters in QUARTERS}
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
@@ -35,7 +39,7 @@ def test_the_best_turn_is_taken_and_named(name, text):
     upright = decode(PICTURES / name)
     lying = turn_picture(upright, 1)
     reader = Reader()
-    reading, quarters = read_turned(lying, lambda one: reader.read(one.pixels), NOTHING)
+    quarters, reading = choose_turn(lying, read_turns(reader, lying))
     assert (reading.text, reading.rejected, quarters) == (text, False, 3)
     assert reading.reason == "turned by 270°"
 
@@ -43,14 +47,15 @@ def test_the_best_turn_is_taken_and_named(name, text):
 def test_what_can_be_read_upside_down_is_called_ambiguous():
     reader = Reader()
     lying = turn_picture(decode(PICTURES / "9-pencil.jpg"), 2)
-    reading, _ = read_turned(lying, lambda one: reader.read(one.pixels), NOTHING)
+    _, reading = choose_turn(lying, read_turns(reader, lying))
     assert reading.text == "9"
     assert "ambiguous" in reading.reason
 
 
 def test_without_an_accepted_turn_the_upright_reading_stays():
     blank = decode(np.full((60, 60), 255, np.uint8))
-    assert read_turned(blank, lambda one: Reader().read(one.pixels), NOTHING) == (NOTHING, 0)
+    assert choose_turn(blank, read_turns(Reader(), blank)) is None
+    assert Reader(turned=True).read(blank.pixels) == NOTHING
 
 
 def test_what_is_explained_is_what_was_read():

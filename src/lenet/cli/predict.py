@@ -105,10 +105,13 @@ def predict(
 
     check_constraints(length, pattern, amount)
     known: dict[str, Any] = {"length": length, "pattern": pattern, "amount": amount}
-    single = {**known, "max-error": max_error, "turned": turned, "workers": workers, "cluster": cluster}
-    for flag, value in single.items() if sample else (("data", data), ("seed", seed)):
+    if sample:
+        reason = "classifies single images of a data set"
+        foreign = {**known, "max-error": max_error, "turned": turned, "workers": workers, "cluster": cluster}
+    else:
+        reason, foreign = "is not given", {"data": data, "seed": seed}
+    for flag, value in foreign.items():
         if value is not None and value is not False:
-            reason = "classifies single images of a data set" if sample else "is not given"
             raise PictureError(f"--sample {reason}; leave --{flag} out")
     if out is not None and not sample:
         if explain is not None or not pictures:

@@ -23,7 +23,7 @@ from lenet.reading.reading import Digit, Reading
 from lenet.reading.single import classify, combine
 from lenet.reading.sweep import Transcript, transcribe
 from lenet.reading.transcription import Constraints, check_constraints
-from lenet.reading.turning import read_turned, turn_picture
+from lenet.reading.turning import QUARTERS, choose_turn, turn_picture
 from lenet.uncertainty.reading_rejection import CARD_KEY, find_group, find_reading_thresholds
 from lenet.uncertainty.rejection import explain_rejection, find_threshold
 
@@ -150,13 +150,13 @@ class Reader:
         upright = self._read(decoded, constraints)
         if not (self.turned and upright.reading.rejected):
             return decoded, upright
-        reading, quarters = read_turned(
-            decoded, lambda turned: self._read(turned, constraints).reading, upright.reading
-        )
-        if not quarters:
+        turned = {quarters: turn_picture(decoded, quarters) for quarters in QUARTERS}
+        outcomes = {quarters: self._read(picture, constraints) for quarters, picture in turned.items()}
+        chosen = choose_turn(decoded, {quarters: outcome.reading for quarters, outcome in outcomes.items()})
+        if chosen is None:
             return decoded, upright
-        decoded = turn_picture(decoded, quarters)
-        return decoded, replace(self._read(decoded, constraints), reading=reading)
+        quarters, reading = chosen
+        return turned[quarters], replace(outcomes[quarters], reading=reading)
 
     def _read(self, decoded: DecodedPicture, constraints: Constraints) -> ReadPicture:
         if self.reads_whole_pictures:

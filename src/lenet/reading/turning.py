@@ -1,6 +1,6 @@
 """Reads a picture that lies on its side or stands on its head, where its upright reading is rejected."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -30,22 +30,19 @@ def turn_back(digit: Digit, quarters: int, width: int, height: int) -> Digit:
     return replace(digit, box=(left, top, wide, high))
 
 
-def read_turned(
-    decoded: DecodedPicture, read: Callable[[DecodedPicture], Reading], upright: Reading
-) -> tuple[Reading, int]:
-    """The most confident reading of the turned picture, and by how many quarters of a circle it was turned,
-    counter-clockwise; `upright` and 0 if none is accepted.
+def choose_turn(decoded: DecodedPicture, readings: Mapping[int, Reading]) -> tuple[int, Reading] | None:
+    """The quarters of a circle of the most confident reading, and the reading; None if none is accepted.
 
-    The reason of the reading says by how much the picture was turned, and whether its digits can be read both
-    ways up, as 6 and 9 can.
+    `readings` are those of the turned pictures, by their quarters. The reason of the reading says by how much
+    the picture was turned, and whether its digits can be read both ways up, as 6 and 9 can. Its boxes are in
+    `decoded`, the picture before it was turned.
     """
-    readings = [(read(turn_picture(decoded, quarters)), quarters) for quarters in QUARTERS]
-    accepted = [(reading, quarters) for reading, quarters in readings if not reading.rejected]
+    accepted = {quarters: reading for quarters, reading in readings.items() if not reading.rejected}
     if not accepted:
-        return upright, 0
-    best, quarters = max(accepted, key=lambda pair: pair[0].confidence)
+        return None
+    quarters, best = max(accepted.items(), key=lambda pair: pair[1].confidence)
     reason = f"turned by {90 * quarters}°"
     if set(best.text) <= UPSIDE_DOWN:
         reason += "; ambiguous: it can be read upside down, too"
     digits = tuple(turn_back(digit, quarters, decoded.width, decoded.height) for digit in best.digits)
-    return replace(best, reason=reason, digits=digits), quarters
+    return quarters, replace(best, reason=reason, digits=digits)

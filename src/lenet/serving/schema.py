@@ -28,7 +28,7 @@ class PictureRow(BaseModel):
     text: str = Field(description="The digits, as text: it can begin with zeros.")
     confidence: float = Field(description="0 to 1.")
     rejected: bool = Field(description="True if a person should read the picture.")
-    reason: str = Field(description="Why it is rejected; empty where it is accepted as the picture lies.")
+    reason: str = Field(description="Why it is rejected, or empty.")
     digits: list[DigitRow]
     steps: list[StepRow] | None = Field(None, description="Only with `steps=true`.")
 
